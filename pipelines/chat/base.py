@@ -1,0 +1,84 @@
+"""What every chat engine offers.
+
+Chat engines are asynchronous, unlike the others: a language model answers many callers at once (continuous batching, or a
+server elsewhere), so one thread per engine would serialise what the model itself runs in parallel.
+"""
+
+from abc import ABC, abstractmethod
+from collections.abc import AsyncIterator
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+Role = Literal["system", "user", "assistant", "tool"]
+FinishReason = Literal["stop", "length", "tool_calls", "content_filter"]
+
+
+@dataclass(frozen=True)
+class Message:
+    """One turn. `extra` carries OpenAI's further keys (`name`, `tool_calls`, `tool_call_id`) to engines that know them."""
+
+    role: Role
+    content: str
+    extra: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Passage:
+    """A retrieved piece of a document; `page` is None where the format has no pages; `score` is 0 to 1."""
+
+    document: str
+    page: int | None
+    text: str
+    score: float
+
+
+@dataclass(frozen=True)
+class ChatRequest:
+    """One question.
+
+    Attributes:
+        passages: what retrieval found for a grounded question, best first; `None` when the question is not grounded.
+        options: OpenAI's further parameters (`top_p`, `seed`, `tools`, `response_format`, …) as they were sent.
+    """
+
+    messages: tuple[Message, ...]
+    temperature: float = 0.8
+    max_tokens: int = 500
+    stop: tuple[str, ...] = ()
+    passages: tuple[Passage, ...] | None = None
+    options: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Usage:
+    """Real token counts."""
+
+    prompt_tokens: int
+    completion_tokens: int
+
+
+@dataclass(frozen=True)
+class Delta:
+    """A piece of an answer. The last one, and only that, has `finish_reason`, `usage` and `sources`."""
+
+    text: str = ""
+    tool_calls: tuple[dict[str, Any], ...] = ()
+    finish_reason: FinishReason | None = None
+    usage: Usage | None = None
+    sources: tuple[Passage, ...] = ()
+
+
+class ChatModel(ABC):
+    """One loaded model. Any number of `stream` calls may run at once on one event loop."""
+
+    @abstractmethod
+    async def search_query(self, messages: tuple[Message, ...]) -> str:
+        """The last question as a query that stands alone, with what earlier turns say ("and in 2023?")."""
+
+    @abstractmethod
+    def stream(self, request: ChatRequest) -> AsyncIterator[Delta]:
+        """Answer piece by piece; closing the iterator stops the generation.
+
+        Raises:
+            InvalidInput: messages or options that the model cannot take.
+        """

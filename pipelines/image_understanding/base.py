@@ -1,0 +1,40 @@
+"""What every image understanding engine offers."""
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pipelines.media import Rgb
+from pipelines.progress import Progress, quiet
+
+
+@dataclass(frozen=True)
+class Description:
+    """What a picture shows.
+
+    Attributes:
+        caption: one sentence.
+        classes: category names, the most likely first, at least one.
+        masks: bool (N, H, W) over the described picture, the largest segment first.
+    """
+
+    caption: str
+    classes: tuple[str, ...]
+    masks: NDArray[np.bool_]
+
+
+class ImageUnderstander(ABC):
+    """One loaded set of models. Not thread-safe."""
+
+    @abstractmethod
+    def describe(self, image: Rgb, *, progress: Progress = quiet) -> Description:
+        """Caption, classify and segment one picture.
+
+        Args:
+            image: RGB uint8 (H, W, 3), already turned upright and at most 1,536 px on its long side.
+
+        Raises:
+            Cancelled: `progress` said so.
+        """

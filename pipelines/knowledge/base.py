@@ -1,0 +1,21 @@
+"""What every embedding engine offers."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+
+class Embedder(ABC):
+    """One loaded embedding model. Not thread-safe."""
+
+    dimension: int
+
+    @abstractmethod
+    def embed(self, texts: Sequence[str]) -> NDArray[np.float32]:
+        """Texts to unit vectors, float32 (N, dimension), batched inside."""
+
+    @abstractmethod
+    def count_tokens(self, text: str) -> int:
+        """How many tokens the model reads in `text`, without truncation."""

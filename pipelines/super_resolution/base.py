@@ -1,0 +1,34 @@
+"""What every super-resolution engine offers."""
+
+from abc import ABC, abstractmethod
+
+import numpy as np
+from numpy.typing import NDArray
+
+RgbFloat = NDArray[np.float32]
+"""RGB picture, float32 (H, W, 3), 0 to 1, sRGB."""
+
+
+class SuperResolver(ABC):
+    """One loaded model. Not thread-safe. Knows nothing of files, alpha, bit depth or tiles: `enhance.py` does.
+
+    Attributes:
+        scale: how many times larger each side becomes.
+        tile_px: side of the square that is worked on at once, before enlargement.
+        overlap_px: how far outside its tile a pixel's result still depends on the picture.
+    """
+
+    scale: int
+    tile_px: int
+    overlap_px: int
+
+    @abstractmethod
+    def upscale(self, tile: RgbFloat) -> RgbFloat:
+        """Enlarge one tile.
+
+        Args:
+            tile: float32 (h, w, 3), h and w at most `tile_px + 2 * overlap_px`.
+
+        Returns:
+            float32 (h * scale, w * scale, 3), 0 to 1.
+        """

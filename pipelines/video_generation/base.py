@@ -1,0 +1,42 @@
+"""What every video generation engine offers."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from pipelines.media import Rgb
+from pipelines.progress import Progress, quiet
+
+
+@dataclass(frozen=True)
+class VideoRequest:
+    """How to animate; `None` takes the engine's default. `motion` is 0 (still) to 1 (strong)."""
+
+    frames: int | None = None
+    fps: float | None = None
+    motion: float | None = None
+    seed: int = 0
+
+
+@dataclass(frozen=True)
+class Clip:
+    """A video being made: `count` frames of `width` × `height` (both even), read lazily from `frames`."""
+
+    frames: Iterator[Rgb]
+    count: int
+    fps: float
+    width: int
+    height: int
+
+
+class VideoGenerator(ABC):
+    """One loaded model. Not thread-safe."""
+
+    @abstractmethod
+    def generate(self, image: Rgb, request: VideoRequest, *, progress: Progress = quiet) -> Clip:
+        """Animate one still picture; the first frame is the picture.
+
+        Raises:
+            InvalidInput: frames, fps or motion that the engine cannot take.
+            Cancelled: `progress` said so, here or while the frames are read.
+        """
