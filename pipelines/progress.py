@@ -14,7 +14,8 @@ class Progress(Protocol):
         Cancelled: the caller went away. The engine lets it pass through and leaves nothing behind.
     """
 
-    def __call__(self, fraction: float | None, stage: str, /) -> None: ...
+    def __call__(self, fraction: float | None, stage: str, /) -> None:
+        """Report, and stop if nobody waits."""
 
 
 def quiet(fraction: float | None, stage: str, /) -> None:

@@ -1,7 +1,7 @@
 """What every chat engine offers.
 
-Chat engines are asynchronous, unlike the others: a language model answers many callers at once (continuous batching, or a
-server elsewhere), so one thread per engine would serialise what the model itself runs in parallel.
+Chat engines are asynchronous, unlike the others: a language model answers many callers at once (continuous batching, or
+a server elsewhere), so one thread per engine would serialise what the model itself runs in parallel.
 """
 
 from abc import ABC, abstractmethod
@@ -15,7 +15,7 @@ FinishReason = Literal["stop", "length", "tool_calls", "content_filter"]
 
 @dataclass(frozen=True)
 class Message:
-    """One turn. `extra` carries OpenAI's further keys (`name`, `tool_calls`, `tool_call_id`) to engines that know them."""
+    """One turn. `extra` carries OpenAI's further keys (`name`, `tool_calls`, `tool_call_id`)."""
 
     role: Role
     content: str

@@ -16,9 +16,7 @@ class FrameInterpolator(ABC):
     midpoint_only: bool = False
 
     @abstractmethod
-    def interpolate(
-        self, before: Rgb, after: Rgb, timesteps: Sequence[float], *, outer: tuple[Rgb, Rgb]
-    ) -> list[Rgb]:
+    def interpolate(self, before: Rgb, after: Rgb, timesteps: Sequence[float], *, outer: tuple[Rgb, Rgb]) -> list[Rgb]:
         """Make the frames between two neighbours.
 
         Args:
