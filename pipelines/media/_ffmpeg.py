@@ -1,0 +1,112 @@
+"""FFmpeg over file objects: one file for several users in turn, demuxers that open no other, clocks without jumps."""
+
+from fractions import Fraction
+from typing import TYPE_CHECKING, BinaryIO
+
+from pipelines.errors import UnusableMedia
+
+if TYPE_CHECKING:
+    from av.container import InputContainer
+
+DISCONTINUITY_S = 10
+"""A longer jump in a broadcast stream is a clock that was set anew."""
+
+
+class Handle:
+    """One user's own position in a file that others use too.
+
+    PyAV closes what it opens, and writes no end to a file that is `closed`: both mean the handle, never the file.
+    """
+
+    name = "media"
+
+    def __init__(self, file: BinaryIO) -> None:
+        self._file = file
+        self._position = 0
+        self.closed = False
+
+    def seekable(self) -> bool:
+        """It can seek: PyAV asks."""
+        return True
+
+    def tell(self) -> int:
+        """Position in bytes."""
+        return self._position
+
+    def seek(self, offset: int, whence: int = 0) -> int:
+        """Move, as `io.IOBase.seek` does."""
+        self._file.seek(self._position)
+        self._position = self._file.seek(offset, whence)
+        return self._position
+
+    def read(self, size: int) -> bytes:
+        """Read at most `size` bytes."""
+        self._file.seek(self._position)
+        data = self._file.read(size)
+        self._position += len(data)
+        return data
+
+    def write(self, data: bytes) -> int:
+        """Write all of `data`."""
+        self._file.seek(self._position)
+        written = self._file.write(data)
+        self._position += written
+        return written
+
+    def close(self) -> None:
+        """Close this handle alone."""
+        self.closed = True
+
+
+def demux(file: BinaryIO, container: str, decoder_pixels: int) -> "InputContainer":
+    """Open for reading, such that neither a protocol nor FFmpeg's own callback opens another file or address.
+
+    Args:
+        file: readable and seekable; stays open.
+        container: FFmpeg's name of the demuxer; its choice is never left to FFmpeg.
+        decoder_pixels: decoders allocate no larger frame.
+
+    Raises:
+        UnusableMedia: damaged, incomplete, or not this container.
+    """
+    import av
+
+    try:
+        return av.open(
+            Handle(file),
+            "r",
+            format=container,
+            options={"protocol_whitelist": "none", "max_pixels": str(decoder_pixels)},
+            metadata_errors="replace",
+            io_open=_refuse,
+        )
+    except av.FFmpegError:
+        raise UnusableMedia("The file cannot be read: it is damaged, incomplete or not what it says it is.") from None
+
+
+def _refuse(url: str, flags: int, options: dict[str, str]) -> BinaryIO:
+    raise UnusableMedia("The file refers to another file.")
+
+
+class Clock:
+    """Seconds of a stream's timestamps: never backwards, without the jumps of a broadcast clock that was set anew."""
+
+    def __init__(self, time_base: Fraction | None, step_s: Fraction, *, may_jump: bool) -> None:
+        """`step_s` is from one frame or packet to the next, where their timestamps do not tell."""
+        self._time_base = time_base or Fraction(1, 90_000)  # as FFmpeg has it
+        self._step_s = step_s
+        self._may_jump = may_jump
+        self._shift = Fraction(0)
+        self._last: Fraction | None = None
+
+    def seconds(self, timestamp: int | None) -> Fraction:
+        """Time of the next frame or packet, whose timestamp this is."""
+        expected = Fraction(0) if self._last is None else self._last + self._step_s
+        time = expected if timestamp is None else timestamp * self._time_base + self._shift
+        if self._last is not None:
+            if self._may_jump and abs(time - expected) > DISCONTINUITY_S:
+                self._shift += expected - time
+                time = expected
+            time = max(time, self._last)
+        self._last = time
+        return time

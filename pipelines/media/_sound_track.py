@@ -1,0 +1,137 @@
+"""The sound track of one video, brought into an MP4 while its pictures are written."""
+
+import contextlib
+import math
+from collections.abc import Iterator, Sequence
+from fractions import Fraction
+from typing import TYPE_CHECKING, Any
+
+from pipelines.media._ffmpeg import Clock
+
+if TYPE_CHECKING:
+    import av
+
+    _Pieces = Iterator[tuple[Fraction, list[av.Packet[Any]]]]
+
+_COPIED = frozenset({"aac", "mp3", "opus", "flac"})
+"""What browsers play from an MP4; anything else is encoded anew."""
+
+_AAC_RATE_HZ = 48_000
+
+
+def find_audio(container: "av.container.InputContainer") -> "av.AudioStream | None":
+    """The best sound track that can be kept."""
+    tracks = [t for t in container.streams.audio if t.codec_context is not None and t.rate and t.channels]
+    best = container.streams.best("audio")
+    return best if best in tracks else next(iter(tracks), None)
+
+
+class SoundTrack:
+    """Sound on its way from one file into another.
+
+    It reads by a demuxer of its own: in a file, sound need not lie near its pictures, and kept waiting it would fill
+    memory.
+
+    Attributes:
+        delay_frames: frames by which the video begins after time 0, because its sound begins earlier.
+    """
+
+    def __init__(
+        self,
+        source: "av.container.InputContainer",
+        output: "av.container.OutputContainer",
+        *,
+        video_start_s: Fraction,
+        fps: Fraction,
+        may_jump: bool,
+    ) -> None:
+        """Add the track to `output`.
+
+        Args:
+            source: this track's alone, with a sound track.
+            output: the MP4, before its first packet.
+            video_start_s: when the first picture is shown, on the source's clock.
+            fps: of the output.
+            may_jump: the source's clock may be set anew on the way.
+        """
+        from av.stream import Discard
+
+        track = find_audio(source)
+        if track is None or track.time_base is None:
+            raise ValueError("no sound track")
+        for stream in source.streams:
+            if stream is not track:
+                stream.discard = Discard.all
+        self._source, self._output = source, output
+        start_s = video_start_s if track.start_time is None else track.start_time * track.time_base
+        self.delay_frames = max(0, math.ceil((video_start_s - start_s) * fps))
+        self._shift_s = self.delay_frames / fps - video_start_s
+        self._clock = Clock(track.time_base, Fraction(1024, track.rate), may_jump=may_jump)
+        if track.codec_context.codec.canonical_name in _COPIED:
+            self._pieces = self._copied(track, output.add_stream_from_template(track))
+        else:
+            layout = "mono" if track.channels == 1 else "stereo"
+            target = output.add_stream("aac", _AAC_RATE_HZ, layout=layout)
+            self._pieces = self._encoded(track, target)
+        self._next = next(self._pieces, None)
+
+    def mux_until(self, time_s: Fraction | None) -> None:
+        """Write what sounds before `time_s` of the output; `None` writes the rest."""
+        import av
+
+        while self._next is not None and (time_s is None or self._next[0] < time_s):
+            with contextlib.suppress(av.error.InvalidDataError):  # a damaged packet is left out
+                self._output.mux(self._next[1])
+            self._next = next(self._pieces, None)
+
+    def close(self) -> None:
+        """Free the demuxer."""
+        self._source.close()
+
+    def _copied(self, track: "av.AudioStream", target: "av.AudioStream") -> "_Pieces":
+        last: int | None = None
+        for packet in self._packets(track):
+            if not packet.size:
+                continue
+            time_s = self._clock.seconds(packet.pts) + self._shift_s
+            stamp = round(time_s / packet.time_base)
+            last = stamp if last is None else max(stamp, last + 1)  # an MP4's stamps must rise
+            packet.pts = packet.dts = last
+            packet.stream = target
+            yield time_s, [packet]
+
+    def _encoded(self, track: "av.AudioStream", target: "av.AudioStream") -> "_Pieces":
+        import av
+
+        def resampler() -> av.AudioResampler:
+            return av.AudioResampler("fltp", target.layout.name, _AAC_RATE_HZ)
+
+        time_s, convert, source = Fraction(0), resampler(), None
+        for frame in self._decoded(track):
+            arrives_as = (frame.format.name, frame.layout.name, frame.sample_rate)
+            if source not in (None, arrives_as):  # broadcasts change their format on the way
+                yield time_s, _encode_all(target, convert.resample(None))
+                convert = resampler()
+            source = arrives_as
+            time_s = self._clock.seconds(frame.pts) + self._shift_s
+            frame.time_base = Fraction(1, frame.sample_rate)
+            frame.pts = round(time_s * frame.sample_rate)
+            yield time_s, _encode_all(target, convert.resample(frame))
+        yield time_s, _encode_all(target, convert.resample(None)) + target.encode(None)
+
+    def _decoded(self, track: "av.AudioStream") -> "Iterator[av.AudioFrame]":
+        import av
+
+        for packet in self._packets(track):
+            with contextlib.suppress(av.FFmpegError):  # what is damaged is left out
+                yield from packet.decode()
+
+    def _packets(self, track: "av.AudioStream") -> "Iterator[av.Packet[av.AudioStream]]":
+        import av
+
+        with contextlib.suppress(av.FFmpegError):  # a damaged file ends there
+            yield from self._source.demux(track)
+
+
+def _encode_all(target: "av.AudioStream", frames: "Sequence[av.AudioFrame]") -> "list[av.Packet[Any]]":
+    return [packet for frame in frames for packet in target.encode(frame)]

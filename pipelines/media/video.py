@@ -1,0 +1,373 @@
+"""Video from and to file objects: upright RGB frames in, H.264 in MP4 with the sound of the source out.
+
+Decoding and encoding are FFmpeg's, by PyAV (BSD-3-Clause; its wheel carries x264, GPL-2). A `VideoReader` gives frames
+at a constant rate, because trackers, interpolators and browsers all want one: where the source's rate varies, a frame
+is repeated or left out, so that every frame stays within half a frame's time of where it was. Nothing here holds more
+than a few frames, however long the video.
+
+Not known here: HDR is not tone-mapped, interlaced fields are not separated, alpha is ignored, and of several sound
+tracks only the best is kept.
+"""
+
+import math
+from collections.abc import Iterator
+from fractions import Fraction
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, BinaryIO, Self
+
+import numpy as np
+
+from pipelines.errors import TooManyPixels, UnsupportedMedia, UnusableMedia
+from pipelines.media import Rgb
+from pipelines.media._ffmpeg import DISCONTINUITY_S, Clock, Handle, demux
+from pipelines.media._sound_track import SoundTrack, find_audio
+
+if TYPE_CHECKING:
+    import av
+
+CONTAINERS = frozenset({"mov", "matroska", "avi", "mpegts", "mpeg", "flv", "ogg", "asf", "gif"})
+"""FFmpeg's names of the containers that are read. None of them needs a second file."""
+
+_THREADS = 2
+_UNSPECIFIED = 2  # AVCOL_SPC_UNSPECIFIED
+_BROADCAST = frozenset({"mpegts", "mpeg"})
+
+
+class VideoReader:
+    """Decodes one video file, once, from start to end.
+
+    Attributes:
+        fps: frames per second of `frames()`, constant.
+        width: of a frame in pixels, upright and with square pixels.
+        height: likewise.
+        duration_s: as the file tells, or `None`.
+        frame_count: how many frames to expect, from the same; or `None`. A damaged file may have fewer.
+        has_audio: there is a sound track that can be kept.
+        start_s: when the first frame is shown, on the file's clock.
+        may_jump: the file's clock may be set anew on the way.
+    """
+
+    def __init__(self, file: BinaryIO, container: str, *, max_pixels: int) -> None:
+        """Read the header and the first frame.
+
+        Args:
+            file: readable and seekable; stays open. Nobody else may use it meanwhile but a `VideoWriter` that takes the
+                sound from this reader.
+            container: one of `CONTAINERS`, as found from the file's bytes.
+            max_pixels: most pixels of one frame.
+
+        Raises:
+            UnsupportedMedia: another container.
+            UnusableMedia: damaged, incomplete, or without a video track or a single frame.
+            TooManyPixels: frames of more than `max_pixels`.
+        """
+        if container not in CONTAINERS:
+            raise UnsupportedMedia("This kind of video is not served.")
+        self._file = file
+        self._container_name = container
+        self.may_jump = container in _BROADCAST
+        self._max_pixels = max_pixels
+        # The decoder's own limit counts padded sizes: twice as much guards memory, the exact check is on each frame.
+        self._decoder_pixels = 2 * max_pixels + 65_536
+        from av.stream import Discard
+
+        self._container = demux(file, container, self._decoder_pixels)
+        try:
+            self._stream = self._find_video()
+            self.fps = _sane_rate(self._stream)
+            audio = find_audio(self._container)
+            self.has_audio = audio is not None
+            for stream in self._container.streams:
+                if stream is not self._stream:
+                    stream.discard = Discard.all
+            self._decoded = self._decode()
+            self._first = next(self._decoded, None)
+            if self._first is None:
+                raise UnusableMedia("The video has no frame that can be decoded.")
+            self.start_s, frame = self._first
+            self._orientation = _Orientation(frame)
+            self._coded_size = _square(frame.width, frame.height, self._stream.sample_aspect_ratio, max_pixels)
+            self.width, self.height = self._orientation.size(*self._coded_size)
+        except BaseException:
+            self._container.close()
+            raise
+        self.duration_s = self._duration()
+        self.frame_count = None if self.duration_s is None else max(1, round(self.duration_s * self.fps))
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, tb: TracebackType | None) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Free the decoder. The file stays open."""
+        self._container.close()
+
+    def open_again(self) -> "av.container.InputContainer":
+        """Open a second demuxer of the same file, with a position of its own, for the sound."""
+        return demux(self._file, self._container_name, self._decoder_pixels)
+
+    def frames(self) -> Iterator[Rgb]:
+        """Read the frames, once.
+
+        Yields:
+            RGB uint8 (height, width, 3), a new array each, `fps` of them per second of video.
+
+        Raises:
+            TooManyPixels: the picture grows beyond the limit on the way.
+        """
+        shown = 0
+        held: av.VideoFrame | None = None
+        end_s = Fraction(0)
+        for time_s, frame in self._timed():
+            due = math.floor((time_s - self.start_s) * self.fps + Fraction(1, 2))
+            while held is not None and shown < due:
+                yield self._rgb(held)
+                shown += 1
+            held = frame
+            end_s = time_s - self.start_s + self._shown_for(frame)
+        due = max(shown + 1, math.floor(end_s * self.fps + Fraction(1, 2)))
+        while held is not None and shown < due:
+            yield self._rgb(held)
+            shown += 1
+
+    def _timed(self) -> "Iterator[tuple[Fraction, av.VideoFrame]]":
+        if self._first is not None:
+            first, self._first = self._first, None
+            yield first
+        yield from self._decoded
+
+    def _shown_for(self, frame: "av.VideoFrame") -> Fraction:
+        duration = Fraction(frame.duration) * (frame.time_base or 0)
+        return duration if 0 < duration <= DISCONTINUITY_S else 1 / self.fps
+
+    def _find_video(self) -> "av.VideoStream":
+        from av.stream import Disposition
+
+        tracks = [s for s in self._container.streams.video if not s.disposition & Disposition.attached_pic]
+        if not tracks:
+            raise UnusableMedia("The file has no video track.")
+        best = self._container.streams.best("video")
+        stream = best if best in tracks else tracks[0]
+        context = stream.codec_context
+        if context is None:
+            raise UnusableMedia("The video is compressed in a way that cannot be decoded here.")
+        self._check_size(context.width, context.height)
+        context.thread_type = "AUTO"
+        context.thread_count = _THREADS
+        context.options = {"max_pixels": str(self._decoder_pixels)}
+        return stream
+
+    def _check_size(self, width: int, height: int) -> None:
+        if width * height > self._max_pixels:
+            raise TooManyPixels(f"The video is {width}×{height}; at most {self._max_pixels} pixels a frame are taken.")
+
+    def _decode(self) -> "Iterator[tuple[Fraction, av.VideoFrame]]":
+        """Frames and their times in seconds; what is damaged is left out."""
+        import av
+
+        clock = Clock(self._stream.time_base, 1 / self.fps, may_jump=self.may_jump)
+        packets = self._container.demux(self._stream)
+        while True:
+            try:
+                packet = next(packets, None)
+            except av.FFmpegError:
+                return  # the file ends here
+            if packet is None:
+                return
+            try:
+                frames = packet.decode()
+            except av.FFmpegError:
+                self._check_size(self._stream.codec_context.width, self._stream.codec_context.height)
+                continue
+            for frame in frames:
+                self._check_size(frame.width, frame.height)
+                yield clock.seconds(frame.pts), frame
+
+    def _rgb(self, frame: "av.VideoFrame") -> Rgb:
+        from av.video.reformatter import ColorRange, Colorspace, Interpolation
+
+        width, height = self._coded_size
+        matrix = None
+        if frame.colorspace == _UNSPECIFIED:
+            matrix = Colorspace.ITU709 if frame.height > 576 else Colorspace.ITU601
+        converted = frame.reformat(
+            width=width,
+            height=height,
+            format="rgb24",
+            src_colorspace=matrix,
+            dst_color_range=ColorRange.JPEG,
+            interpolation=Interpolation.BICUBIC | Interpolation.ACCURATE_RND | Interpolation.FULL_CHR_H_INT,
+            threads=_THREADS,
+        )
+        rgb = np.asarray(converted.to_ndarray(), np.uint8)
+        if frame.format.name.startswith("gray") and frame.color_range == ColorRange.MPEG:
+            rgb = _FULL_RANGE[rgb]  # FFmpeg takes gray for full range, whatever its tag
+        return self._orientation.upright(rgb)
+
+    def _duration(self) -> float | None:
+        if self._stream.duration:
+            return float(self._stream.duration * self._stream.time_base)
+        if self._container.duration:
+            return self._container.duration / 1_000_000
+        return None
+
+
+_FULL_RANGE = np.clip(np.rint((np.arange(256) - 16) * (255 / 219)), 0, 255).astype(np.uint8)
+
+
+class _Orientation:
+    """How a frame is turned and mirrored to be upright, from its display matrix (quarter turns only)."""
+
+    def __init__(self, frame: "av.VideoFrame") -> None:
+        from av.sidedata.sidedata import Type
+
+        self._transpose = self._flip_rows = self._flip_columns = False
+        side_data: Any = frame.side_data
+        matrix = next((data for data in side_data if data.type == Type.DISPLAYMATRIX), None)
+        if matrix is None:
+            return
+        a, b, _, c, d = np.frombuffer(bytes(matrix), np.int32)[:5].tolist()
+        self._transpose = abs(b) > abs(a)
+        self._flip_columns = (c if self._transpose else a) < 0
+        self._flip_rows = (b if self._transpose else d) < 0
+
+    def size(self, width: int, height: int) -> tuple[int, int]:
+        return (height, width) if self._transpose else (width, height)
+
+    def upright(self, rgb: Rgb) -> Rgb:
+        if self._transpose:
+            rgb = rgb.transpose(1, 0, 2)
+        rgb = rgb[:: -1 if self._flip_rows else 1, :: -1 if self._flip_columns else 1]
+        return np.ascontiguousarray(rgb)
+
+
+def _sane_rate(stream: "av.VideoStream") -> Fraction:
+    """The rate at which frames are shown: the timestamps' own grid, unless it is far finer than frames are dense."""
+    average, grid = stream.average_rate, stream.guessed_rate
+    rate = grid or average or Fraction(25)
+    if average and rate > 60 and rate > average * Fraction(3, 2):
+        rate = average
+    return min(max(Fraction(rate), Fraction(1)), Fraction(240)).limit_denominator(10_000)
+
+
+def _square(width: int, height: int, aspect: Fraction | None, max_pixels: int) -> tuple[int, int]:
+    """Size with square pixels; an absurd pixel aspect is not believed."""
+    if not aspect or not Fraction(1, 4) <= aspect <= 4:
+        return width, height
+    wide, high = (round(width * aspect), height) if aspect > 1 else (width, round(height / aspect))
+    return (wide, high) if wide * high <= max_pixels else (width, height)
+
+
+class VideoWriter:
+    """Encodes one MP4: H.264, yuv420p, BT.709, index at the front; the sound goes in as the frames come.
+
+    A context manager: leaving it finishes the file; leaving it by an exception empties the file. Odd sizes are made
+    even by repeating the last row or column.
+    """
+
+    def __init__(
+        self, file: BinaryIO, *, fps: Fraction | float, width: int, height: int, audio_from: VideoReader | None = None
+    ) -> None:
+        """Start the file.
+
+        Args:
+            file: readable, writable and seekable; stays open.
+            fps: frames per second.
+            width: of every frame, in pixels.
+            height: likewise.
+            audio_from: its sound track is kept, in step with its video: copied where browsers play it from an MP4,
+                otherwise encoded as AAC.
+        """
+        import av
+
+        self._file = file
+        self._shape = (height, width, 3)
+        self._padding = ((0, height % 2), (0, width % 2), (0, 0))
+        self._fps = Fraction(fps).limit_denominator(10_000)
+        self._handle = Handle(file)
+        self._container = av.open(
+            self._handle,
+            "w",
+            format="mp4",
+            container_options={"movflags": "+faststart"},
+            io_open=lambda url, flags, options: Handle(file),  # faststart reads what was written
+        )
+        self._stream = self._add_video(width + width % 2, height + height % 2)
+        self._count = 0
+        self._sound: SoundTrack | None = None
+        if audio_from is not None and audio_from.has_audio:
+            self._sound = SoundTrack(
+                audio_from.open_again(),
+                self._container,
+                video_start_s=audio_from.start_s,
+                fps=self._fps,
+                may_jump=audio_from.may_jump,
+            )
+            self._count = self._sound.delay_frames
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, tb: TracebackType | None) -> None:
+        if error is None:
+            self.close()
+        else:
+            self._abandon()
+
+    def write(self, frame: Rgb) -> None:
+        """Append one frame, RGB uint8 (height, width, 3)."""
+        import av
+        from av.video.reformatter import ColorRange, Colorspace, Interpolation
+
+        if frame.shape != self._shape:
+            raise ValueError(f"a frame of {frame.shape} in a video of {self._shape}")
+        if any(after for _, after in self._padding):
+            frame = np.pad(frame, self._padding, mode="edge")
+        picture = av.VideoFrame.from_ndarray(np.ascontiguousarray(frame), format="rgb24").reformat(
+            format="yuv420p",
+            dst_colorspace=Colorspace.ITU709,
+            dst_color_range=ColorRange.MPEG,
+            interpolation=Interpolation.BICUBIC | Interpolation.ACCURATE_RND,
+            threads=_THREADS,
+        )
+        picture.pts = self._count
+        picture.time_base = 1 / self._fps
+        self._count += 1
+        self._container.mux(self._stream.encode(picture))
+        if self._sound is not None:
+            self._sound.mux_until(self._count / self._fps)
+
+    def close(self) -> None:
+        """Finish the file."""
+        try:
+            self._container.mux(self._stream.encode(None))
+            if self._sound is not None:
+                self._sound.mux_until(None)
+            self._container.close()
+        except BaseException:
+            self._abandon()
+            raise
+        self._handle.close()
+
+    def _abandon(self) -> None:
+        self._handle.close()  # so that the container leaves out the end of the file
+        self._container.close()
+        self._file.seek(0)
+        self._file.truncate()
+
+    def _add_video(self, width: int, height: int) -> "av.VideoStream":
+        from av.video.reformatter import ColorPrimaries, ColorRange, Colorspace, ColorTrc
+
+        stream = self._container.add_stream("libx264", rate=self._fps, options={"crf": "19", "preset": "veryfast"})
+        stream.width, stream.height, stream.pix_fmt = width, height, "yuv420p"
+        context = stream.codec_context
+        context.time_base = 1 / self._fps
+        context.thread_type = "FRAME"
+        context.thread_count = _THREADS
+        context.color_range = ColorRange.MPEG
+        context.colorspace = Colorspace.ITU709
+        context.color_primaries = ColorPrimaries.BT709
+        context.color_trc = ColorTrc.BT709
+        return stream
