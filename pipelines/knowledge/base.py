@@ -19,3 +19,7 @@ class Embedder(ABC):
     @abstractmethod
     def count_tokens(self, text: str) -> int:
         """How many tokens the model reads in `text`, without truncation."""
+
+    def reads(self, text: str) -> bool:
+        """Whether the model understands the language of `text`; where it does not, only words can find it."""
+        return True

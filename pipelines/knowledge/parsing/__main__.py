@@ -1,0 +1,70 @@
+"""The child process that parses one document: the file is its standard input, one JSON message a line its output.
+
+Messages: `{"pages": n}` once where known, `{"number", "blocks": [[kind, text], …]}` per page, then `{"end": true}` or
+`{"refused": "unusable" | "unsupported", "message"}`. A process that ends without one of these two died on the file.
+"""
+
+import json
+import resource
+import sys
+from collections.abc import Iterator
+from typing import Any, BinaryIO
+
+from pipelines.errors import UnsupportedMedia, UnusableMedia
+from pipelines.knowledge.documents import ReadLimits
+from pipelines.knowledge.parsing.clean import clean
+
+
+def main() -> None:
+    """Parse standard input."""
+    kind, limits = sys.argv[1], ReadLimits(**json.loads(sys.argv[2]))
+    resource.setrlimit(resource.RLIMIT_AS, (limits.memory_bytes, limits.memory_bytes))
+    resource.setrlimit(resource.RLIMIT_CPU, (limits.seconds, limits.seconds))
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1 << 20, 1 << 20))
+    try:
+        for message in _messages(kind, sys.stdin.buffer, limits):
+            _say(message)
+        _say({"end": True})
+    except UnsupportedMedia as error:
+        _say({"refused": "unsupported", "message": error.message})
+    except UnusableMedia as error:
+        _say({"refused": "unusable", "message": error.message})
+    except MemoryError:
+        _say({"refused": "unusable", "message": "The document needs too much memory to read."})
+
+
+def _messages(kind: str, file: BinaryIO, limits: ReadLimits) -> Iterator[dict[str, Any]]:
+    characters = 0
+    for message in _parser(kind)(file, limits):
+        if isinstance(message, int):
+            yield {"pages": message}
+            continue
+        number, blocks = message
+        cleaned = [(block_kind, text) for block_kind, raw in blocks if (text := clean(raw))]
+        characters += sum(len(text) for _, text in cleaned)
+        if characters > limits.characters:
+            raise UnusableMedia(f"The document has more than {limits.characters:,} characters of text.")
+        yield {"number": number, "blocks": cleaned}
+
+
+def _parser(kind: str) -> Any:
+    if kind == "pdf":
+        from pipelines.knowledge.parsing import pdf
+
+        return pdf.parse
+    if kind == "docx":
+        from pipelines.knowledge.parsing import word
+
+        return word.parse
+    from pipelines.knowledge.parsing import text
+
+    return text.parse
+
+
+def _say(message: dict[str, Any]) -> None:
+    print(json.dumps(message), flush=True)  # noqa: T201  (standard output is the protocol)
+
+
+if __name__ == "__main__":
+    main()

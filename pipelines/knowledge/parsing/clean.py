@@ -1,0 +1,40 @@
+"""Text as people mean it, whatever a file wrote."""
+
+import re
+import unicodedata
+
+_SPACES = re.compile(r"[^\S\n]+")
+_INVISIBLE = dict.fromkeys(
+    [code for code in range(0x20) if chr(code) not in "\t\n"]
+    + [*range(0x7F, 0xA0), 0xAD, 0x200B, 0x200E, 0x200F, *range(0x202A, 0x202F), 0x2060, 0xFEFF, 0xFFFD, 0xFFFE, 0xFFFF]
+    + [*range(0xD800, 0xE000)]
+)
+_LIGATURES = str.maketrans({"ﬀ": "ff", "ﬁ": "fi", "ﬂ": "fl", "ﬃ": "ffi", "ﬄ": "ffl", "ﬅ": "st", "ﬆ": "st"})
+
+
+def clean(text: str) -> str:
+    """NFC, one kind of space, ligatures spelled out, no control, direction or zero-width characters."""
+    visible = text.translate(_INVISIBLE | _LIGATURES)
+    return _SPACES.sub(" ", unicodedata.normalize("NFC", visible)).strip()
+
+
+def row(cells: list[str]) -> str:
+    """A table row as one line, or "" where all cells are empty."""
+    flat = [" ".join(cell.split()) for cell in cells]
+    return " | ".join(flat) if any(flat) else ""
+
+
+def is_wide(character: str) -> bool:
+    """Whether the character belongs to a script that is written without spaces (Chinese, Japanese, Korean, Thai)."""
+    return (character >= "⺀" and (character <= "￯" or character >= "\U0001b000")) or "฀" <= character <= "๿"
+
+
+def join_lines(first: str, second: str) -> str:
+    """Two lines of one paragraph: a word cut by a hyphen made whole, no space between Chinese characters."""
+    if not first or not second:
+        return first or second
+    if first[-1] in "-‐\u00ad" and first[-2:-1].isalpha() and second[0].islower():
+        return first[:-1] + second
+    if is_wide(first[-1]) or is_wide(second[0]):
+        return first + second
+    return f"{first} {second}"

@@ -1,0 +1,170 @@
+"""Word documents (docx, ISO/IEC 29500) by lxml: paragraphs, headings, lists, tables, footnotes in document order.
+
+Read as what it is, a ZIP of XML: only three of its parts are opened, none by a name that the file chooses. Deleted text
+(tracked changes) and field codes are left out; headers and footers too, for they repeat on every page. The format does
+not know pages.
+"""
+
+import zipfile
+import zlib
+from collections.abc import Iterator
+from typing import Any, BinaryIO
+
+from pipelines.errors import UnsupportedMedia, UnusableMedia
+from pipelines.knowledge.documents import ReadLimits
+from pipelines.knowledge.parsing.clean import row
+
+_MAX_ENTRIES = 10_000
+_SKIPPED = {"del", "moveFrom", "instrText", "delText", "Fallback", "rPr", "pPr", "footnoteRef", "pict"}
+_CHARACTERS = {"tab": "\t", "br": "\n", "cr": "\n", "noBreakHyphen": "-", "ptab": "\t"}
+_DAMAGED = "The document is damaged: it cannot be read."
+
+
+def parse(file: BinaryIO, limits: ReadLimits) -> Iterator[tuple[None, list[tuple[str, str]]]]:
+    """The one page of a docx.
+
+    Raises:
+        UnsupportedMedia: a ZIP that is no Word document.
+        UnusableMedia: damaged, encrypted, or unpacks to more than the limit.
+    """
+    try:
+        with zipfile.ZipFile(file) as archive:
+            parts = _Parts(archive, limits.inflated_bytes)
+            headings = _heading_styles(parts.read("word/styles.xml"))
+            body = parts.read("word/document.xml")
+            notes = parts.read("word/footnotes.xml")
+    except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, OSError) as error:
+        raise UnusableMedia(_DAMAGED) from error
+    if body is None:
+        raise UnsupportedMedia("The file is not a Word document.")
+    blocks = list(_blocks(body, headings))
+    if notes is not None:
+        blocks += _blocks(notes, headings)
+    yield None, blocks
+
+
+class _Parts:
+    """The XML parts of the archive, unpacked under one common limit."""
+
+    def __init__(self, archive: zipfile.ZipFile, limit: int) -> None:
+        self._archive = archive
+        self._left = limit
+        entries = archive.infolist()
+        if len(entries) > _MAX_ENTRIES or sum(entry.file_size for entry in entries) > limit:
+            raise self._too_large()
+        self._names = {entry.filename for entry in entries}
+
+    def read(self, name: str) -> Any:
+        """The root element of a part, None where the archive lacks it."""
+        from lxml import etree
+
+        if name not in self._names:
+            return None
+        parser = etree.XMLParser(resolve_entities=False, no_network=True, load_dtd=False, huge_tree=False)
+        info = self._archive.getinfo(name)
+        if info.flag_bits & 1:
+            raise UnusableMedia("The document is encrypted: save it without a password.")
+        with self._archive.open(info) as part:
+            # The size that an archive declares is only a claim: what is unpacked counts.
+            data = part.read(self._left + 1)
+        self._left -= len(data)
+        if self._left < 0:
+            raise self._too_large()
+        try:
+            root = etree.fromstring(data, parser)
+        except etree.XMLSyntaxError as error:
+            raise UnusableMedia(_DAMAGED) from error
+        if root.getroottree().docinfo.internalDTD is not None:
+            raise UnusableMedia(_DAMAGED)  # OOXML forbids document types; entities are how XML is abused
+        return root
+
+    @staticmethod
+    def _too_large() -> UnusableMedia:
+        return UnusableMedia("The document unpacks to far more than its size: it is refused.")
+
+
+def _local(element: Any) -> str:
+    """The tag without its namespace: the transitional and the strict variant differ only in that."""
+    tag = element.tag
+    return tag.rpartition("}")[2] if isinstance(tag, str) else ""
+
+
+def _attribute(element: Any, name: str) -> str:
+    return next((value for key, value in element.attrib.items() if key.rpartition("}")[2] == name), "")
+
+
+def _child(element: Any, *path: str) -> Any:
+    for name in path:
+        element = next((child for child in element if _local(child) == name), None)
+        if element is None:
+            return None
+    return element
+
+
+def _heading_styles(styles: Any) -> set[str]:
+    """The ids of styles that mean a heading, in any language of Word: by outline level or by Word's own name."""
+    found = set()
+    for style in styles if styles is not None else ():
+        name = _child(style, "name")
+        is_named = name is not None and _attribute(name, "val").lower().startswith(("heading", "title"))
+        if is_named or _child(style, "pPr", "outlineLvl") is not None:
+            found.add(_attribute(style, "styleId"))
+    return found
+
+
+def _blocks(parent: Any, headings: set[str]) -> Iterator[tuple[str, str]]:
+    for element in parent:
+        match _local(element):
+            case "p":
+                yield from _paragraph(element, headings)
+            case "tbl":
+                for table_row in _rows(element):
+                    yield "row", table_row
+            case "body" | "sdt" | "sdtContent" | "ins" | "moveTo" | "customXml" | "footnote" | "smartTag":
+                yield from _blocks(element, headings)
+
+
+def _paragraph(element: Any, headings: set[str]) -> Iterator[tuple[str, str]]:
+    text = _text(element).strip()
+    if not text:
+        return
+    properties = _child(element, "pPr")
+    style = _child(properties, "pStyle") if properties is not None else None
+    if style is not None and _attribute(style, "val") in headings:
+        yield "heading", " ".join(text.split())
+    elif properties is not None and _child(properties, "numPr") is not None:
+        yield "text", f"- {text}"
+    else:
+        yield "text", text
+
+
+def _text(element: Any) -> str:
+    parts = []
+    for child in element:
+        name = _local(child)
+        if name in _SKIPPED:
+            continue
+        if name == "t":
+            parts.append(child.text or "")
+        elif name in _CHARACTERS:
+            parts.append(_CHARACTERS[name])
+        else:
+            # A text box within a paragraph holds paragraphs of its own.
+            parts.append(("\n" if name == "p" else "") + _text(child))
+    return "".join(parts)
+
+
+def _rows(table: Any) -> Iterator[str]:
+    for element in table:
+        name = _local(element)
+        if name in {"sdt", "sdtContent", "ins"}:
+            yield from _rows(element)
+        elif name == "tr":
+            cells = [" ".join(_cell(cell)) for cell in element if _local(cell) in {"tc", "sdt"}]
+            if line := row(cells):
+                yield line
+
+
+def _cell(cell: Any) -> Iterator[str]:
+    for _, text in _blocks(cell, set()):
+        yield text
