@@ -5,7 +5,7 @@ a server elsewhere), so one thread per engine would serialise what the model its
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -76,7 +76,7 @@ class ChatModel(ABC):
         """The last question as a query that stands alone, with what earlier turns say ("and in 2023?")."""
 
     @abstractmethod
-    def stream(self, request: ChatRequest) -> AsyncIterator[Delta]:
+    def stream(self, request: ChatRequest) -> AsyncGenerator[Delta, None]:
         """Answer piece by piece; closing the iterator stops the generation.
 
         Raises:

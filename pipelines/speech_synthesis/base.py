@@ -17,7 +17,7 @@ class Voice:
 
 
 class SpeechSynthesizer(ABC):
-    """One loaded model. Not thread-safe."""
+    """One loaded model. Not thread-safe, but several texts may be spoken in turns: one piece of this, one of that."""
 
     sample_rate_hz: int
 

@@ -1,0 +1,34 @@
+# make run | test | check | bench: all that a person needs.
+PYTHON ?= $(shell command -v python3.11 || command -v python3)
+CONFIG ?= serve_config.local.yaml
+BIN := .venv/bin
+# trackers asks for opencv-python, which overwrites opencv-python-headless and wants libGL: it is installed by itself.
+ALONE := trackers
+
+.PHONY: run test check bench
+.DELETE_ON_ERROR:
+
+run: .venv/.run
+	@exec $(BIN)/python -m deployments.run $(CONFIG)
+
+test: .venv/.test
+	$(BIN)/python -m pytest $(TESTS)
+
+check: .venv/.test
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+bench: .venv/.test
+	$(BIN)/python -m tests.bench $(BENCH)
+
+.venv/.run: pyproject.toml constraints.txt
+	@test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	@echo "Installing the pinned packages into .venv (some minutes, once) …"
+	$(BIN)/python -m pip install --disable-pip-version-check -c constraints.txt -e .
+	$(BIN)/python -m pip install --disable-pip-version-check -c constraints.txt --no-deps $(ALONE)
+	@touch $@
+
+.venv/.test: .venv/.run
+	$(BIN)/python -m pip install --disable-pip-version-check -q -c constraints.txt -e '.[test]'
+	@touch $@

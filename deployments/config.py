@@ -1,0 +1,110 @@
+"""`serve_config*.yaml`, read strictly: Serve ignores keys that it does not know, so a typo in one would pass unseen."""
+
+from pathlib import Path
+from typing import Any
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from ray.serve.schema import HTTPOptionsSchema, RayActorOptionsSchema, ServeDeploySchema
+
+from deployments.engines import CONFIGS
+from deployments.handles import deployment_name
+from deployments.settings import Settings
+
+IMPORT_PATH = "deployments.graph:build"
+DEPLOYMENTS = ("Ingress", *(deployment_name(capability) for capability in CONFIGS))
+
+
+class ConfigInvalid(ValueError):
+    """The file cannot be served; the message lists what is wrong, one line each."""
+
+
+class Strict(BaseModel):
+    """Unknown keys are errors."""
+
+    model_config = ConfigDict(extra="forbid")
+
+
+class Block(Strict):
+    """One deployment. `num_gpus` and `num_cpus` stand in `ray_actor_options`."""
+
+    name: str
+    autoscaling_config: dict[str, Any]
+    max_ongoing_requests: int = Field(gt=0)
+    max_queued_requests: int = Field(gt=0)
+    ray_actor_options: dict[str, Any]
+    user_config: dict[str, Any] | None = None
+    backpressure_config: dict[str, Any] | None = None
+    health_check_period_s: float | None = None
+    health_check_timeout_s: float | None = None
+    graceful_shutdown_timeout_s: float | None = None
+    graceful_shutdown_wait_loop_s: float | None = None
+    max_replicas_per_node: int | None = None
+
+    @model_validator(mode="after")
+    def _known(self) -> "Block":
+        if self.name not in DEPLOYMENTS:
+            raise ValueError(f"there is no deployment {self.name}")
+        unknown = set(self.ray_actor_options) - set(RayActorOptionsSchema.model_fields)
+        if unknown:
+            raise ValueError(f"ray_actor_options has no {', '.join(sorted(unknown))}")
+        adapter = next((CONFIGS[name] for name in CONFIGS if deployment_name(name) == self.name), None)
+        if adapter is not None:
+            adapter.validate_python(self.user_config or {})
+        return self
+
+
+class ApplicationBlock(Strict):
+    """The application: all deployments, each once."""
+
+    name: str
+    route_prefix: str
+    import_path: str
+    args: dict[str, Any] = Field(default_factory=dict)
+    runtime_env: dict[str, Any] = Field(default_factory=dict)
+    deployments: list[Block]
+
+    @model_validator(mode="after")
+    def _complete(self) -> "ApplicationBlock":
+        names = [block.name for block in self.deployments]
+        if sorted(names) != sorted(DEPLOYMENTS):
+            raise ValueError(f"deployments must be {', '.join(DEPLOYMENTS)}, each once")
+        if self.import_path != IMPORT_PATH:
+            raise ValueError(f"import_path must be {IMPORT_PATH}")
+        Settings(**self.args)
+        return self
+
+
+class ServeConfig(Strict):
+    """The whole file."""
+
+    proxy_location: str
+    http_options: dict[str, Any]
+    applications: list[ApplicationBlock] = Field(min_length=1, max_length=1)
+    logging_config: dict[str, Any] | None = None
+
+    @model_validator(mode="after")
+    def _known(self) -> "ServeConfig":
+        unknown = set(self.http_options) - set(HTTPOptionsSchema.model_fields)
+        if unknown:
+            raise ValueError(f"http_options has no {', '.join(sorted(unknown))}")
+        return self
+
+
+def read(path: Path) -> ServeDeploySchema:
+    """Read and check one file.
+
+    Raises:
+        ConfigInvalid: not YAML, unknown or missing keys, a `user_config` that its engine does not take.
+    """
+    try:
+        raw = yaml.safe_load(path.read_text(encoding="utf-8"))
+        ServeConfig.model_validate(raw)
+        return ServeDeploySchema.model_validate(raw)
+    except OSError as error:
+        raise ConfigInvalid(f"{path}: {error.strerror}") from error
+    except yaml.YAMLError as error:
+        raise ConfigInvalid(f"{path} is not YAML: {error}") from error
+    except ValidationError as error:
+        lines = [f"{'.'.join(map(str, each['loc']))}: {each['msg']}" for each in error.errors()]
+        raise ConfigInvalid("\n".join([f"{path} cannot be served:", *lines])) from error

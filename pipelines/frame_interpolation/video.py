@@ -1,0 +1,38 @@
+"""Interpolate a whole video: decode, interpolate and encode frame by frame."""
+
+from fractions import Fraction
+from typing import BinaryIO
+
+from pipelines.frame_interpolation.base import FrameInterpolator
+from pipelines.frame_interpolation.stream import interpolate_stream
+from pipelines.media.video import VideoReader, VideoWriter
+from pipelines.progress import Progress, quiet
+
+
+def interpolate_video(
+    video: VideoReader,
+    interpolator: FrameInterpolator,
+    smoother: BinaryIO,
+    *,
+    fps: Fraction | None = None,
+    progress: Progress = quiet,
+) -> None:
+    """Write the video at a higher frame rate, with the same duration and sound.
+
+    Args:
+        video: what is interpolated; read once, in order.
+        smoother: seekable file that receives H.264 in MP4.
+        fps: wanted frame rate; `None` doubles the video's own.
+
+    Raises:
+        InvalidInput: a frame rate that the engine cannot reach.
+        UnusableMedia, TooManyPixels: from the video.
+        Cancelled: `progress` said so.
+    """
+    target = fps or video.fps * 2
+    expected = round(video.frame_count * target / video.fps) if video.frame_count else None
+    frames = interpolate_stream(video.frames(), interpolator, fps_in=video.fps, fps_out=target)
+    with VideoWriter(smoother, fps=target, width=video.width, height=video.height, audio_from=video) as writer:
+        for number, frame in enumerate(frames, start=1):
+            progress(min(number / expected, 1.0) if expected else None, "interpolating")
+            writer.write(frame)

@@ -1,0 +1,143 @@
+"""What a file is, told by its first bytes: never by its name or the sender's word.
+
+FFmpeg is always told the demuxer that is found here: left to guess, it also takes playlists and scripts, which name other
+files and addresses to open.
+"""
+
+from dataclasses import dataclass
+from typing import Literal
+
+HEAD_BYTES = 8192
+"""As many first bytes as `sniff` looks at."""
+
+Family = Literal["image", "sound", "video", "document"]
+
+
+@dataclass(frozen=True)
+class Kind:
+    """A file format.
+
+    Attributes:
+        name: short name ("png", "mp4", "pdf").
+        families: what it can hold: a container of FFmpeg's may hold sound, video or both.
+        container: FFmpeg's demuxer for sound and video.
+    """
+
+    name: str
+    families: frozenset[Family]
+    container: str = ""
+
+
+def _image(name: str) -> Kind:
+    return Kind(name, frozenset({"image"}))
+
+
+def _sound(name: str, container: str) -> Kind:
+    return Kind(name, frozenset({"sound"}), container)
+
+
+def _video(name: str, container: str) -> Kind:
+    return Kind(name, frozenset({"sound", "video"}), container)
+
+
+def _document(name: str) -> Kind:
+    return Kind(name, frozenset({"document"}))
+
+
+_PREFIXES: tuple[tuple[bytes, Kind], ...] = (
+    (b"\x89PNG\r\n\x1a\n", _image("png")),
+    (b"\xff\xd8\xff", _image("jpeg")),
+    (b"GIF87a", _image("gif")),
+    (b"GIF89a", _image("gif")),
+    (b"II*\x00", _image("tiff")),
+    (b"MM\x00*", _image("tiff")),
+    (b"fLaC", _sound("flac", "flac")),
+    (b"#!AMR", _sound("amr", "amr")),
+    (b"caff", _sound("caf", "caf")),
+    (b".snd", _sound("au", "au")),
+    (b"\x0b\x77", _sound("ac3", "ac3")),
+    (b"OggS", _video("ogg", "ogg")),
+    (b"\x1a\x45\xdf\xa3", _video("matroska", "matroska")),
+    (b"\x00\x00\x01\xba", _video("mpeg", "mpeg")),
+    (b"FLV\x01", _video("flv", "flv")),
+    (b"\x30\x26\xb2\x75\x8e\x66\xcf\x11", _video("asf", "asf")),
+    (b"PK\x03\x04", _document("docx")),
+    (b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1", _document("doc")),
+    (b"{\\rtf", _document("rtf")),
+)
+
+_RIFF = {
+    b"WEBP": _image("webp"),
+    b"WAVE": _sound("wav", "wav"),
+    b"AVI ": _video("avi", "avi"),
+}
+
+_FORM = {b"AIFF": _sound("aiff", "aiff"), b"AIFC": _sound("aiff", "aiff")}
+
+_FTYP_IMAGES = {
+    b"avif": _image("avif"),
+    b"avis": _image("avif"),
+    b"heic": _image("heic"),
+    b"heix": _image("heic"),
+    b"mif1": _image("heic"),
+    b"msf1": _image("heic"),
+}
+
+_MOV_ATOMS = frozenset({b"ftyp", b"moov", b"mdat", b"wide", b"free", b"skip", b"pnot"})
+_TS_PACKET_BYTES = 188
+
+
+def sniff(head: bytes) -> Kind | None:
+    """Tell a file's format.
+
+    Args:
+        head: its first bytes, up to `HEAD_BYTES`.
+
+    Returns:
+        The kind; `None` for bytes that are no known format and no text.
+    """
+    for prefix, kind in _PREFIXES:
+        if head.startswith(prefix):
+            return kind
+    return _boxed(head) or _framed(head) or _written(head)
+
+
+def _boxed(head: bytes) -> Kind | None:
+    """Formats whose name stands inside their first box."""
+    box, name = head[4:8], head[8:12]
+    if head[:4] in (b"RIFF", b"RF64"):
+        return _RIFF.get(name)
+    if head[:4] == b"FORM":
+        return _FORM.get(name)
+    if box == b"ftyp" and name in _FTYP_IMAGES:
+        return _FTYP_IMAGES[name]
+    if box in _MOV_ATOMS:
+        return _video("mp4", "mov")
+    if head[:2] == b"BM" and head[14:18] in (b"\x28\0\0\0", b"\x7c\0\0\0", b"\x6c\0\0\0", b"\x0c\0\0\0"):
+        return _image("bmp")
+    return None
+
+
+def _framed(head: bytes) -> Kind | None:
+    """Formats that are a row of frames, each with a sync word."""
+    if head[:3] == b"ID3":
+        return _sound("mp3", "mp3")
+    if len(head) > 1 and head[0] == 0xFF:
+        if head[1] & 0xF6 == 0xF0:
+            return _sound("aac", "aac")
+        if head[1] & 0xE0 == 0xE0 and head[1] & 0x06:
+            return _sound("mp3", "mp3")
+    for start, step in ((0, _TS_PACKET_BYTES), (4, _TS_PACKET_BYTES + 4)):
+        syncs = head[start : start + 3 * step + 1 : step]
+        if len(syncs) == 4 and set(syncs) == {0x47}:
+            return _video("mpegts", "mpegts")
+    return None
+
+
+def _written(head: bytes) -> Kind | None:
+    """Documents that are text or begin with some."""
+    if b"%PDF-" in head[:1024]:
+        return _document("pdf")
+    if head.startswith((b"\xff\xfe", b"\xfe\xff")) or b"\x00" not in head:
+        return _document("txt")
+    return None

@@ -1,0 +1,36 @@
+"""Track a whole video: decode, track, draw and encode frame by frame."""
+
+from typing import BinaryIO
+
+from pipelines.media.video import VideoReader, VideoWriter
+from pipelines.object_tracking.annotate import Annotator
+from pipelines.object_tracking.base import ObjectTracker
+from pipelines.object_tracking.mot import mot_lines
+from pipelines.progress import Progress, quiet
+
+
+def track_video(
+    video: VideoReader,
+    tracker: ObjectTracker,
+    annotated: BinaryIO,
+    tracks_text: BinaryIO,
+    *,
+    progress: Progress = quiet,
+) -> None:
+    """Write the video with its tracks drawn into it, and the tracks as MOTChallenge text.
+
+    Args:
+        video: what is tracked; read once, in order.
+        annotated: seekable file that receives H.264 in MP4 with the video's own sound.
+        tracks_text: file that receives `frame,id,left,top,width,height,score,-1,-1,-1` lines.
+
+    Raises:
+        UnusableMedia, TooManyPixels: from the video.
+        Cancelled: `progress` said so.
+    """
+    annotator = Annotator(video.width, video.height, float(video.fps))
+    with VideoWriter(annotated, fps=video.fps, width=video.width, height=video.height, audio_from=video) as writer:
+        for number, (frame, tracks) in enumerate(tracker.track(video.frames(), fps=float(video.fps)), start=1):
+            progress(min(number / video.frame_count, 1.0) if video.frame_count else None, "tracking")
+            writer.write(annotator.draw(frame, tracks))
+            tracks_text.write(mot_lines(number, tracks).encode())
