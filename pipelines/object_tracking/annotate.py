@@ -1,0 +1,80 @@
+"""Tracks drawn into frames: boxes, tags and trails, by `supervision` (MIT)."""
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from pipelines.media import Rgb
+from pipelines.object_tracking.base import Tracks
+
+if TYPE_CHECKING:
+    import supervision as sv
+
+TRAIL_S = 1.5
+"""How long a trail shows where an object was."""
+
+PALETTE = ("#ff5a5f", "#2ec4b6", "#ffb627", "#5b8def", "#b967ff", "#7bd389", "#ff8fab", "#00b4d8", "#f4845f", "#c0ca33")
+"""Bright enough for dark video, each readable under dark text; the id chooses."""
+
+LEAST_SIDE = 32
+"""Frames with a shorter side are too small for any text."""
+
+
+class Annotator:
+    """Draws the tracks of one video. Remembers the last `TRAIL_S` of each object for its trail.
+
+    Args:
+        width: of the frames, in pixels.
+        height: likewise.
+        fps: frames per second.
+    """
+
+    def __init__(self, width: int, height: int, fps: float) -> None:
+        import supervision as sv
+
+        size = (width, height)
+        thickness = sv.calculate_optimal_line_thickness(size)
+        # supervision hands colours to OpenCV as BGR; frames here are RGB, so the two ends are swapped beforehand.
+        palette = sv.ColorPalette([_swapped(sv.Color.from_hex(colour)) for colour in PALETTE])
+        by_track = sv.ColorLookup.TRACK
+        self._trails = sv.TraceAnnotator(
+            palette, thickness=thickness, trace_length=max(2, round(TRAIL_S * fps)), color_lookup=by_track
+        )
+        self._boxes = sv.BoxAnnotator(palette, thickness=thickness, color_lookup=by_track)
+        self._tags = sv.LabelAnnotator(
+            palette,
+            text_color=sv.Color(20, 20, 20),
+            text_scale=sv.calculate_optimal_text_scale(size) * 0.8,
+            text_thickness=max(1, thickness // 2),
+            text_padding=max(2, 2 * thickness),
+            color_lookup=by_track,
+        )
+        self._readable = min(size) >= LEAST_SIDE
+
+    def draw(self, frame: Rgb, tracks: Tracks) -> Rgb:
+        """Draw one frame's tracks. Frames must come in order.
+
+        Args:
+            frame: RGB uint8 (H, W, 3); it is not changed.
+            tracks: what was tracked in it.
+
+        Returns:
+            RGB uint8 (H, W, 3).
+        """
+        import supervision as sv
+
+        found = sv.Detections(
+            xyxy=tracks.xyxy.astype(np.float64), confidence=tracks.scores, tracker_id=tracks.ids.astype(int)
+        )
+        picture = self._trails.annotate(frame.copy(), found)
+        picture = self._boxes.annotate(picture, found)
+        if self._readable:
+            tags = [f"#{identity} {label}" for identity, label in zip(tracks.ids, tracks.labels, strict=True)]
+            picture = self._tags.annotate(picture, found, labels=tags)
+        return np.asarray(picture, np.uint8)
+
+
+def _swapped(colour: "sv.Color") -> "sv.Color":
+    import supervision as sv
+
+    return sv.Color(colour.b, colour.g, colour.r)

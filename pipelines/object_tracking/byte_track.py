@@ -1,0 +1,192 @@
+"""Detections of consecutive frames to tracks: ByteTrack, with the delay that good tracks need.
+
+Algorithm: ByteTrack, https://arxiv.org/abs/2110.06864, from `trackers` (Apache-2.0). Any detector can stand before it.
+Knows nothing of how objects are detected, and compares positions only: two objects that swap places unseen swap ids.
+
+ByteTrack decides frame by frame. Here the last frames are held back for a moment, so that a track is told from its
+first frame on although it is believed only after several, short gaps are filled, and boxes are steady without lagging.
+"""
+
+import math
+from collections import Counter, deque
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from itertools import count
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pipelines.media import Rgb
+from pipelines.object_tracking.base import Tracks
+
+LOST_S = 1.5
+"""How long an object that is not seen keeps its identity."""
+
+HOLD_S = 0.5
+BELIEF_S = 0.12
+STEADY_S = 0.07
+HELD_FRAMES = (4, 24)
+"""Fewest and most frames held back, whatever the frame rate."""
+
+
+@dataclass(frozen=True)
+class Detections:
+    """What a detector found in one frame.
+
+    Attributes:
+        xyxy: float32 (N, 4), left, top, right, bottom in pixels.
+        scores: float32 (N,), 0 to 1. From 0.7 a detection begins a track; below 0.6 it only prolongs one.
+        labels: N class names. Association ignores them; a track is named by the majority of its detections.
+    """
+
+    xyxy: NDArray[np.float32]
+    scores: NDArray[np.float32]
+    labels: tuple[str, ...]
+
+
+NOTHING = Detections(np.zeros((0, 4), np.float32), np.zeros(0, np.float32), ())
+
+
+@dataclass
+class _Sighting:
+    box: NDArray[np.float32]
+    score: float
+
+
+@dataclass
+class _Held:
+    number: int
+    frame: Rgb
+    sightings: dict[int, _Sighting] = field(default_factory=dict)
+
+
+@dataclass
+class _Object:
+    last_seen: int
+    hits: int = 0
+    labels: Counter[str] = field(default_factory=Counter)
+    public_id: int | None = None
+
+
+class Associator:
+    """Tracks the objects of one shot. Frames go in one by one and come out in the same order, some frames later.
+
+    Args:
+        fps: frames per second of the video.
+        every: the detector looks at every n-th frame; boxes between are interpolated.
+        ids: where public ids come from; shots of one video share it, so that no id is used twice.
+    """
+
+    def __init__(self, *, fps: float, every: int = 1, ids: Iterator[int] | None = None) -> None:
+        from trackers import BIoU, ByteTrackTracker
+
+        looks_per_s = fps / every
+        self._tracker = ByteTrackTracker(
+            lost_track_buffer=math.ceil(LOST_S * 30),  # counted in frames of a 30 fps video, whatever the rate
+            frame_rate=looks_per_s,
+            minimum_consecutive_frames=1,  # belief is decided here, in hindsight
+            # Boxes that are far apart in time hardly overlap: grow them where the detector looks seldom.
+            iou=BIoU(buffer_ratio=min(0.4, 1.5 / looks_per_s)),
+        )
+        self._identities = count(1)
+        self._ids = count(1) if ids is None else ids
+        self._hold = min(max(round(HOLD_S * fps), HELD_FRAMES[0]), HELD_FRAMES[1])
+        self._belief = min(max(2, round(BELIEF_S * looks_per_s)), max(2, self._hold // every))
+        self._reach = round(STEADY_S * fps)
+        self._held: deque[_Held] = deque()
+        self._told: deque[dict[int, _Sighting]] = deque(maxlen=max(1, self._reach))
+        self._objects: dict[int, _Object] = {}
+        self._number = 0
+        self._looks = 0
+
+    def update(self, frame: Rgb, found: Detections | None) -> list[tuple[Rgb, Tracks]]:
+        """Take the next frame.
+
+        Args:
+            frame: RGB uint8 (H, W, 3); it comes out again untouched.
+            found: its detections; `None` where the detector did not look.
+
+        Returns:
+            The frames that are settled by now, with their tracks.
+        """
+        self._held.append(_Held(self._number, frame))
+        if found is not None:
+            self._looks += 1
+            for identity, row in self._identify(found):
+                self._sight(identity, _Sighting(found.xyxy[row], float(found.scores[row])), found.labels[row])
+        self._number += 1
+        self._forget()
+        return [self._tell(self._belief) for _ in range(len(self._held) - self._hold)]
+
+    def flush(self) -> list[tuple[Rgb, Tracks]]:
+        """Settle the frames still held, at the end of the shot."""
+        belief = min(self._belief, max(1, self._looks))  # a shot of one frame has no second look
+        return [self._tell(belief) for _ in range(len(self._held))]
+
+    def _identify(self, found: Detections) -> list[tuple[int, int]]:
+        """(identity, row in `found`) of each detection that belongs to a track, new ones included."""
+        import supervision as sv
+
+        boxes = found.xyxy.astype(np.float64)
+        rows = np.arange(len(boxes))
+        matched = self._tracker.update(sv.Detections(boxes, confidence=found.scores, data={"row": rows}))
+        if len(matched) == 0:
+            return []
+        pairs = [(int(i), int(row)) for i, row in zip(matched.tracker_id, matched.data["row"], strict=True) if i >= 0]
+        unmatched = matched.data["row"][matched.tracker_id < 0]
+        # ByteTrack names a track at its second sighting only; name it at once, so that the first is not lost.
+        for tracklet in self._tracker.tracks:
+            if tracklet.tracker_id < 0:
+                tracklet.tracker_id = next(self._identities)
+                distance = np.abs(boxes[unmatched] - tracklet.get_state_bbox()).sum(axis=1)
+                pairs.append((tracklet.tracker_id, int(unmatched[distance.argmin()])))
+        return pairs
+
+    def _sight(self, identity: int, now: _Sighting, label: str) -> None:
+        """Note a sighting in the newest frame, and fill the held frames since the last one."""
+        seen = self._objects.setdefault(identity, _Object(self._number))
+        seen.hits += 1
+        seen.labels[label] += 1
+        self._held[-1].sightings[identity] = now
+        gap = self._number - seen.last_seen
+        seen.last_seen, first = self._number, len(self._held) - 1 - gap
+        if gap < 2 or first < 0:  # a gap that began before the held frames stays one: half of it has been told
+            return
+        before = self._held[first].sightings[identity]
+        for step in range(1, gap):
+            share = step / gap
+            self._held[first + step].sightings[identity] = _Sighting(
+                (1 - share) * before.box + share * now.box, (1 - share) * before.score + share * now.score
+            )
+
+    def _forget(self) -> None:
+        alive = {tracklet.tracker_id for tracklet in self._tracker.tracks}
+        alive.update(*(held.sightings for held in self._held))
+        self._objects = {identity: seen for identity, seen in self._objects.items() if identity in alive}
+
+    def _tell(self, belief: int) -> tuple[Rgb, Tracks]:
+        held = self._held.popleft()
+        believed = {i: s for i, s in held.sightings.items() if self._objects[i].hits >= belief}
+        for identity in believed:
+            seen = self._objects[identity]
+            seen.public_id = seen.public_id or next(self._ids)
+        boxes = [self._steady(identity, sighting) for identity, sighting in believed.items()]
+        self._told.append(held.sightings)
+        return held.frame, Tracks(
+            xyxy=np.array(boxes, np.float32).reshape(-1, 4),
+            ids=np.array([self._objects[i].public_id for i in believed], np.int64),
+            scores=np.array([sighting.score for sighting in believed.values()], np.float32),
+            labels=tuple(self._objects[i].labels.most_common(1)[0][0] for i in believed),
+        )
+
+    def _steady(self, identity: int, sighting: _Sighting) -> NDArray[np.float32]:
+        """Mean over the frames just before and after, as many on each side: smooth, but not late."""
+        boxes = [sighting.box]
+        for step in range(1, self._reach + 1):
+            if step > min(len(self._told), len(self._held)):
+                break
+            before, after = self._told[-step].get(identity), self._held[step - 1].sightings.get(identity)
+            if before is None or after is None:
+                break
+            boxes += [before.box, after.box]
+        return np.mean(boxes, axis=0, dtype=np.float32)
