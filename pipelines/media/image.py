@@ -1,0 +1,309 @@
+"""Reading still pictures that strangers send, and writing PNG.
+
+Pillow decides what a file is and decodes eight bits. It reads sixteen-bit colour as eight, so OpenCV decodes those
+files, after Pillow has vouched for their kind, size and integrity. Animations give their first frame; AVIF of ten or
+twelve bits is read as eight. Vector and page formats are not read at all.
+"""
+
+import io
+import struct
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, BinaryIO, Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pipelines.errors import TooManyPixels, UnsupportedMedia, UnusableMedia
+from pipelines.media import Rgb
+
+if TYPE_CHECKING:
+    from PIL import Image
+    from PIL.ImageCms import ImageCmsProfile
+
+Samples = NDArray[np.uint8 | np.uint16]
+
+FORMATS: Final = ("PNG", "JPEG", "WEBP", "GIF", "BMP", "TIFF", "AVIF")
+MODES: Final = {"1", "L", "LA", "La", "P", "PA", "RGB", "RGBA", "RGBa", "RGBX", "CMYK", "YCbCr", "HSV"}
+GRAY_16_BIT: Final = {"I;16", "I;16L", "I;16B", "I;16N"}
+MAX_SIDE_PX: Final = 65_535
+MAX_JPEG_SCANS: Final = 500
+"""A small progressive JPEG with very many scans takes hours; libjpeg-turbo's own fuzzers stop at 500, too."""
+
+ORIENTATION: Final = 0x0112
+RESOLUTION: Final = (0x011A, 0x011B)
+SIZE: Final = ((0x0100, 0x0101), (0xA002, 0xA003))
+"""Width and height in the main directory, and in the Exif directory."""
+EXIF_DIRECTORY: Final = 0x8769
+TIFF_DESCRIPTION: Final = {0x010E, 0x010F, 0x0110, ORIENTATION, *RESOLUTION, 0x0128, 0x0131, 0x0132, 0x013B, 0x8298}
+"""What of a TIFF's own directory describes the picture; the rest says how that file stores it."""
+BITS_PER_SAMPLE: Final = 0x0102
+DIRECTORIES: Final = {EXIF_DIRECTORY, 0x8825}
+
+_DAMAGED: Final = (
+    OSError, SyntaxError, ValueError, TypeError, LookupError, EOFError, OverflowError, RuntimeError,
+    struct.error,
+)  # fmt: skip
+"""What Pillow raises on damaged bytes; it has no base class for them."""
+
+_UPRIGHT: Final[dict[int, Callable[[Samples], Samples]]] = {
+    2: lambda a: a[:, ::-1],
+    3: lambda a: a[::-1, ::-1],
+    4: lambda a: a[::-1],
+    5: lambda a: a.swapaxes(0, 1),
+    6: lambda a: a.swapaxes(0, 1)[:, ::-1],
+    7: lambda a: a.swapaxes(0, 1)[::-1, ::-1],
+    8: lambda a: a.swapaxes(0, 1)[::-1],
+}
+
+
+@dataclass(frozen=True)
+class Picture:
+    """A decoded still picture, upright.
+
+    Attributes:
+        pixels: uint8 or uint16 (H, W, 3), RGB in the colour space of `icc_profile`, or sRGB.
+        alpha: (H, W) of the same dtype, 0 is transparent, not premultiplied; `None` where the file has none.
+        exif: TIFF-structured EXIF without orientation and thumbnail, or `None`.
+        icc_profile: an RGB profile, or `None`.
+    """
+
+    pixels: Samples
+    alpha: Samples | None = None
+    exif: bytes | None = None
+    icc_profile: bytes | None = None
+
+    def rgb8(self) -> Rgb:
+        """The picture as most algorithms want it: uint8 (H, W, 3), sRGB, over white where transparent."""
+        from PIL import Image
+
+        rgb = _eight_bits(self.pixels)
+        if self.icc_profile is not None:
+            rgb = np.asarray(_to_srgb(Image.fromarray(rgb), _open_profile(self.icc_profile)))
+        if self.alpha is None:
+            return rgb
+        alpha = _eight_bits(self.alpha)[..., None].astype(np.uint16)
+        return ((rgb * alpha + 255 * (255 - alpha) + 127) // 255).astype(np.uint8)
+
+
+def read_image(file: BinaryIO, *, max_pixels: int) -> Picture:
+    """Decode a still picture, the first frame of an animation.
+
+    EXIF or a colour profile that cannot be read is left out, as browsers do.
+
+    Args:
+        file: seekable; stays open.
+        max_pixels: limit of width × height, checked before anything is decoded. Pillow's own limit holds above it.
+
+    Raises:
+        UnsupportedMedia: not one of `FORMATS`.
+        TooManyPixels: more pixels than `max_pixels`, or a side longer than `MAX_SIDE_PX`.
+        UnusableMedia: empty, truncated or damaged, or of samples that are not 8 or 16 bits wide.
+    """
+    image = _open(file)
+    width, height = image.size
+    if width * height > max_pixels or max(width, height) > MAX_SIDE_PX:
+        raise TooManyPixels(
+            f"The picture has {width} × {height} pixels; the limit is {max_pixels:,} pixels and {MAX_SIDE_PX:,} a side."
+        )
+    try:
+        pixels, alpha = _decode(image, file)
+        orientation, exif = _read_exif(image)
+    except _DAMAGED as error:
+        raise UnusableMedia("The picture is damaged or cut short.") from error
+    if turn := _UPRIGHT.get(orientation):
+        pixels = turn(pixels)
+        alpha = None if alpha is None else turn(alpha)
+    return Picture(
+        pixels=np.ascontiguousarray(pixels),
+        alpha=None if alpha is None else np.ascontiguousarray(alpha),
+        exif=exif,
+        icc_profile=_rgb_profile(image.info.get("icc_profile")),
+    )
+
+
+def write_png(picture: Picture) -> bytes:
+    """Encode as PNG with the picture's bit depth, alpha, EXIF and colour profile."""
+    import cv2
+
+    if picture.alpha is None:
+        samples = cv2.cvtColor(picture.pixels, cv2.COLOR_RGB2BGR)
+    else:
+        samples = np.dstack([picture.pixels[..., ::-1], picture.alpha])
+    metadata = {cv2.IMAGE_METADATA_EXIF: picture.exif, cv2.IMAGE_METADATA_ICCP: picture.icc_profile}
+    present = {kind: np.frombuffer(data, np.uint8)[None] for kind, data in metadata.items() if data}
+    _, png = cv2.imencodeWithMetadata(".png", samples, list(present), list(present.values()))
+    return bytes(png)
+
+
+def fit(image: Rgb, max_side: int) -> Rgb:
+    """Shrink so that neither side is longer than `max_side` px; a smaller picture is returned as it is."""
+    from PIL import Image
+
+    rows, columns = image.shape[:2]
+    scale = max_side / max(rows, columns)
+    if scale >= 1:
+        return image
+    size = (max(1, round(columns * scale)), max(1, round(rows * scale)))
+    return np.asarray(Image.fromarray(image).resize(size, Image.Resampling.LANCZOS))
+
+
+def enlarged_exif(exif: bytes, width: int, height: int, scale: int) -> bytes:
+    """EXIF of the same picture with `scale` times the pixels on each side, so that it still prints in its size.
+
+    Args:
+        exif: as in `Picture.exif`.
+        width: the new width, px.
+        height: the new height, px.
+        scale: factor of the resolution in pixels per inch or centimetre.
+    """
+    from PIL import Image
+
+    tags = Image.Exif()
+    tags.load(exif)
+    details = tags.get_ifd(EXIF_DIRECTORY)
+    for directory, names in zip((tags, details), SIZE, strict=True):
+        for name, side in zip(names, (width, height), strict=True):
+            if name in directory:
+                directory[name] = side
+    for name in RESOLUTION:
+        if name in tags:
+            tags[name] = tags[name] * scale
+    return _serialised(tags)
+
+
+def _open(file: BinaryIO) -> "Image.Image":
+    from PIL import Image, UnidentifiedImageError
+
+    try:
+        return Image.open(file, formats=FORMATS)
+    except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
+        raise TooManyPixels("The picture has too many pixels.") from error
+    except UnidentifiedImageError as error:
+        file.seek(0)
+        head = file.read(16)
+        if not head:
+            raise UnusableMedia("The picture file is empty.") from error
+        if any(accept and accept(head) is True for _, accept in map(Image.OPEN.__getitem__, FORMATS)):
+            raise UnusableMedia("The picture is damaged or cut short.") from error
+        raise UnsupportedMedia(f"This is not a picture that can be read; send one of {', '.join(FORMATS)}.") from error
+    except _DAMAGED as error:
+        raise UnusableMedia("The picture is damaged or cut short.") from error
+
+
+def _decode(image: "Image.Image", file: BinaryIO) -> tuple[Samples, Samples | None]:
+    """Pixels and alpha, as stored: not yet upright."""
+    if image.format in {"JPEG", "MPO"}:
+        file.seek(0)
+        if file.read().count(b"\xff\xda") > MAX_JPEG_SCANS:
+            raise UnusableMedia("The JPEG has too many scans.")
+    bits = _bits_per_sample(image)
+    if image.mode in GRAY_16_BIT:
+        return _decode_gray_16_bit(image, bits)
+    if image.mode not in MODES:
+        raise UnusableMedia("Only pictures of 8 or 16 bits a sample can be read.")
+    if bits == 16:
+        return _decode_color_16_bit(image, file)
+    if image.has_transparency_data:
+        rgba = np.asarray(image.convert("RGBA"))
+        return rgba[..., :3], rgba[..., 3]
+    if image.mode == "CMYK" and (profile := _usable_profile(image.info.get("icc_profile"), "CMYK")):
+        return np.asarray(_to_srgb(image, profile)), None
+    return np.asarray(image.convert("RGB")), None
+
+
+def _bits_per_sample(image: "Image.Image") -> int:
+    """As the file has them, which Pillow's mode does not always tell; 8 for all formats that have no more."""
+    if image.format == "TIFF":
+        bits = getattr(image, "tag_v2", {}).get(BITS_PER_SAMPLE, (8,))
+        return int(max(bits))
+    if image.format == "PNG":
+        tiles = getattr(image, "tile", [])  # forgotten once the picture is loaded
+        return 16 if any(";16" in str(tile.args) for tile in tiles) else 8
+    return 8
+
+
+def _decode_gray_16_bit(image: "Image.Image", bits: int) -> tuple[Samples, Samples | None]:
+    gray = np.asarray(image).astype(np.uint16)
+    transparent = image.info.get("transparency")
+    alpha = None if transparent is None else np.where(gray == transparent, 0, 65535).astype(np.uint16)
+    if bits == 12:
+        gray = np.asarray(gray << 4 | gray >> 8, np.uint16)
+    return np.repeat(gray[..., None], 3, axis=2), alpha
+
+
+def _decode_color_16_bit(image: "Image.Image", file: BinaryIO) -> tuple[Samples, Samples | None]:
+    import cv2
+
+    upper = np.asarray(image.convert("RGB"))
+    file.seek(0)
+    try:
+        decoded = cv2.imdecode(np.frombuffer(file.read(), np.uint8), cv2.IMREAD_UNCHANGED)
+    except cv2.error as error:
+        raise UnusableMedia("The picture is damaged or cut short.") from error
+    if decoded is None:
+        raise UnusableMedia("The picture is damaged or cut short.")
+    # OpenCV misreads a few TIFF layouts without a word: Pillow's eight bits must be the upper half of its sixteen.
+    wide = np.asarray(decoded, np.uint16)
+    rgb = wide[..., 2::-1]
+    if decoded.dtype != np.uint16 or rgb.shape != upper.shape or not np.array_equal(rgb >> 8, upper):
+        raise UnusableMedia("The 16-bit picture is of a layout that cannot be read.")
+    has_alpha = image.has_transparency_data and wide.shape[2] == 4
+    return rgb, wide[..., 3] if has_alpha else None
+
+
+def _eight_bits(samples: Samples) -> Rgb:
+    if samples.dtype == np.uint8:
+        return samples.astype(np.uint8, copy=False)
+    return ((samples.astype(np.uint32) + 128) // 257).astype(np.uint8)
+
+
+def _read_exif(image: "Image.Image") -> tuple[int, bytes | None]:
+    """Orientation, 1 to 8, and the EXIF without it; 1 and `None` where it cannot be read."""
+    try:
+        tags = image.getexif()
+        if image.format == "TIFF":
+            for tag in set(tags) - TIFF_DESCRIPTION - DIRECTORIES:
+                del tags[tag]
+        orientation = tags.pop(ORIENTATION, 1)
+        exif = _serialised(tags) if len(tags) else None
+    except _DAMAGED:
+        return 1, None
+    return orientation if isinstance(orientation, int) else 1, exif
+
+
+def _serialised(tags: "Image.Exif") -> bytes:
+    return tags.tobytes().removeprefix(b"Exif\x00\x00")
+
+
+def _rgb_profile(data: bytes | None) -> bytes | None:
+    return data if _usable_profile(data, "RGB") else None
+
+
+def _usable_profile(data: bytes | None, color_space: str) -> "ImageCmsProfile | None":
+    """A profile from which pictures of `color_space` can be brought to sRGB; `None` where it is not one."""
+    from PIL import ImageCms
+
+    if not data:
+        return None
+    try:
+        profile = _open_profile(data)
+        ImageCms.buildTransform(profile, ImageCms.createProfile("sRGB"), color_space, "RGB")
+    except (ImageCms.PyCMSError, OSError):
+        return None
+    return profile
+
+
+def _open_profile(data: bytes) -> "ImageCmsProfile":
+    from PIL import ImageCms
+
+    return ImageCms.ImageCmsProfile(io.BytesIO(data))
+
+
+def _to_srgb(image: "Image.Image", profile: "ImageCmsProfile") -> "Image.Image":
+    from PIL import ImageCms
+
+    converted = ImageCms.profileToProfile(image, profile, ImageCms.createProfile("sRGB"), outputMode="RGB")
+    if converted is None:
+        raise UnusableMedia("The picture's colour profile cannot be applied.")
+    return converted

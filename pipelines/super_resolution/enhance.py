@@ -1,0 +1,136 @@
+"""Enlarge whole pictures tile by tile, with alpha, sixteen bits and what the file says about itself.
+
+Memory beyond the picture and its result does not depend on their size.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pipelines.media.image import Picture, Samples, enlarged_exif
+from pipelines.progress import Progress, quiet
+from pipelines.super_resolution.base import RgbFloat, SuperResolver
+
+Plane = NDArray[np.float32]
+
+
+def enhance(picture: Picture, resolver: SuperResolver, progress: Progress = quiet) -> Picture:
+    """Enlarge a picture by the resolver's scale.
+
+    Args:
+        picture: of any size from 1 × 1.
+        resolver: does the enlarging.
+        progress: called before each tile.
+
+    Returns:
+        A picture of the same bit depth and colour profile, with alpha where there was one.
+
+    Raises:
+        Cancelled: `progress` said so; nothing remains.
+    """
+    scale = resolver.scale
+    rows, columns = picture.pixels.shape[:2]
+    pixels = np.empty((rows * scale, columns * scale, 3), picture.pixels.dtype)
+    alpha = None if picture.alpha is None else np.empty(pixels.shape[:2], pixels.dtype)
+    tiles = list(_tiles(rows, columns, resolver.tile_px))
+    for number, tile in enumerate(tiles):
+        progress(number / len(tiles), "enhancing")
+        near = tile.grown(resolver.overlap_px, rows, columns)
+        pixels[tile.scaled(scale)] = _as(
+            pixels.dtype, resolver.upscale(_visible(picture, near, resolver.overlap_px))[tile.within(near, scale)]
+        )
+        if alpha is not None and picture.alpha is not None:
+            opacity = _as_float(picture.alpha[near.window])
+            alpha[tile.scaled(scale)] = _as(alpha.dtype, _enlarge(opacity, scale)[tile.within(near, scale)])
+    progress(1.0, "enhancing")
+    exif = None if picture.exif is None else enlarged_exif(picture.exif, columns * scale, rows * scale, scale)
+    return Picture(pixels=pixels, alpha=alpha, exif=exif, icc_profile=picture.icc_profile)
+
+
+@dataclass(frozen=True)
+class _Tile:
+    """Rows `top` to `bottom` and columns `left` to `right` of a picture."""
+
+    top: int
+    bottom: int
+    left: int
+    right: int
+
+    @property
+    def window(self) -> tuple[slice, slice]:
+        return slice(self.top, self.bottom), slice(self.left, self.right)
+
+    def grown(self, margin: int, rows: int, columns: int) -> "_Tile":
+        """This tile and what surrounds it, as far as the picture goes."""
+        return _Tile(
+            max(0, self.top - margin),
+            min(rows, self.bottom + margin),
+            max(0, self.left - margin),
+            min(columns, self.right + margin),
+        )
+
+    def scaled(self, scale: int) -> tuple[slice, slice]:
+        """Where this tile lies in the enlarged picture."""
+        return slice(self.top * scale, self.bottom * scale), slice(self.left * scale, self.right * scale)
+
+    def within(self, outer: "_Tile", scale: int) -> tuple[slice, slice]:
+        """Where this tile lies in the enlarged `outer`."""
+        moved = _Tile(self.top - outer.top, self.bottom - outer.top, self.left - outer.left, self.right - outer.left)
+        return moved.scaled(scale)
+
+
+def _tiles(rows: int, columns: int, side: int) -> Iterator[_Tile]:
+    for top in range(0, rows, side):
+        for left in range(0, columns, side):
+            yield _Tile(top, min(top + side, rows), left, min(left + side, columns))
+
+
+def _visible(picture: Picture, tile: _Tile, reach: int) -> RgbFloat:
+    """The tile's colours; behind fully transparent pixels, those of the visible ones nearby.
+
+    Files keep anything there, often black, which would be drawn into the visible edge as a dark fringe. Visible colours
+    are spread `reach` pixels far, as many as the resolver looks: one ring at a time, each pixel the mean of its
+    known neighbours, weighted by how opaque they are.
+    """
+    if picture.alpha is None or picture.alpha[tile.window].all():
+        return _as_float(picture.pixels[tile.window])
+    import cv2
+
+    rows, columns = picture.alpha.shape
+    near = tile.grown(reach, rows, columns)
+    color = _as_float(picture.pixels[near.window])
+    weight = _as_float(picture.alpha[near.window])
+    neighbours = np.ones((3, 3), np.float32)
+    for _ in range(reach):
+        unknown = weight == 0
+        if not unknown.any() or unknown.all():
+            break
+        around = cv2.filter2D(weight, -1, neighbours, borderType=cv2.BORDER_REPLICATE)
+        spread = cv2.filter2D(color * weight[..., None], -1, neighbours, borderType=cv2.BORDER_REPLICATE)
+        ring = unknown & (around > 0)
+        color[ring] = spread[ring] / around[ring][:, None]
+        weight[ring] = 1
+    return np.ascontiguousarray(color[tile.within(near, 1)])
+
+
+def _enlarge(opacity: Plane, scale: int) -> Plane:
+    """Bicubic without overshoot: the opaque stays opaque, the transparent transparent."""
+    import cv2
+
+    large = cv2.resize(opacity, None, fx=scale, fy=scale, interpolation=cv2.INTER_CUBIC)
+    window = np.ones((3, 3), np.uint8)
+    low, high = (
+        cv2.resize(bound, None, fx=scale, fy=scale, interpolation=cv2.INTER_NEAREST)
+        for bound in (cv2.erode(opacity, window), cv2.dilate(opacity, window))
+    )
+    return np.clip(large, low, high)
+
+
+def _as_float(samples: Samples) -> NDArray[np.float32]:
+    return samples.astype(np.float32) / np.float32(np.iinfo(samples.dtype).max)
+
+
+def _as(dtype: np.dtype[np.uint8] | np.dtype[np.uint16], values: NDArray[np.float32]) -> Samples:
+    return np.rint(np.clip(values, 0, 1) * np.iinfo(dtype).max).astype(dtype)

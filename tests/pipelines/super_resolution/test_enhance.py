@@ -1,0 +1,146 @@
+"""Whole pictures: tiles, alpha, bit depth, what the file says about itself."""
+
+import io
+import tracemalloc
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+from skimage import data
+
+from pipelines.errors import Cancelled
+from pipelines.media.image import Picture, read_image, write_png
+from pipelines.super_resolution import Config, RgbFloat, SuperResolver, enhance
+
+
+@pytest.fixture(scope="module")
+def resolver() -> SuperResolver:
+    return Config().load()
+
+
+class Repeat(SuperResolver):
+    """The least that a resolver may do, so that what `enhance` adds is seen alone."""
+
+    scale, tile_px, overlap_px = 2, 16, 3
+
+    def upscale(self, tile: RgbFloat) -> RgbFloat:
+        assert max(tile.shape[:2]) <= self.tile_px + 2 * self.overlap_px
+        return tile.repeat(2, axis=0).repeat(2, axis=1)
+
+
+def at_once(resolver: SuperResolver) -> SuperResolver:
+    whole = type(resolver)()
+    whole.tile_px = 10_000
+    return whole
+
+
+def test_tiles_leave_no_seam(resolver: SuperResolver) -> None:
+    tiled = type(resolver)()
+    tiled.tile_px = 48
+    pixels = data.coffee()[100:220, 150:290]
+    opacity = np.clip(np.hypot(*np.mgrid[-60:60, -70:70]) * 8 - 200, 0, 255).astype(np.uint8)
+    picture = Picture(pixels, opacity)
+    parts, whole = enhance(picture, tiled), enhance(picture, at_once(resolver))
+    worst = np.abs(parts.pixels.astype(int) - whole.pixels.astype(int)).max()
+    print(f"tiled and whole differ by at most {worst}/255")
+    assert worst <= 1
+    assert np.array_equal(parts.alpha, whole.alpha)
+
+
+def test_sixteen_bit_picture_with_alpha(sample: Callable[[str], Path], resolver: SuperResolver) -> None:
+    with sample("tree_rgba16.png").open("rb") as file:
+        picture = read_image(file, max_pixels=100_000)
+    crop = Picture(
+        np.ascontiguousarray(picture.pixels[:96, 100:196]),
+        np.ascontiguousarray(picture.alpha[:96, 100:196]) if picture.alpha is not None else None,
+        icc_profile=picture.icc_profile,
+    )
+    large = read_image(io.BytesIO(write_png(enhance(crop, resolver))), max_pixels=1_000_000)
+    assert large.pixels.shape == (384, 384, 3)
+    assert large.pixels.dtype == np.uint16
+    assert len(np.unique(large.pixels)) > 256
+    assert large.icc_profile == picture.icc_profile
+    assert large.alpha is not None
+    assert large.alpha.dtype == np.uint16
+    assert len(np.unique(large.alpha)) > 256
+
+
+@pytest.mark.parametrize("kind", [np.uint8, np.uint16])
+def test_bright_shape_on_black_transparency_has_no_dark_fringe(kind: type, resolver: SuperResolver) -> None:
+    full = np.iinfo(kind).max
+    inside = np.hypot(*np.mgrid[-20:20, -20:20]) < 13
+    pixels = np.where(inside[..., None], np.array([full, full * 0.8, full * 0.2]), 0).astype(kind)
+    large = enhance(Picture(pixels, np.where(inside, full, 0).astype(kind)), resolver)
+    assert large.alpha is not None
+    seen = large.pixels[large.alpha > 0] / full
+    assert np.abs(seen - [1, 0.8, 0.2]).max() < 0.01
+    assert 0 < np.count_nonzero((large.alpha > 0) & (large.alpha < full)) < 0.2 * large.alpha.size
+    assert large.alpha[0, 0] == 0
+    assert large.alpha[80, 80] == full
+
+
+def test_colors_behind_transparency_do_not_depend_on_tiles(resolver: SuperResolver) -> None:
+    del resolver
+    rng = np.random.default_rng(2)
+    pixels = rng.integers(0, 256, (50, 45, 3)).astype(np.uint8)
+    alpha = np.where(rng.random((50, 45)) < 0.02, 255, 0).astype(np.uint8)
+    parts, whole = enhance(Picture(pixels, alpha), Repeat()), enhance(Picture(pixels, alpha), Whole())
+    assert np.abs(parts.pixels.astype(int) - whole.pixels.astype(int)).max() <= 1
+
+
+class Whole(Repeat):
+    tile_px = 1000
+
+
+@pytest.mark.parametrize("size", [(1, 1), (1, 500), (500, 1), (3, 2)])
+def test_odd_sizes(size: tuple[int, int], resolver: SuperResolver) -> None:
+    rng = np.random.default_rng(3)
+    pixels = rng.integers(0, 256, (*size, 3)).astype(np.uint8)
+    large = enhance(Picture(pixels, rng.integers(0, 256, size).astype(np.uint8)), resolver)
+    assert large.pixels.shape == (size[0] * 4, size[1] * 4, 3)
+    assert large.alpha is not None
+    assert large.alpha.shape == (size[0] * 4, size[1] * 4)
+
+
+def test_what_the_file_says_is_kept_and_true() -> None:
+    tags = Image.Exif()
+    tags[0x010F], tags[0x011A] = "Maker", 100.0
+    tags.get_ifd(0x8769)[0xA002] = 30
+    file = io.BytesIO()
+    Image.new("RGB", (30, 20), "teal").save(file, "JPEG", exif=tags)
+    large = enhance(read_image(file, max_pixels=1000), Repeat())
+    written = Image.open(io.BytesIO(write_png(large))).getexif()
+    assert (written[0x010F], written[0x011A], written.get_ifd(0x8769)[0xA002]) == ("Maker", 200.0, 60)
+
+
+def test_progress_runs_to_one_and_cancels_between_tiles() -> None:
+    picture = Picture(np.zeros((40, 40, 3), np.uint8))
+    seen: list[float | None] = []
+    enhance(picture, Repeat(), lambda fraction, _stage: seen.append(fraction))
+    assert seen == [n / 9 for n in range(9)] + [1.0]
+
+    def leave(fraction: float | None, _stage: str) -> None:
+        seen.append(fraction)
+        if len(seen) == 3:
+            raise Cancelled("gone")
+
+    seen.clear()
+    with pytest.raises(Cancelled):
+        enhance(picture, Repeat(), leave)
+    assert len(seen) == 3
+
+
+def test_memory_beside_the_result_does_not_grow() -> None:
+    def extra(side: int) -> int:
+        picture = Picture(np.zeros((side, side, 3), np.uint8), np.full((side, side), 9, np.uint8))
+        tracemalloc.start()
+        enhance(picture, Repeat())
+        peak = tracemalloc.get_traced_memory()[1]
+        tracemalloc.stop()
+        return peak - side * side * 4 * 4
+
+    small, large = extra(64), extra(512)
+    print(f"beside the result: {small >> 10} KiB at 64 px, {large >> 10} KiB at 512 px")
+    assert large < small + 400_000
