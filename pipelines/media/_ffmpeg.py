@@ -8,8 +8,10 @@ from pipelines.errors import UnusableMedia
 if TYPE_CHECKING:
     from av.container import InputContainer
 
-DISCONTINUITY_S = 10
-"""A longer jump in a broadcast stream is a clock that was set anew."""
+LONGEST_STEP_S = 10
+"""A longer step forward in a broadcast stream is a clock that was set anew."""
+
+_LONGEST_STEP_BACK_S = 1
 
 
 class Handle:
@@ -104,7 +106,8 @@ class Clock:
         expected = Fraction(0) if self._last is None else self._last + self._step_s
         time = expected if timestamp is None else timestamp * self._time_base + self._shift
         if self._last is not None:
-            if self._may_jump and abs(time - expected) > DISCONTINUITY_S:
+            step = time - self._last
+            if self._may_jump and not -_LONGEST_STEP_BACK_S <= step <= LONGEST_STEP_S:
                 self._shift += expected - time
                 time = expected
             time = max(time, self._last)

@@ -17,6 +17,7 @@ _COPIED = frozenset({"aac", "mp3", "opus", "flac"})
 """What browsers play from an MP4; anything else is encoded anew."""
 
 _AAC_RATE_HZ = 48_000
+_GAP_S = Fraction(1, 10)
 
 
 def find_audio(container: "av.container.InputContainer") -> "av.AudioStream | None":
@@ -106,18 +107,24 @@ class SoundTrack:
         def resampler() -> av.AudioResampler:
             return av.AudioResampler("fltp", target.layout.name, _AAC_RATE_HZ)
 
-        time_s, convert, source = Fraction(0), resampler(), None
+        end_s, convert, source = None, resampler(), None
         for frame in self._decoded(track):
             arrives_as = (frame.format.name, frame.layout.name, frame.sample_rate)
             if source not in (None, arrives_as):  # broadcasts change their format on the way
-                yield time_s, _encode_all(target, convert.resample(None))
+                yield end_s or Fraction(0), _encode_all(target, convert.resample(None))
                 convert = resampler()
             source = arrives_as
             time_s = self._clock.seconds(frame.pts) + self._shift_s
+            if end_s is not None:
+                if time_s < end_s - _GAP_S:
+                    continue  # more sound than time: it would fall behind the pictures
+                if time_s < end_s + _GAP_S:
+                    time_s = end_s  # containers round their stamps; samples follow each other
+            end_s = time_s + Fraction(frame.samples, frame.sample_rate)
             frame.time_base = Fraction(1, frame.sample_rate)
             frame.pts = round(time_s * frame.sample_rate)
             yield time_s, _encode_all(target, convert.resample(frame))
-        yield time_s, _encode_all(target, convert.resample(None)) + target.encode(None)
+        yield end_s or Fraction(0), _encode_all(target, convert.resample(None)) + target.encode(None)
 
     def _decoded(self, track: "av.AudioStream") -> "Iterator[av.AudioFrame]":
         import av

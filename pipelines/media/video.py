@@ -19,7 +19,7 @@ import numpy as np
 
 from pipelines.errors import TooManyPixels, UnsupportedMedia, UnusableMedia
 from pipelines.media import Rgb
-from pipelines.media._ffmpeg import DISCONTINUITY_S, Clock, Handle, demux
+from pipelines.media._ffmpeg import LONGEST_STEP_S, Clock, Handle, demux
 from pipelines.media._sound_track import SoundTrack, find_audio
 
 if TYPE_CHECKING:
@@ -61,6 +61,8 @@ class VideoReader:
             UnusableMedia: damaged, incomplete, or without a video track or a single frame.
             TooManyPixels: frames of more than `max_pixels`.
         """
+        from av.stream import Discard
+
         if container not in CONTAINERS:
             raise UnsupportedMedia("This kind of video is not served.")
         self._file = file
@@ -69,14 +71,11 @@ class VideoReader:
         self._max_pixels = max_pixels
         # The decoder's own limit counts padded sizes: twice as much guards memory, the exact check is on each frame.
         self._decoder_pixels = 2 * max_pixels + 65_536
-        from av.stream import Discard
-
         self._container = demux(file, container, self._decoder_pixels)
         try:
             self._stream = self._find_video()
             self.fps = _sane_rate(self._stream)
-            audio = find_audio(self._container)
-            self.has_audio = audio is not None
+            self.has_audio = find_audio(self._container) is not None
             for stream in self._container.streams:
                 if stream is not self._stream:
                     stream.discard = Discard.all
@@ -139,8 +138,8 @@ class VideoReader:
         yield from self._decoded
 
     def _shown_for(self, frame: "av.VideoFrame") -> Fraction:
-        duration = Fraction(frame.duration) * (frame.time_base or 0)
-        return duration if 0 < duration <= DISCONTINUITY_S else 1 / self.fps
+        duration = Fraction(frame.duration or 0) * (frame.time_base or 0)
+        return duration if 0 < duration <= LONGEST_STEP_S else 1 / self.fps
 
     def _find_video(self) -> "av.VideoStream":
         from av.stream import Disposition
@@ -198,7 +197,7 @@ class VideoReader:
             format="rgb24",
             src_colorspace=matrix,
             dst_color_range=ColorRange.JPEG,
-            interpolation=Interpolation.BICUBIC | Interpolation.ACCURATE_RND | Interpolation.FULL_CHR_H_INT,
+            interpolation=Interpolation.BILINEAR | Interpolation.ACCURATE_RND | Interpolation.FULL_CHR_H_INT,
             threads=_THREADS,
         )
         rgb = np.asarray(converted.to_ndarray(), np.uint8)
@@ -208,7 +207,7 @@ class VideoReader:
 
     def _duration(self) -> float | None:
         if self._stream.duration:
-            return float(self._stream.duration * self._stream.time_base)
+            return float(self._stream.duration * (self._stream.time_base or 0))
         if self._container.duration:
             return self._container.duration / 1_000_000
         return None
@@ -360,7 +359,7 @@ class VideoWriter:
     def _add_video(self, width: int, height: int) -> "av.VideoStream":
         from av.video.reformatter import ColorPrimaries, ColorRange, Colorspace, ColorTrc
 
-        stream = self._container.add_stream("libx264", rate=self._fps, options={"crf": "19", "preset": "veryfast"})
+        stream = self._container.add_stream("libx264", rate=self._fps, options={"crf": "18", "preset": "veryfast"})
         stream.width, stream.height, stream.pix_fmt = width, height, "yuv420p"
         context = stream.codec_context
         context.time_base = 1 / self._fps

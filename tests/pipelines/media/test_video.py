@@ -1,0 +1,636 @@
+"""Video in and out, on clips that the tests encode."""
+
+import contextlib
+import ctypes
+import io
+import math
+import os
+import socket
+import struct
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterable
+from fractions import Fraction
+from pathlib import Path
+
+import av
+import numpy as np
+import pytest
+from av.stream import Disposition
+from av.video.reformatter import Colorspace
+
+from pipelines.errors import TooManyPixels, UnsupportedMedia, UnusableMedia
+from pipelines.media.video import CONTAINERS, VideoReader, VideoWriter
+
+LIMIT = 4_000_000
+COLOURS = [
+    (255, 0, 0),
+    (0, 255, 0),
+    (0, 0, 255),
+    (255, 255, 255),
+    (0, 0, 0),
+    (128, 128, 128),
+    (200, 120, 40),
+    (30, 90, 160),
+]
+BT709, BT601, UNSPECIFIED = 1, 5, 2
+LIMITED, FULL = 1, 2
+
+
+def colour_card(width=256, height=128):
+    card = np.zeros((height, width, 3), np.uint8)
+    for i, colour in enumerate(COLOURS):
+        row, column = divmod(i, 4)
+        card[row * height // 2 : (row + 1) * height // 2, column * width // 4 : (column + 1) * width // 4] = colour
+    return card
+
+
+def colour_error(frame):
+    """Largest error in the middle of the card's patches."""
+    height, width = frame.shape[:2]
+    found = [frame[height * (1 + 2 * (i // 4)) // 4, width * (1 + 2 * (i % 4)) // 8] for i in range(8)]
+    return np.abs(np.array(found, int) - COLOURS).max()
+
+
+def noise(seed, height=64, width=96):
+    return (
+        np.random.default_rng(seed).integers(0, 256, (height // 8, width // 8, 3), np.uint8).repeat(8, 0).repeat(8, 1)
+    )
+
+
+def tone(n, rate=48_000, channels=1, *, silent_before_s=0.0, silent_after_s=math.inf):
+    at = np.arange(n) / rate
+    wave = (0.5 * np.sin(2 * np.pi * 440 * at) * (at >= silent_before_s) * (at < silent_after_s)).astype(np.float32)
+    return np.repeat(wave[None], channels, 0)
+
+
+def encode(
+    frames: Iterable[np.ndarray],
+    *,
+    form="mp4",
+    codec="libx264",
+    pixels="yuv420p",
+    rate: Fraction | int = 25,
+    matrix=BT709,
+    span=LIMITED,
+    options=None,
+    stamps=None,
+    time_base=None,
+    rotation=None,
+    aspect=None,
+    sound=None,
+    sound_codec="aac",
+    sound_rate=48_000,
+    sound_start_s=0.0,
+) -> io.BytesIO:
+    """Encode RGB frames (and a tone) into a file; `stamps` are times in seconds for a variable rate."""
+    file = io.BytesIO()
+    with av.open(file, "w", format=form) as out:
+        frames = list(frames)
+        video = out.add_stream(codec, rate=rate, options=options or {})
+        video.height, video.width = frames[0].shape[:2]
+        video.pix_fmt, video.bit_rate = pixels, 4_000_000
+        video.codec_context.colorspace, video.codec_context.color_range = matrix, span
+        base = time_base or 1 / Fraction(rate)
+        video.codec_context.time_base = base
+        if aspect:
+            video.codec_context.sample_aspect_ratio = aspect
+        if rotation:
+            video.set_display_rotation(*rotation)
+        if sound is not None:
+            layout = "mono" if sound.shape[0] == 1 else "stereo"
+            track = out.add_stream(sound_codec, rate=sound_rate, layout=layout, options={"strict": "-2"})
+            track.bit_rate = 128_000
+        for i, frame in enumerate(frames):
+            picture = av.VideoFrame.from_ndarray(np.ascontiguousarray(frame)).reformat(
+                format=pixels,
+                dst_colorspace=Colorspace.ITU709 if matrix == BT709 else Colorspace.ITU601,
+                dst_color_range=span or None,
+            )
+            picture.time_base = base
+            picture.pts = i if stamps is None else round(Fraction(stamps[i]) / base)
+            out.mux(video.encode(picture))
+        out.mux(video.encode(None))
+        if sound is not None:
+            block = track.frame_size or 1024
+            for at in range(0, sound.shape[1], block):
+                piece = av.AudioFrame.from_ndarray(np.ascontiguousarray(sound[:, at : at + block]), "fltp", layout)
+                piece.sample_rate = sound_rate
+                piece.time_base = Fraction(1, sound_rate)
+                piece.pts = at + round(sound_start_s * sound_rate)
+                out.mux(track.encode(piece))
+            out.mux(track.encode(None))
+    file.seek(0)
+    return file
+
+
+def read(file, container="mov", max_pixels=LIMIT):
+    with VideoReader(file, container, max_pixels=max_pixels) as reader:
+        return reader, list(reader.frames())
+
+
+def rewrite(source, container="mov"):
+    """Through reader and writer, sound included."""
+    out = io.BytesIO()
+    with VideoReader(source, container, max_pixels=LIMIT) as reader:
+        writer = VideoWriter(out, fps=reader.fps, width=reader.width, height=reader.height, audio_from=reader)
+        with writer:
+            for frame in reader.frames():
+                writer.write(frame)
+    out.seek(0)
+    return out
+
+
+def heard(file, container="mov"):
+    """The file's sound, mono, with what precedes it as zeros; and its codec and rate."""
+    file.seek(0)
+    with av.open(file, format=container) as source:
+        track = source.streams.audio[0]
+        rate, codec = track.rate, track.codec_context.codec.canonical_name
+        blocks, at = [], 0
+        for frame in source.decode(track):
+            start = round((frame.pts or 0) * frame.time_base * rate)
+            block = frame.to_ndarray()
+            if not frame.format.is_planar:
+                block = block.reshape(-1, len(frame.layout.channels)).T
+            block = block[0].astype(np.float64) / (1 if block.dtype.kind == "f" else np.iinfo(block.dtype).max)
+            blocks.append(np.zeros(max(0, start - at)))
+            blocks.append(block[max(0, at - start) :] if start < at else block)
+            at = max(at, start) + len(blocks[-1])
+    return np.concatenate(blocks), rate, codec
+
+
+def onset_s(wave, rate):
+    return np.flatnonzero(np.abs(wave) > 0.1)[0] / rate
+
+
+FORMATS = {
+    "mp4": ("mov", {}),
+    "mp4 bt601": ("mov", {"matrix": BT601}),
+    "mp4 full range": ("mov", {"pixels": "yuvj420p", "span": FULL}),
+    "mp4 untagged": ("mov", {"matrix": UNSPECIFIED, "span": 0}),
+    "10 bit": ("mov", {"pixels": "yuv420p10le"}),
+    "4:2:2": ("mov", {"pixels": "yuv422p"}),
+    "4:4:4": ("mov", {"pixels": "yuv444p"}),
+    "rgb": ("mov", {"codec": "libx264rgb", "pixels": "rgb24", "matrix": UNSPECIFIED, "span": 0}),
+    "prores": ("mov", {"form": "mov", "codec": "prores_ks", "pixels": "yuv422p10le"}),
+    "png with alpha": ("mov", {"form": "mov", "codec": "png", "pixels": "rgba", "matrix": UNSPECIFIED, "span": 0}),
+    "hevc 10 bit": (
+        "matroska",
+        {"form": "matroska", "codec": "libx265", "pixels": "yuv420p10le", "options": {"x265-params": "log-level=none"}},
+    ),
+    "vp9": ("matroska", {"form": "webm", "codec": "libvpx-vp9", "options": {"deadline": "realtime"}}),
+    "vp9 with alpha": (
+        "matroska",
+        {"form": "webm", "codec": "libvpx-vp9", "pixels": "yuva420p", "options": {"deadline": "realtime"}},
+    ),
+    "vp8": ("matroska", {"form": "webm", "codec": "libvpx", "matrix": BT601, "options": {"deadline": "realtime"}}),
+    "avi mpeg4": ("avi", {"form": "avi", "codec": "mpeg4", "matrix": BT601}),
+    "avi mjpeg": ("avi", {"form": "avi", "codec": "mjpeg", "pixels": "yuvj420p", "matrix": BT601, "span": FULL}),
+    "mpegts": ("mpegts", {"form": "mpegts"}),
+    "mpegts mpeg2": ("mpegts", {"form": "mpegts", "codec": "mpeg2video", "matrix": BT601}),
+    "interlaced": ("mpegts", {"form": "mpegts", "options": {"x264-params": "tff=1"}}),
+    "mpeg": ("mpeg", {"form": "mpeg", "codec": "mpeg2video", "matrix": BT601}),
+    "flv": ("flv", {"form": "flv"}),
+    "wmv": ("asf", {"form": "asf", "codec": "wmv2", "matrix": BT601}),
+    "theora-less ogg": (
+        "ogg",
+        {"form": "ogg", "codec": "libvpx", "matrix": BT601, "options": {"deadline": "realtime"}},
+    ),
+}
+
+
+@pytest.mark.parametrize("name", FORMATS)
+def test_every_kind_decodes_in_its_colours(name):
+    container, settings = FORMATS[name]
+    reader, frames = read(encode([colour_card()] * 8, **settings), container)
+    assert (reader.fps, reader.width, reader.height, len(frames)) == (25, 256, 128, 8)
+    assert all(frame.dtype == np.uint8 and frame.flags.c_contiguous for frame in frames)
+    assert max(colour_error(frame) for frame in frames) <= 3
+
+
+@pytest.mark.parametrize(
+    ("codec", "pixels", "span"), [("ffv1", "gray", FULL), ("ffv1", "gray16le", FULL), ("libx264", "gray", LIMITED)]
+)
+def test_gray_is_gray_in_its_range(codec, pixels, span):
+    """FFmpeg converts to gray in full range whatever it is told, so the clip's luma is squeezed by hand."""
+    luma = np.linspace(0, 255, 128)[None, :, None].repeat(64, 0).repeat(3, 2)
+    stored = luma if span == FULL else 16 + luma * 219 / 255
+    clip = encode([np.rint(stored).astype(np.uint8)] * 3, form="matroska", codec=codec, pixels=pixels, span=span)
+    _, frames = read(clip, "matroska")
+    assert np.abs(frames[0] - luma).mean() <= 2
+
+
+def test_colours_come_back_from_what_is_written_and_its_tags_say_bt709():
+    out = io.BytesIO()
+    with VideoWriter(out, fps=25, width=256, height=128) as writer:
+        for _ in range(5):
+            writer.write(colour_card())
+    _, frames = read(out)
+    error = np.mean([colour_error(frame) for frame in frames])
+    print(f"colour error {error:.1f}")
+    assert error <= 3
+    out.seek(0)
+    with av.open(out) as written:
+        video = written.streams.video[0].codec_context
+        assert (video.name, video.pix_fmt) == ("h264", "yuv420p")
+        assert (video.colorspace, video.color_primaries, video.color_trc, video.color_range) == (1, 1, 1, 1)
+    data = out.getvalue()
+    assert data.index(b"moov") < data.index(b"mdat")
+
+
+@pytest.mark.parametrize(("width", "height"), [(1, 1), (1, 501), (777, 1), (35, 17), (64, 33)])
+def test_odd_sizes_are_made_even_by_repeating_the_edge(width, height):
+    picture = np.full((height, width, 3), (40, 160, 90), np.uint8)
+    out = io.BytesIO()
+    with VideoWriter(out, fps=25, width=width, height=height) as writer:
+        writer.write(picture)
+    reader, frames = read(out)
+    assert (reader.width, reader.height, len(frames)) == (width + width % 2, height + height % 2, 1)
+    assert np.abs(frames[0].astype(int) - (40, 160, 90)).max() <= 4
+
+
+def test_odd_sizes_are_read_as_they_are():
+    picture = np.full((17, 35, 3), (40, 160, 90), np.uint8)
+    reader, frames = read(
+        encode([picture], form="matroska", codec="ffv1", pixels="bgr0", matrix=UNSPECIFIED, span=0), "matroska"
+    )
+    assert (reader.width, reader.height) == (35, 17)
+    np.testing.assert_array_equal(frames[0], picture)
+
+
+@pytest.mark.parametrize(
+    ("rotation", "upright"),
+    [
+        ((90,), lambda p: np.rot90(p, 1)),
+        ((180,), lambda p: np.rot90(p, 2)),
+        ((-90,), lambda p: np.rot90(p, 3)),
+        ((0, True), lambda p: p[:, ::-1]),
+        ((0, False, True), lambda p: p[::-1]),
+    ],
+)
+def test_frames_are_upright(rotation, upright):
+    picture = noise(1)
+    _, lying = read(encode([picture] * 3))
+    reader, frames = read(encode([picture] * 3, rotation=rotation))
+    wanted = upright(lying[0])
+    assert (reader.height, reader.width) == wanted.shape[:2]
+    np.testing.assert_array_equal(frames[0], wanted)
+
+
+def test_pixels_become_square():
+    reader, frames = read(encode([colour_card()] * 2, aspect=Fraction(3, 2)))
+    assert (reader.width, reader.height) == (384, 128) == frames[0].shape[1::-1]
+    reader, frames = read(encode([colour_card()] * 2, aspect=Fraction(1, 2)))
+    assert (reader.width, reader.height) == (256, 256)
+    assert colour_error(frames[0]) <= 3
+
+
+def test_a_variable_rate_becomes_constant_and_keeps_times_and_sound_in_step():
+    """White flash and beep together at 3.1 s; frames at 30 a second, a pause of 1.3 s, then 10 a second."""
+    stamps = [i / 30 for i in range(45)] + [2.8 + i / 10 for i in range(22)]
+    frames = [np.full((64, 96, 3), 255 if 3.05 < t < 3.15 else 20, np.uint8) for t in stamps]
+    sound = tone(5 * 48_000, silent_before_s=3.1)
+    source = encode(
+        frames, form="matroska", stamps=stamps, time_base=Fraction(1, 1000), sound=sound, options={"bf": "0"}
+    )
+    out = rewrite(source, "matroska")
+    reader, got = read(out)
+    flash_s = next(i for i, frame in enumerate(got) if frame.mean() > 128) / float(reader.fps)
+    wave, rate, _ = heard(out)
+    step = 1 / float(reader.fps)
+    print(
+        f"fps {reader.fps}, flash {flash_s:.3f} s, beep {onset_s(wave, rate):.3f} s, duration {len(got) * step:.3f} s"
+    )
+    assert flash_s == pytest.approx(3.1, abs=step)
+    assert onset_s(wave, rate) == pytest.approx(3.1, abs=0.03)
+    assert len(got) * step == pytest.approx(stamps[-1] + 0.04, abs=step)  # the last one is shown for 40 ms
+
+
+def test_a_sparse_clock_does_not_multiply_frames():
+    """One frame a second on a 90 kHz clock is one frame a second."""
+    stamps = [0, 1, 2.0001, 3, 4.0002, 5]
+    source = encode([noise(i) for i in range(6)], stamps=stamps, time_base=Fraction(1, 90_000), rate=90_000, form="mov")
+    reader, frames = read(source)
+    assert reader.fps <= 60
+    assert len(frames) / reader.fps == pytest.approx(6, abs=1.01)
+
+
+@pytest.mark.parametrize(
+    ("codec", "form", "container", "rate", "channels", "kept"),
+    [
+        ("aac", "mp4", "mov", 44_100, 2, "aac"),
+        ("aac", "mpegts", "mpegts", 48_000, 1, "aac"),
+        ("aac", "flv", "flv", 44_100, 2, "aac"),
+        ("libmp3lame", "mp4", "mov", 44_100, 2, "mp3"),
+        ("libmp3lame", "avi", "avi", 48_000, 1, "mp3"),
+        ("libopus", "matroska", "matroska", 48_000, 2, "opus"),
+        ("flac", "matroska", "matroska", 44_100, 1, "flac"),
+        ("ac3", "mpegts", "mpegts", 48_000, 2, "aac"),
+        ("mp2", "mpegts", "mpegts", 48_000, 2, "aac"),
+        ("vorbis", "matroska", "matroska", 44_100, 2, "aac"),
+        ("pcm_s16le", "mov", "mov", 22_050, 1, "aac"),
+        ("pcm_s16le", "avi", "avi", 8_000, 2, "aac"),
+        ("wmav2", "asf", "asf", 44_100, 2, "aac"),
+    ],
+)
+def test_sound_is_kept_in_step(codec, form, container, rate, channels, kept):  # noqa: PLR0917
+    sound = tone(2 * rate, rate, channels, silent_before_s=0.7, silent_after_s=1.6)
+    pictures = "wmv2" if form == "asf" else "libx264"
+    source = encode([noise(3)] * 50, form=form, codec=pictures, sound=sound, sound_codec=codec, sound_rate=rate)
+    was, was_rate, _ = heard(source, container)
+    with VideoReader(source, container, max_pixels=LIMIT) as reader:
+        start_s = float(reader.start_s)
+        assert reader.has_audio
+    out = rewrite(source, container)
+    with VideoReader(out, "mov", max_pixels=LIMIT) as reader:
+        later_s = float(reader.start_s) - start_s
+    wave, new_rate, new_codec = heard(out)
+    assert new_codec == kept
+    assert onset_s(wave, new_rate) == pytest.approx(onset_s(was, was_rate) + later_s, abs=0.012)
+    assert len(wave) / new_rate == pytest.approx(len(was) / was_rate + later_s, abs=0.08)
+    middle = wave[round(1.0 * new_rate) : round(1.4 * new_rate)]
+    assert np.sqrt(np.mean(middle**2)) == pytest.approx(0.5 / math.sqrt(2), rel=0.1)
+
+
+@pytest.mark.parametrize("start_s", [0.0, 0.5, 1.013])
+def test_sound_that_starts_later_stays_later(start_s):
+    source = encode([noise(3)] * 50, sound=tone(48_000), sound_start_s=start_s)
+    wave, rate, _ = heard(rewrite(source))
+    assert onset_s(wave, rate) == pytest.approx(start_s, abs=0.012)
+
+
+def test_sound_that_starts_earlier_stays_earlier():
+    """Pictures from 0.73 s on, sound from 0 on, a beep at 0.3 s."""
+    stamps = [0.73 + i / 25 for i in range(30)]
+    sound = tone(96_000, silent_before_s=0.3)
+    source = encode([noise(3)] * 30, form="matroska", stamps=stamps, time_base=Fraction(1, 1000), sound=sound)
+    out = rewrite(source, "matroska")
+    wave, rate, _ = heard(out)
+    out.seek(0)
+    with VideoReader(out, "mov", max_pixels=LIMIT) as reader:
+        assert float(reader.start_s) - onset_s(wave, rate) == pytest.approx(0.73 - 0.3, abs=0.012)
+
+
+def test_damaged_files_give_the_frames_there_are():
+    whole = encode([noise(i) for i in range(50)], form="matroska").getvalue()
+    _, frames = read(io.BytesIO(whole[: len(whole) // 2]), "matroska")
+    assert 5 < len(frames) < 45
+
+    damaged = bytearray(whole)
+    damaged[len(whole) // 2 : len(whole) // 2 + 2000] = bytes(2000)
+    _, frames = read(io.BytesIO(bytes(damaged)), "matroska")
+    assert len(frames) > 20
+
+    front = rewrite(encode([noise(i) for i in range(50)])).getvalue()
+    cut = io.BytesIO(front[: len(front) * 2 // 3])
+    reader, frames = read(cut)
+    assert 5 < len(frames) <= 50
+    assert reader.frame_count == 50
+
+
+def test_what_holds_no_video_is_said_to():
+    whole = encode([noise(i) for i in range(20)]).getvalue()
+    for data in (b"", b"\0" * 5000, b"just text" * 500, whole[: len(whole) // 2], np.random.default_rng(1).bytes(9000)):
+        for container in sorted(CONTAINERS):
+            with pytest.raises(UnusableMedia) as caught:
+                VideoReader(io.BytesIO(data), container, max_pixels=LIMIT)
+            assert "/" not in caught.value.message
+    with pytest.raises(UnsupportedMedia):
+        VideoReader(io.BytesIO(whole), "hls", max_pixels=LIMIT)
+
+
+def test_a_cover_picture_is_no_video():
+    file = io.BytesIO()
+    with av.open(file, "w", format="mp4") as out:
+        track = out.add_stream("aac", rate=48_000, layout="mono")
+        cover = out.add_stream("mjpeg", rate=25)
+        cover.width, cover.height, cover.pix_fmt = 96, 64, "yuvj420p"
+        cover.disposition = Disposition.attached_pic
+        picture = av.VideoFrame.from_ndarray(noise(1)).reformat(format="yuvj420p")
+        picture.pts = 0
+        out.mux(cover.encode(picture))
+        out.mux(cover.encode(None))
+        piece = av.AudioFrame.from_ndarray(tone(1024), "fltp", "mono")
+        piece.sample_rate = 48_000
+        piece.pts = 0
+        out.mux(track.encode(piece))
+        out.mux(track.encode(None))
+    file.seek(0)
+    with av.open(file) as check:
+        assert len(check.streams.video) == 1
+    file.seek(0)
+    with pytest.raises(UnusableMedia, match="no video"):
+        VideoReader(file, "mov", max_pixels=LIMIT)
+
+
+def test_too_many_pixels_are_refused_before_any_is_decoded():
+    bomb = encode([np.zeros((2160, 3840, 3), np.uint8)], codec="libx264", options={"preset": "ultrafast"})
+    assert len(bomb.getvalue()) < 40_000
+    with pytest.raises(TooManyPixels, match="3840×2160"):
+        VideoReader(bomb, "mov", max_pixels=LIMIT)
+    reader, _ = read(encode([colour_card()]), max_pixels=256 * 128)
+    assert reader.width == 256
+    with pytest.raises(TooManyPixels):
+        read(encode([colour_card()]), max_pixels=256 * 128 - 1)
+
+
+def test_a_change_of_size_on_the_way_is_scaled_to_the_first():
+    """MPEG-TS holds what is appended."""
+    data = b"".join(encode([colour_card(w, h)] * 40, form="mpegts").getvalue() for w, h in ((256, 128), (128, 64)))
+    _, frames = read(io.BytesIO(data), "mpegts")
+    assert {frame.shape for frame in frames} == {(128, 256, 3)}
+    assert len(frames) == 80
+    assert colour_error(frames[-1]) <= 3
+    large = b"".join(encode([colour_card(w, h)] * 10, form="mpegts").getvalue() for w, h in ((256, 128), (2560, 2048)))
+    with pytest.raises(TooManyPixels, match="2560×2048"):
+        read(io.BytesIO(large), "mpegts")
+
+
+def _alias(path: Path) -> bytes:
+    """A Macintosh alias record, as far as FFmpeg reads one, whose absolute path is `path`."""
+    text = str(path).encode()
+    text += b"\0" * (len(text) % 2)
+    fixed = bytes(10) + bytes(28) + bytes(12) + bytes(64) + bytes(16) + bytes(4) + bytes(16)
+    return fixed + struct.pack(">HH", 2, len(text)) + text + struct.pack(">HH", 0xFFFF, 0)
+
+
+def _mov_with_external_data(path: Path) -> bytes:
+    """A film whose video track says that its data lie in another file."""
+    data = bytearray(encode([noise(i) for i in range(5)], form="mov").getvalue())
+    video = data.index(b"vmhd")
+    at = data.index(b"dref", video) - 4
+    (old_size,) = struct.unpack(">I", data[at : at + 4])
+    alias = _alias(path)
+    entry = struct.pack(">I4sI", 12 + len(alias), b"alis", 0) + alias
+    dref = struct.pack(">I4sII", 16 + len(entry), b"dref", 0, 1) + entry
+    data[at : at + old_size] = dref
+    for name in (b"dinf", b"minf", b"mdia", b"trak", b"moov"):
+        box = data.rindex(name, 0, at) - 4
+        (size,) = struct.unpack(">I", data[box : box + 4])
+        data[box : box + 4] = struct.pack(">I", size + len(dref) - old_size)
+    return bytes(data)
+
+
+class Opened:
+    """Tells whether a file was opened, by anyone in any way (inotify)."""
+
+    def __init__(self, path: Path):
+        self._libc = ctypes.CDLL(None, use_errno=True)
+        self._fd = self._libc.inotify_init1(os.O_NONBLOCK)
+        assert self._libc.inotify_add_watch(self._fd, os.fsencode(path), 0x20) >= 0  # IN_OPEN
+
+    def __call__(self) -> bool:
+        try:
+            return bool(os.read(self._fd, 4096))
+        except BlockingIOError:
+            return False
+
+    def __del__(self):
+        os.close(self._fd)
+
+
+@pytest.fixture
+def secret(tmp_path):
+    path = tmp_path / "secret.mp4"
+    path.write_bytes(encode([noise(i) for i in range(5)]).getvalue())
+    return path
+
+
+def read_whatever(data: bytes):
+    for container in sorted(CONTAINERS):
+        with contextlib.suppress(UnusableMedia):
+            read(io.BytesIO(data), container)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="inotify")
+def test_no_other_file_is_opened(tmp_path, secret):
+    """Playlists, scripts and references that FFmpeg does follow when it is let."""
+    concat = f"ffconcat version 1.0\nfile '{secret}'\n".encode()
+    reference = _mov_with_external_data(secret)
+    playlist = f"#EXTM3U\n#EXT-X-TARGETDURATION:1\n#EXTINF:1,\nfile://{secret}\n#EXT-X-ENDLIST\n".encode()
+    opened = Opened(secret)
+    hostile = tmp_path / "hostile"
+    for data, options in ((concat, {"safe": "0"}), (reference, {"enable_drefs": "1", "use_absolute_path": "1"})):
+        hostile.write_bytes(data)
+        with av.open(str(hostile), options=options) as let:
+            list(let.demux())
+        assert opened()
+    for data in (concat, reference, playlist):
+        read_whatever(data)
+        assert not opened()
+
+
+def test_no_address_is_opened():
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        server.setblocking(False)
+        url = f"http://127.0.0.1:{server.getsockname()[1]}/x.ts"
+        read_whatever(f"#EXTM3U\n#EXT-X-TARGETDURATION:1\n#EXTINF:1,\n{url}\n#EXT-X-ENDLIST\n".encode())
+        read_whatever(f"ffconcat version 1.0\nfile {url}\n".encode())
+        with pytest.raises(BlockingIOError):
+            server.accept()
+
+
+def test_attachments_of_matroska_are_left_alone():
+    file = io.BytesIO()
+    with av.open(file, "w", format="matroska") as out:
+        video = out.add_stream("libx264", rate=25)
+        video.width, video.height, video.pix_fmt = 96, 64, "yuv420p"
+        out.add_attachment("../../evil.png", "image/png", b"\x89PNG\r\n\x1a\n" + bytes(200))
+        picture = av.VideoFrame.from_ndarray(noise(1)).reformat(format="yuv420p")
+        picture.pts = 0
+        out.mux(video.encode(picture))
+        out.mux(video.encode(None))
+    file.seek(0)
+    _, frames = read(file, "matroska")
+    assert len(frames) == 1
+
+
+def fail_after_twenty(reader, writer):
+    with writer:
+        for i, frame in enumerate(reader.frames()):
+            writer.write(frame)
+            _ = 1 / (20 - i)
+
+
+def test_leaving_by_an_exception_empties_the_file_and_leaves_it_open():
+    with tempfile.TemporaryFile() as file:
+        source = encode([noise(3)] * 50, sound=tone(96_000))
+        with VideoReader(source, "mov", max_pixels=LIMIT) as reader:
+            writer = VideoWriter(file, fps=25, width=96, height=64, audio_from=reader)
+            with pytest.raises(ZeroDivisionError):
+                fail_after_twenty(reader, writer)
+        assert not file.closed
+        file.seek(0)
+        assert file.read() == b""
+
+
+def test_the_writer_refuses_frames_of_another_shape():
+    with (
+        pytest.raises(ValueError, match="a frame of"),
+        VideoWriter(io.BytesIO(), fps=25, width=96, height=64) as writer,
+    ):
+        writer.write(np.zeros((96, 64, 3), np.uint8))
+
+
+def test_the_same_frames_give_the_same_bytes():
+    def written():
+        out = io.BytesIO()
+        with VideoWriter(out, fps=Fraction(30_000, 1001), width=96, height=64) as writer:
+            for i in range(12):
+                writer.write(noise(i))
+        return out.getvalue()
+
+    assert written() == written()
+
+
+MEASURED = """
+import re, sys, tempfile
+from pathlib import Path
+from pipelines.media.video import VideoReader, VideoWriter
+with open(sys.argv[1], "rb") as source, tempfile.TemporaryFile() as out:
+    with VideoReader(source, "mov", max_pixels=10**6) as reader:
+        with VideoWriter(out, fps=reader.fps, width=reader.width, height=reader.height, audio_from=reader) as writer:
+            for frame in reader.frames():
+                writer.write(frame)
+print(re.search(r"VmHWM:\\s+(\\d+) kB", Path("/proc/self/status").read_text()).group(1))
+"""
+
+
+def peak_mb(path: Path) -> float:
+    command = [sys.executable, "-c", MEASURED, path]
+    done = subprocess.run(command, check=True, capture_output=True, text=True, cwd=Path(__file__).parents[3])
+    return int(done.stdout) / 1000
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="/proc")
+def test_memory_does_not_grow_with_the_length(tmp_path):
+    frames = [noise(i, 96, 128) for i in range(10)]
+    for seconds in (12, 120):
+        clip = encode(
+            (frames[i % 10] for i in range(20 * seconds)), rate=20, codec="mpeg4", sound=tone(48_000 * seconds)
+        )
+        (tmp_path / str(seconds)).write_bytes(clip.getvalue())
+    short, long = peak_mb(tmp_path / "12"), peak_mb(tmp_path / "120")
+    print(f"peak for 12 s {short:.0f} MB, for 120 s {long:.0f} MB")
+    assert long < short * 1.1
+
+
+def test_real_video(sample, capsys):
+    with sample("pedestrians.mp4").open("rb") as file, tempfile.TemporaryFile() as out:
+        with VideoReader(file, "mov", max_pixels=LIMIT) as reader:
+            assert (reader.fps, reader.width, reader.height, reader.frame_count) == (3, 1920, 1080, 8)
+            assert not reader.has_audio
+            originals = list(reader.frames())
+        start = time.perf_counter()
+        with VideoWriter(out, fps=reader.fps, width=reader.width, height=reader.height) as writer:
+            for frame in originals:
+                writer.write(frame)
+        seconds = time.perf_counter() - start
+        _, frames = read(out)
+    loss = np.mean([(a.astype(float) - b) ** 2 for a, b in zip(originals, frames, strict=True)])
+    psnr = 10 * math.log10(255**2 / loss)
+    print(f"1080p: {8 / seconds:.1f} frames/s encoded, PSNR {psnr:.1f} dB")
+    assert psnr > 36
