@@ -56,7 +56,7 @@ class _Parts:
 
     def read(self, name: str) -> Any:
         """The root element of a part, None where the archive lacks it."""
-        from lxml import etree
+        from lxml import etree  # type: ignore[import-untyped]
 
         if name not in self._names:
             return None

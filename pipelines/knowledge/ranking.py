@@ -1,0 +1,71 @@
+"""How well a passage answers a question, from 0 to 1, by meaning and by words.
+
+Neither the distance of vectors nor BM25 says by itself whether a passage answers at all. The score here does, roughly:
+below 0.3 the passage hardly touches the question; above 0.5 it usually answers it. Meaning is the cosine similarity,
+stretched over the range that MiniLM uses. Words is the share of the question's terms that the passage has; terms that
+are rare among the candidates count more, and BM25 breaks ties.
+"""
+
+import math
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+_COSINE_OF_NOTHING = 0.1
+_COSINE_OF_ANSWER = 0.7
+_MEANING_WEIGHT = 0.6
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """A passage that was found; `vector` is float32 (dimension,), `bm25` 0 where words did not find it."""
+
+    row: dict[str, Any]
+    terms: frozenset[str]
+    vector: NDArray[np.float32]
+    bm25: float
+
+
+def rank(
+    candidates: Sequence[Candidate], terms: Sequence[str], vector: NDArray[np.float32] | None
+) -> list[tuple[Candidate, float]]:
+    """Candidates with their scores, best first; equal ones in the order of their documents.
+
+    Args:
+        candidates: what the searches found.
+        terms: of the question.
+        vector: of the question, a unit vector, or None where the model cannot read it.
+    """
+    if not candidates:
+        return []
+    words = _by_words(candidates, terms)
+    if vector is None:
+        scores = words
+    else:
+        cosines = np.stack([candidate.vector for candidate in candidates]) @ vector
+        meaning = np.clip((cosines - _COSINE_OF_NOTHING) / (_COSINE_OF_ANSWER - _COSINE_OF_NOTHING), 0, 1)
+        scores = _MEANING_WEIGHT * meaning + (1 - _MEANING_WEIGHT) * words if terms else meaning
+    order = sorted(
+        range(len(candidates)),
+        key=lambda i: (-scores[i], candidates[i].row["document_id"], candidates[i].row["position"]),
+    )
+    return [(candidates[i], round(float(scores[i]), 4)) for i in order if scores[i] > 0]
+
+
+def _by_words(candidates: Sequence[Candidate], terms: Sequence[str]) -> NDArray[np.float64]:
+    having = Counter(term for candidate in candidates for term in candidate.terms.intersection(terms))
+    weights = {term: math.log(1 + (len(candidates) + 1) / (having[term] + 0.5)) for term in terms}
+    total = sum(weights.values()) or 1.0
+    most = max(candidate.bm25 for candidate in candidates) or 1.0
+    return np.array(
+        [
+            sum(weights[term] for term in candidate.terms.intersection(terms))
+            / total
+            * (0.85 + 0.15 * candidate.bm25 / most)
+            for candidate in candidates
+        ]
+    )
