@@ -49,7 +49,7 @@ def translated() -> Iterator[None]:
         text = str(error)
         found = _OS_ERROR.search(text)
         number = int(found[1]) if found else getattr(error, "errno", None)
-        if isinstance(error, FileNotFoundError) or number in _NO_FILE:
+        if (isinstance(error, FileNotFoundError) or number in _NO_FILE) and "NoSuchBucket" not in text:
             raise NotFound("There is no such file.") from error
         if number in _FULL or _S3_FULL.search(text):
             raise StorageFull("The object store is full.") from error

@@ -63,34 +63,33 @@ class LocalFolder:
                         removed += 1
         return removed
 
-    async def sign(self, key: str, expires_s: int, content_type: str) -> str:
+    def sign(self, key: str, expires_s: int, content_type: str) -> str:
         """A URL of the product's own, signed with HMAC-SHA256 over key, parameters and expiry."""
         query = {"response-content-type": content_type, "expires": str(int(time.time()) + expires_s)}
-        query["signature"] = await self._signature(key, query)
+        query["signature"] = self._signature(key, query)
         return f"{self._public_url}/{key}?{urlencode(query)}"
 
-    async def verify(self, key: str, query: Mapping[str, str]) -> None:
+    def verify(self, key: str, query: Mapping[str, str]) -> None:
         """Refuse what `sign` did not make, or made too long ago."""
         signed = dict(query)
         given = signed.pop("signature", "").encode(errors="replace")
-        if not hmac.compare_digest(given, (await self._signature(key, signed)).encode()):
+        if not hmac.compare_digest(given, (self._signature(key, signed)).encode()):
             raise SignatureInvalid("The signature of this URL is not valid.")
         if int(signed["expires"]) <= time.time():
             raise SignatureInvalid("This URL has expired.")
 
-    async def _signature(self, key: str, query: Mapping[str, str]) -> str:
+    def _signature(self, key: str, query: Mapping[str, str]) -> str:
         message = f"{key}?{urlencode(sorted(query.items()), errors='replace')}"
-        return hmac.new(await self._load_signing_key(), message.encode(errors="replace"), hashlib.sha256).hexdigest()
+        return hmac.new(self._load_signing_key(), message.encode(errors="replace"), hashlib.sha256).hexdigest()
 
-    async def _load_signing_key(self) -> bytes:
+    def _load_signing_key(self) -> bytes:
         """The one key of all replicas: the first to need it makes it, the others find it."""
         if self._signing_key is None:
             with translated():
                 with suppress(AlreadyExistsError):
                     fresh = secrets.token_bytes(_SIGNING_KEY_BYTES)
-                    await obstore.put_async(self.store, _SIGNING_KEY, fresh, mode="create")
-                found = await obstore.get_async(self.store, _SIGNING_KEY)
-                key = bytes(await found.bytes_async())
+                    obstore.put(self.store, _SIGNING_KEY, fresh, mode="create")
+                key = bytes(obstore.get(self.store, _SIGNING_KEY).bytes())
             if len(key) != _SIGNING_KEY_BYTES:
                 raise RuntimeError(f"{_SIGNING_KEY} in the object store is damaged; delete it and start again")
             self._signing_key = key

@@ -37,8 +37,8 @@ def upload_name() -> str:
 def check_key(key: str) -> None:
     """Refuse what is no key.
 
-    A key is up to eight segments of ASCII letters, digits, `_`, `-` and `.` (no `..`), each beginning with one of the first
-    three.
+    A key is up to eight segments of ASCII letters, digits, `_`, `-` and `.`, each beginning with one of the first
+    three, without `..`.
 
     Raises:
         NotFound: nothing can lie under such a name.

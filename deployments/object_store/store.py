@@ -4,17 +4,21 @@ An object appears whole or not at all: a failed, cancelled or killed writer leav
 takes back the space that a killed one held. All replicas may use one store at the same time.
 
 It does not know what the bytes are. A local folder keeps no content types: there a name's extension tells.
+
+obstore is called in threads, by its blocking functions: its asynchronous ones end each call in a thread of their own
+that still takes Python's lock, and a process that exits at that moment aborts.
 """
 
 import asyncio
 import functools
 import mimetypes
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Iterable, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterable, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import aclosing, suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING, BinaryIO, TypeVar
+from typing import TYPE_CHECKING, BinaryIO, ParamSpec, TypeVar
 from urllib.parse import unquote, urlsplit
 
 import obstore
@@ -26,9 +30,13 @@ from deployments.object_store.s3 import S3Bucket
 from pipelines.errors import InputTooLarge, NotFound, Overloaded
 
 if TYPE_CHECKING:
+    from obstore import GetOptions
     from obstore import ObjectMeta as Entry
 
+P = ParamSpec("P")
 T = TypeVar("T")
+
+_THREADS = ThreadPoolExecutor(max_workers=32, thread_name_prefix="object-store")
 
 BLOCK_BYTES = 1 << 20
 """Unit of reading, and of handing bytes to the writer."""
@@ -99,7 +107,7 @@ class ObjectStore:
     async def put_stream(
         self, key: str, chunks: AsyncIterator[bytes], *, max_bytes: int | None, content_type: str
     ) -> int:
-        """Write an object as its bytes come, in less than 8 MiB of memory however many they are.
+        """Write an object as its bytes come, with one part in memory however many they are.
 
         Args:
             key: where to; an object that is there is replaced.
@@ -116,9 +124,7 @@ class ObjectStore:
         """
         self._backend.check(key)
         attributes = {"Content-Type": content_type} if self._backend.keeps_content_type else None
-        writer = obstore.open_writer_async(
-            self._store, key, attributes=attributes, buffer_size=PART_BYTES, max_concurrency=1
-        )
+        writer = obstore.open_writer(self._store, key, attributes=attributes, buffer_size=PART_BYTES, max_concurrency=1)
         size = 0
         try:
             async with aclosing(_in_blocks(chunks)) as blocks:
@@ -126,13 +132,13 @@ class ObjectStore:
                     size += len(block)
                     if max_bytes is not None and size > max_bytes:
                         raise InputTooLarge(f"The file is larger than the {max_bytes:,} bytes that are taken here.")
-                    await _to_its_end(writer.write(block))
+                    await _to_its_end(writer.write, block)
         except BaseException as error:
             with suppress(Overloaded):  # the first error is the one to tell; a sweep takes what could not be aborted
-                await _to_its_end(writer.__aexit__(type(error), error, error.__traceback__))
+                await _to_its_end(writer.__exit__, type(error), error, None)
             raise
         try:
-            await _to_its_end(writer.close())
+            await _to_its_end(writer.close)
         except asyncio.CancelledError:
             await self.delete(key)
             raise
@@ -165,8 +171,7 @@ class ObjectStore:
             NotFound: no such object.
         """
         self._backend.check(key)
-        with translated():
-            result = await obstore.get_async(self._store, key, options={"head": True})
+        result = await _in_thread(obstore.get, self._store, key, options={"head": True})
         return _meta(result.meta, result.attributes.get("Content-Type"))
 
     async def stream(self, key: str, byte_range: ByteRange | None = None) -> tuple[ObjectMeta, AsyncIterator[bytes]]:
@@ -183,24 +188,17 @@ class ObjectStore:
 
     async def _blocks(self, meta: ObjectMeta) -> AsyncIterator[bytes]:
         for start in range(meta.start, meta.stop, BLOCK_BYTES):
-            with translated():
-                result = await obstore.get_async(
-                    self._store,
-                    meta.key,
-                    options={"range": (start, min(start + BLOCK_BYTES, meta.stop)), "if_match": meta.etag},
-                )
-                block = bytes(await result.bytes_async())
-            yield block
+            yield await _in_thread(self._block, meta, start, min(start + BLOCK_BYTES, meta.stop))
+
+    def _block(self, meta: ObjectMeta, start: int, stop: int) -> bytes:
+        options: GetOptions = {"range": (start, stop), "if_match": meta.etag}
+        return bytes(obstore.get(self._store, meta.key, options=options).bytes())
 
     async def list(self, prefix: str) -> AsyncIterator[ObjectMeta]:
         """All objects under a folder, in no order."""
         self._backend.check(prefix)
         batches = obstore.list(self._store, prefix)
-        while True:
-            with translated():
-                batch = await anext(batches, None)
-            if batch is None:
-                return
+        while batch := await _in_thread(next, batches, None):
             for entry in batch:
                 with suppress(NotFound):  # what a person put there, under a name that is no key
                     self._backend.check(entry["path"])
@@ -209,8 +207,8 @@ class ObjectStore:
     async def delete(self, key: str) -> None:
         """Remove an object; that it is not there is fine."""
         self._backend.check(key)
-        with suppress(NotFound), translated():
-            await obstore.delete_async(self._store, key)
+        with suppress(NotFound):
+            await _in_thread(obstore.delete, self._store, key)
 
     async def delete_prefix(self, prefix: str) -> int:
         """Remove all objects under a folder; returns how many."""
@@ -229,8 +227,7 @@ class ObjectStore:
         removed = 0
         for prefix in prefixes:
             removed += await self._delete_where(prefix, lambda meta: meta.last_modified < before)
-            with translated():
-                removed += await asyncio.to_thread(self._backend.remove_unfinished, prefix, before)
+            removed += await _in_thread(self._backend.remove_unfinished, prefix, before)
         return removed
 
     async def _delete_where(self, prefix: str, unwanted: Callable[[ObjectMeta], bool]) -> int:
@@ -248,7 +245,7 @@ class ObjectStore:
         the route that serves it calls `verify`.
         """
         self._backend.check(key)
-        return await self._backend.sign(key, expires_s, content_type)
+        return await _in_thread(self._backend.sign, key, expires_s, content_type)
 
     async def verify(self, key: str, query: Mapping[str, str]) -> None:
         """Check a signed URL that came back to the product.
@@ -260,7 +257,7 @@ class ObjectStore:
         Raises:
             SignatureInvalid: not as it was signed, or its time is over.
         """
-        await self._backend.verify(key, query)
+        await _in_thread(self._backend.verify, key, query)
 
 
 def _meta(entry: "Entry", content_type: str | None) -> ObjectMeta:
@@ -275,15 +272,19 @@ def _meta(entry: "Entry", content_type: str | None) -> ObjectMeta:
     )
 
 
-async def _to_its_end(call: Awaitable[T]) -> T:
-    """Wait for a call of the store even when cancelled: dropped half-way it may leave an upload that nobody knows."""
-    future = asyncio.ensure_future(call)
+async def _in_thread(function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+    with translated():
+        return await asyncio.get_running_loop().run_in_executor(_THREADS, functools.partial(function, *args, **kwargs))
+
+
+async def _to_its_end(function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+    """As `_in_thread`, and when cancelled it waits for the end: what comes next must not meet a call half-way."""
+    task = asyncio.ensure_future(_in_thread(function, *args, **kwargs))
     try:
-        with translated():
-            return await asyncio.shield(future)
+        return await asyncio.shield(task)
     except asyncio.CancelledError:
-        await asyncio.wait([future])
-        future.exception()
+        await asyncio.wait([task])
+        task.exception()
         raise
 
 
@@ -293,7 +294,9 @@ async def _in_blocks(chunks: AsyncIterator[bytes]) -> AsyncGenerator[bytes, None
     async for chunk in chunks:
         buffer += chunk
         while len(buffer) >= BLOCK_BYTES:
-            yield bytes(buffer[:BLOCK_BYTES])
+            with memoryview(buffer) as view:
+                block = bytes(view[:BLOCK_BYTES])
+            yield block
             del buffer[:BLOCK_BYTES]
     if buffer:
         yield bytes(buffer)
