@@ -1,0 +1,144 @@
+"""Image generation by composing icons into an illustration: needs no download and no GPU.
+
+Nouns of the prompt become glyphs of the Material Design Icons (Apache-2.0), Font Awesome Free (SIL OFL 1.1) and Phosphor
+(MIT) fonts, which the package `qtawesome` carries; an unknown noun takes the icon nearest in meaning. Stated colours,
+counts, relations, sky and ground are followed.
+
+It draws only things that it has icons for, and knows nothing of actions, moods or styles.
+"""
+
+import hashlib
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Literal, Self
+
+import numpy as np
+
+from pipelines.engine import Embed, EngineConfig, ModelCard
+from pipelines.errors import InvalidInput
+from pipelines.image_generation.backdrop import Backdrop
+from pipelines.image_generation.base import ImageGenerator, ImageRequest
+from pipelines.image_generation.canvas import Canvas
+from pipelines.image_generation.figures import FigurePainter
+from pipelines.image_generation.layout import Scene, arrange
+from pipelines.image_generation.prompt import Description, describe
+from pipelines.image_generation.vocabulary import Vocabulary
+from pipelines.media import Rgb
+from pipelines.progress import Progress, quiet
+
+SMALLEST_PX = 64
+LARGEST_PX = 2048
+LONGEST_PROMPT = 4000
+
+
+class IconsConfig(EngineConfig):
+    """The embedded illustrator."""
+
+    engine: Literal["icons"] = "icons"
+
+    def card(self) -> ModelCard:
+        """What this engine is."""
+        return ModelCard(
+            model="icons",
+            licence="MIT",
+            description=(
+                "Composes flat illustrations from icon fonts: stated things, colours, counts up to ten, positions, sky and "
+                "ground. It is not a diffusion model: no photographs, styles or actions."
+            ),
+            embedded=True,
+        )
+
+    def load(self, embed: Embed, cache: Path | None = None) -> "IconIllustrator":
+        """Read the fonts and embed the icons' names.
+
+        Args:
+            embed: the text embedding model.
+            cache: folder in which the names' vectors are kept between starts.
+        """
+        return IconIllustrator.load(embed, cache)
+
+
+class IconIllustrator(ImageGenerator):
+    """Draws prompts with icons. Not thread-safe."""
+
+    def __init__(self, vocabulary: Vocabulary) -> None:
+        self._vocabulary = vocabulary
+        self._figures = FigurePainter(vocabulary)
+
+    @classmethod
+    def load(cls, embed: Embed, cache: Path | None = None) -> Self:
+        """Read the fonts and embed the icons' names; see `IconsConfig.load`."""
+        return cls(Vocabulary.load(embed, cache))
+
+    def plan(self, prompt: str, seed: int = 0, aspect: float = 1.0) -> Scene:
+        """Decide what is drawn where.
+
+        Args:
+            prompt: 1 to 4,000 characters. Of one thing at most ten are drawn, of different things at most twelve.
+            seed: decides what the prompt leaves open.
+            aspect: width over height of the picture.
+
+        Raises:
+            InvalidInput: an empty or too long prompt, or one that names nothing that can be drawn.
+        """
+        return self._plan(self._read(prompt), prompt, seed, aspect)
+
+    def generate(self, requests: Sequence[ImageRequest], *, progress: Progress = quiet) -> list[Rgb]:
+        """Draw one picture per request; the same request always gives the same bytes.
+
+        Returns:
+            RGB uint8 (height, width, 3) each, in the order of `requests`.
+
+        Raises:
+            InvalidInput: sides outside 64 to 2048 pixels, or a prompt that `plan` refuses.
+            Cancelled: `progress` said so; no partial result.
+        """
+        scenes = []
+        for request in requests:
+            if not all(SMALLEST_PX <= side <= LARGEST_PX for side in (request.width, request.height)):
+                raise InvalidInput(f"Width and height must be {SMALLEST_PX} to {LARGEST_PX} pixels.", "size")
+            described = self._read(request.prompt)
+            scenes.append(self._plan(described, request.prompt, request.seed, request.width / request.height))
+        pictures = []
+        for index, (request, scene) in enumerate(zip(requests, scenes, strict=True)):
+            canvas = Canvas(request.width, request.height)
+            for done in self._paint(scene, canvas):
+                progress((index + done) / len(requests), "drawing")
+            pictures.append(canvas.finish(np.random.default_rng(scene.seed)))
+        progress(1.0, "drawing")
+        return pictures
+
+    def _read(self, prompt: str) -> Description:
+        if not prompt.strip():
+            raise InvalidInput("The prompt is empty.", "prompt")
+        if len(prompt) > LONGEST_PROMPT:
+            raise InvalidInput(f"The prompt is longer than {LONGEST_PROMPT} characters.", "prompt")
+        described = describe(prompt, self._vocabulary)
+        if not described.things and not described.says_where:
+            raise InvalidInput(
+                "This embedded engine draws only things that it has icons for, and the prompt names none of them. "
+                "Name a thing (a pig, two red cars), or configure the engine diffusers for a real image model.",
+                "prompt",
+            )
+        return described
+
+    def _plan(self, described: Description, prompt: str, seed: int, aspect: float) -> Scene:
+        digest = hashlib.sha256(f"{seed}:{prompt}".encode("utf-8", "surrogatepass")).digest()
+        rng = np.random.default_rng(int.from_bytes(digest[:8], "little"))
+        return arrange(described, self._vocabulary.aspect, rng, aspect)
+
+    def _paint(self, scene: Scene, canvas: Canvas) -> Iterator[float]:
+        """Paint layer by layer; yields the part done after each."""
+        backdrop = Backdrop(scene, canvas, np.random.default_rng(scene.seed + 1))
+        behind, over = list(backdrop.layers()), list(backdrop.weather())
+        total = len(behind) + len(scene.figures) + len(over)
+        yield 0.0
+        for index, (_, paint) in enumerate(behind):
+            paint()
+            yield (index + 1) / total
+        for index, figure in enumerate(scene.figures):
+            self._figures.paint(figure, scene, canvas, backdrop)
+            yield (len(behind) + index + 1) / total
+        for index, (_, paint) in enumerate(over):
+            paint()
+            yield (len(behind) + len(scene.figures) + index + 1) / total
