@@ -2,13 +2,13 @@
 
 import asyncio
 from collections.abc import AsyncIterator
-from typing import Any, Self
+from typing import Any, Self, cast
 
-from ray.serve.handle import DeploymentHandle, DeploymentResponseGenerator
+from ray.serve.handle import DeploymentResponseGenerator
 
 from deployments.capability import Answering, Done
 from deployments.errors import DeadlineExceeded, from_ray
-from deployments.handles import Handles
+from deployments.handles import Handle, Handles
 from deployments.object_store import ObjectStore
 from deployments.settings import Settings
 from deployments.status import Status
@@ -28,7 +28,7 @@ class Call:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._stream.cancel()
+        self._stream.cancel()  # type: ignore[no-untyped-call]  # Ray's
 
     def headers(self) -> dict[str, str]:
         """Response headers that say what answered."""
@@ -72,7 +72,7 @@ class Graph:
         self.status = Status(handles)
         self.was_ready = False
 
-    async def call(self, method: DeploymentHandle, *args: Any, deadline_s: float | None = None) -> Call:
+    async def call(self, method: Handle, *args: Any, deadline_s: float | None = None) -> Call:
         """Begin a call whose events are streamed: `with await graph.call(handle.method, …) as call`.
 
         Raises:
@@ -80,11 +80,11 @@ class Graph:
             SensoriumError: whatever the capability raised before its first event.
         """
         ends_s = asyncio.get_running_loop().time() + (deadline_s or self.settings.deadline_s)
-        stream = method.options(stream=True).remote(*args)
+        stream = cast(DeploymentResponseGenerator[Any], method.options(stream=True).remote(*args))
         try:
             return Call(stream, await self._first(method.deployment_name, stream, ends_s), ends_s)
         except BaseException:
-            stream.cancel()
+            stream.cancel()  # type: ignore[no-untyped-call]  # Ray's
             raise
 
     async def _first(self, deployment: str, stream: AsyncIterator[Any], ends_s: float) -> Answering:
@@ -99,7 +99,7 @@ class Graph:
         finally:
             first.cancel()
 
-    async def ask(self, method: DeploymentHandle, *args: Any) -> Any:
+    async def ask(self, method: Handle, *args: Any) -> Any:
         """One short call with one answer, without events."""
         try:
             async with asyncio.timeout(self.settings.deadline_s):

@@ -12,6 +12,7 @@ import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from itertools import islice
 from threading import Event
 from typing import Any, ClassVar, Generic, Literal, TypeVar
 
@@ -249,15 +250,16 @@ class Capability(Generic[ConfigT, EngineT]):
         self,
         work: Callable[[EngineT, Ticket], ResultT],
         publish: Callable[[ResultT], Awaitable[Any]] | None = None,
+        thread: ThreadPoolExecutor | None = None,
     ) -> AsyncIterator[CallEvent]:
-        """Run one call: `work` in the engine's thread, then `publish` on the event loop.
+        """Run one call: `work` in the engine's thread (or in `thread`), then `publish` on the event loop.
 
         Closing the stream stops `work` at its next look at its progress.
         """
         yield await self.answering()
         ticket = Ticket()
         loop = asyncio.get_running_loop()
-        finished = loop.run_in_executor(self._thread, lambda: work(self._loaded_engine(), ticket))
+        finished = loop.run_in_executor(thread or self._thread, lambda: work(self._loaded_engine(), ticket))
         finished.add_done_callback(_retrieved)
         try:
             async for update in ticket.updates_until(finished):
@@ -279,10 +281,9 @@ class Capability(Generic[ConfigT, EngineT]):
         ticket = Ticket()
         loop = asyncio.get_running_loop()
         made = await loop.run_in_executor(self._thread, lambda: pieces(self._loaded_engine(), ticket))
-        ended = object()
         try:
-            while (piece := await loop.run_in_executor(self._thread, next, made, ended)) is not ended:
-                yield piece
+            while piece := await loop.run_in_executor(self._thread, lambda: list(islice(made, 1))):
+                yield piece[0]
         finally:
             ticket.cancel()
 

@@ -6,12 +6,11 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from pydantic import TypeAdapter
-from ray import serve
-from ray.serve.handle import DeploymentHandle
 
 from deployments.capability import Answering, Capability
 from deployments.embedding import embed_through
 from deployments.errors import from_ray
+from deployments.handles import Handle
 from deployments.settings import Settings
 from pipelines import chat
 from pipelines.chat import ChatModel, ChatRequest, Delta, Message, Passage
@@ -32,13 +31,12 @@ class ChatCall:
     options: dict[str, Any] = field(default_factory=dict)
 
 
-@serve.deployment
 class Chat(Capability[chat.Config, ChatModel]):
     """Answers conversations."""
 
     config = TypeAdapter(chat.Config)
 
-    def __init__(self, settings: Settings, knowledge: DeploymentHandle) -> None:
+    def __init__(self, settings: Settings, knowledge: Handle) -> None:
         super().__init__(settings)
         self._knowledge = knowledge
         self._embed = embed_through(knowledge)

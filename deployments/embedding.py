@@ -5,16 +5,16 @@ from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
-from ray.serve.handle import DeploymentHandle
 
 from deployments.errors import from_ray
+from deployments.handles import Handle
 from pipelines.engine import Embed
 
 AT_ONCE = 256
 """Texts of one call: a long list must not keep the embedding model from its other callers."""
 
 
-def embed_through(knowledge: DeploymentHandle) -> Embed:
+def embed_through(knowledge: Handle) -> Embed:
     """A blocking `Embed` for an engine's thread; made on the event loop that the calls shall run on."""
     loop = asyncio.get_running_loop()
 

@@ -6,7 +6,6 @@ from tempfile import TemporaryFile
 from typing import Any
 
 from pydantic import TypeAdapter
-from ray import serve
 
 from deployments.capability import CallEvent, Capability, Source, Ticket
 from deployments.object_store import video_name
@@ -19,7 +18,6 @@ FINEST_FPS = 1001
 """Frame rates are fractions with at most this denominator: 29.97 is 30000/1001."""
 
 
-@serve.deployment
 class FrameInterpolation(Capability[frame_interpolation.Config, FrameInterpolator]):
     """Makes videos smoother."""
 
@@ -42,7 +40,7 @@ class FrameInterpolation(Capability[frame_interpolation.Config, FrameInterpolato
                     interpolate_video(video, interpolator, smoother, fps=wanted, progress=ticket)
 
             async def publish(_: None) -> dict[str, Any]:
-                key = video_name("video")
+                key = video_name("static/video")
                 smoother.seek(0)
                 await self.store.put_file(key, smoother, "video/mp4")
                 return {"video": key}

@@ -3,6 +3,9 @@
 `serve_config.yaml` names `build` as its `import_path` and configures each deployment by its name.
 """
 
+from typing import Any
+
+from ray import serve
 from ray.serve import Application
 
 from deployments.chat import Chat
@@ -20,22 +23,27 @@ from deployments.video_generation import VideoGeneration
 
 
 def build(settings: Settings) -> Application:
-    """Build the application.
+    """Build the application; each class becomes the deployment of its name.
 
     Args:
         settings: the YAML's `args`, completed by the environment.
     """
-    knowledge = Knowledge.bind(settings)
-    return Ingress.bind(
+    knowledge = _bind(Knowledge, settings)
+    return _bind(
+        Ingress,
         settings,
         knowledge=knowledge,
-        chat=Chat.bind(settings, knowledge),
-        speech_recognition=SpeechRecognition.bind(settings),
-        speech_synthesis=SpeechSynthesis.bind(settings),
-        image_generation=ImageGeneration.bind(settings, knowledge),
-        image_understanding=ImageUnderstanding.bind(settings),
-        super_resolution=SuperResolution.bind(settings),
-        object_tracking=ObjectTracking.bind(settings),
-        video_generation=VideoGeneration.bind(settings),
-        frame_interpolation=FrameInterpolation.bind(settings),
+        chat=_bind(Chat, settings, knowledge),
+        speech_recognition=_bind(SpeechRecognition, settings),
+        speech_synthesis=_bind(SpeechSynthesis, settings),
+        image_generation=_bind(ImageGeneration, settings, knowledge),
+        image_understanding=_bind(ImageUnderstanding, settings),
+        super_resolution=_bind(SuperResolution, settings),
+        object_tracking=_bind(ObjectTracking, settings),
+        video_generation=_bind(VideoGeneration, settings),
+        frame_interpolation=_bind(FrameInterpolation, settings),
     )
+
+
+def _bind(kind: type, *args: Any, **handles: Application) -> Application:
+    return serve.deployment()(kind).bind(*args, **handles)

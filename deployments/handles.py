@@ -1,26 +1,30 @@
 """The handles that the ingress holds, one for each capability."""
 
 from dataclasses import dataclass, fields
+from typing import Any
 
 from ray.serve.handle import DeploymentHandle
+
+Handle = DeploymentHandle[Any]
+"""What calls a deployment, or one of its methods: `handle.method`."""
 
 
 @dataclass(frozen=True)
 class Handles:
     """A handle to each capability; `speech_recognition` is the deployment `SpeechRecognition`."""
 
-    knowledge: DeploymentHandle
-    chat: DeploymentHandle
-    speech_recognition: DeploymentHandle
-    speech_synthesis: DeploymentHandle
-    image_generation: DeploymentHandle
-    image_understanding: DeploymentHandle
-    super_resolution: DeploymentHandle
-    object_tracking: DeploymentHandle
-    video_generation: DeploymentHandle
-    frame_interpolation: DeploymentHandle
+    knowledge: Handle
+    chat: Handle
+    speech_recognition: Handle
+    speech_synthesis: Handle
+    image_generation: Handle
+    image_understanding: Handle
+    super_resolution: Handle
+    object_tracking: Handle
+    video_generation: Handle
+    frame_interpolation: Handle
 
-    def by_capability(self) -> dict[str, DeploymentHandle]:
+    def by_capability(self) -> dict[str, Handle]:
         """Every handle by its capability's name."""
         return {field.name: getattr(self, field.name) for field in fields(self)}
 

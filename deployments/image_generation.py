@@ -4,25 +4,23 @@ from collections.abc import AsyncIterator, Sequence
 from typing import Any
 
 from pydantic import TypeAdapter
-from ray import serve
-from ray.serve.handle import DeploymentHandle
 
 from deployments.capability import CallEvent, Capability, Ticket
 from deployments.embedding import embed_through
 from deployments.object_store import picture_name
+from deployments.handles import Handle
 from deployments.settings import Settings
 from pipelines import image_generation
 from pipelines.image_generation import ImageGenerator, ImageRequest
-from pipelines.media.image import encode_png
+from pipelines.media.image import Picture, write_png
 
 
-@serve.deployment
 class ImageGeneration(Capability[image_generation.Config, ImageGenerator]):
     """Makes pictures from prompts."""
 
     config = TypeAdapter(image_generation.Config)
 
-    def __init__(self, settings: Settings, knowledge: DeploymentHandle) -> None:
+    def __init__(self, settings: Settings, knowledge: Handle) -> None:
         super().__init__(settings)
         self._embed = embed_through(knowledge)
 
@@ -34,7 +32,7 @@ class ImageGeneration(Capability[image_generation.Config, ImageGenerator]):
         """Make one picture per request; the result is their keys, in order."""
 
         def work(generator: ImageGenerator, ticket: Ticket) -> list[bytes]:
-            return [encode_png(picture) for picture in generator.generate(requests, progress=ticket)]
+            return [write_png(Picture(picture)) for picture in generator.generate(requests, progress=ticket)]
 
         async def publish(pictures: list[bytes]) -> dict[str, Any]:
             keys = [picture_name("stable-diffusion") for _ in pictures]

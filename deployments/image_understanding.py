@@ -5,18 +5,16 @@ from typing import Any
 
 from pipelines.image_understanding.draw import draw_masks
 from pydantic import TypeAdapter
-from ray import serve
 
 from deployments.capability import CallEvent, Capability, Source, Ticket
 from deployments.object_store import picture_name
 from pipelines import image_understanding
 from pipelines.image_understanding import ImageUnderstander
-from pipelines.media.image import encode_png, fit, read_image
+from pipelines.media.image import Picture, fit, read_image, write_png
 
 LONG_SIDE_PX = 1536
 
 
-@serve.deployment
 class ImageUnderstanding(Capability[image_understanding.Config, ImageUnderstander]):
     """Describes pictures."""
 
@@ -35,7 +33,7 @@ class ImageUnderstanding(Capability[image_understanding.Config, ImageUnderstande
             image = fit(picture.rgb8(), LONG_SIDE_PX)
             found = understander.describe(image, progress=ticket)
             told = {"caption": found.caption, "classification": " ".join(found.classes)}
-            return told, encode_png(draw_masks(image, found.masks))
+            return told, write_png(Picture(draw_masks(image, found.masks)))
 
         async def publish(described: tuple[dict[str, Any], bytes]) -> dict[str, Any]:
             told, segmentation = described

@@ -2,23 +2,21 @@
 
 from fastapi import FastAPI
 from ray import serve
-from ray.serve.handle import DeploymentHandle
 
 from deployments.app import create_app
 from deployments.calls import Graph
-from deployments.handles import Handles
+from deployments.handles import Handle, Handles
 from deployments.network import is_loopback
 from deployments.object_store import ObjectStore
 from deployments.settings import Settings
 from deployments.status import http_address
 
 
-@serve.deployment
 @serve.ingress()
 class Ingress:
     """All routes, composed of the capabilities."""
 
-    def __init__(self, settings: Settings, **handles: DeploymentHandle) -> None:
+    def __init__(self, settings: Settings, **handles: Handle) -> None:
         host, port = http_address()
         if not settings.api_keys and not is_loopback(host):
             raise RuntimeError(

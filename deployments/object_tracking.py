@@ -5,7 +5,6 @@ from tempfile import TemporaryFile
 from typing import Any
 
 from pydantic import TypeAdapter
-from ray import serve
 
 from deployments.capability import CallEvent, Capability, Source, Ticket
 from deployments.object_store import video_name
@@ -15,7 +14,6 @@ from pipelines.object_tracking import ObjectTracker
 from pipelines.object_tracking.video import track_video
 
 
-@serve.deployment
 class ObjectTracking(Capability[object_tracking.Config, ObjectTracker]):
     """Tracks objects through videos."""
 
@@ -37,7 +35,7 @@ class ObjectTracking(Capability[object_tracking.Config, ObjectTracker]):
                     track_video(video, tracker, annotated, text, progress=ticket)
 
             async def publish(_: None) -> dict[str, Any]:
-                key = video_name("video")
+                key = video_name("static/video")
                 tracks_key = key.removesuffix(".mp4") + ".txt"
                 annotated.seek(0)
                 text.seek(0)

@@ -6,6 +6,7 @@ Ctrl-C stops everything.
 
 import argparse
 import json
+import logging
 import os
 import signal
 import socket
@@ -78,7 +79,7 @@ def _serve(path: Path, port: int) -> int:
     started_s = time.monotonic()
     print("Starting Ray …", flush=True)
     try:
-        ray.init(include_dashboard=False, log_to_driver=False, namespace="serve", logging_level="warning")
+        ray.init(include_dashboard=False, log_to_driver=False, namespace="serve", logging_level=logging.WARNING)
         _apply(path)
         if not _wait_until_ready(port, started_s):
             return 1
@@ -88,7 +89,7 @@ def _serve(path: Path, port: int) -> int:
         print("\nStopping …", flush=True)
     finally:
         signal.signal(signal.SIGINT, signal.SIG_IGN)
-        serve.shutdown()
+        serve.shutdown()  # type: ignore[no-untyped-call]  # Ray's
         ray.shutdown()
     return 0
 

@@ -4,7 +4,6 @@ from collections.abc import AsyncIterator
 from contextlib import closing
 
 from pydantic import TypeAdapter
-from ray import serve
 
 from deployments.capability import CallEvent, Capability, Source, Ticket
 from pipelines import speech_recognition
@@ -12,7 +11,6 @@ from pipelines.media.audio import AudioReader, pcm_blocks
 from pipelines.speech_recognition import Segment, SpeechRecognizer
 
 
-@serve.deployment
 class SpeechRecognition(Capability[speech_recognition.Config, SpeechRecognizer]):
     """Recognises speech in sound and video files."""
 

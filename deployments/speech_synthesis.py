@@ -4,7 +4,6 @@ from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass
 
 from pydantic import TypeAdapter
-from ray import serve
 
 from deployments.capability import Answering, Capability, Ticket
 from pipelines import speech_synthesis
@@ -22,7 +21,6 @@ class SpeechCall:
     speed: float = 1.0
 
 
-@serve.deployment
 class SpeechSynthesis(Capability[speech_synthesis.Config, SpeechSynthesizer]):
     """Speaks texts."""
 

@@ -14,11 +14,10 @@ from pydantic import TypeAdapter, ValidationError
 from ray import serve
 from ray.serve._private.constants import SERVE_CONTROLLER_NAME, SERVE_NAMESPACE
 from ray.serve.exceptions import RayServeException
-from ray.serve.handle import DeploymentHandle
 
 from deployments.capability import State
 from deployments.engines import CONFIGS
-from deployments.handles import Handles, deployment_name
+from deployments.handles import Handle, Handles, deployment_name
 from pipelines.engine import EngineConfig, ModelCard
 
 FRESH_S = 1.0
@@ -73,7 +72,7 @@ class Status:
             if deployment_name(name) == deployment
         )
 
-    async def _look(self, name: str, handle: DeploymentHandle, deployment: dict[str, Any]) -> CapabilityStatus:
+    async def _look(self, name: str, handle: Handle, deployment: dict[str, Any]) -> CapabilityStatus:
         schema = deployment.get("deployment_config", {})
         engine, card = _configured(CONFIGS[name], schema.get("user_config") or {})
         running = sum(replica["state"] == "RUNNING" for replica in deployment.get("replicas", []))
@@ -92,7 +91,7 @@ class Status:
 
 async def _deployments() -> dict[str, dict[str, Any]]:
     """Serve's details of each deployment of our application, by name."""
-    controller = ray.get_actor(SERVE_CONTROLLER_NAME, namespace=SERVE_NAMESPACE)
+    controller: Any = ray.get_actor(SERVE_CONTROLLER_NAME, namespace=SERVE_NAMESPACE)
     details = await controller.get_serve_instance_details.remote()
     application = serve.get_replica_context().app_name
     found: dict[str, dict[str, Any]] = details["applications"].get(application, {}).get("deployments", {})
@@ -101,12 +100,12 @@ async def _deployments() -> dict[str, dict[str, Any]]:
 
 def http_address() -> tuple[str, int]:
     """Host and port that this graph's HTTP proxies listen on."""
-    controller = ray.get_actor(SERVE_CONTROLLER_NAME, namespace=SERVE_NAMESPACE)
-    options = ray.get(controller.get_http_config.remote())
+    controller: Any = ray.get_actor(SERVE_CONTROLLER_NAME, namespace=SERVE_NAMESPACE)
+    options: Any = ray.get(controller.get_http_config.remote())
     return options.host, options.port
 
 
-async def _told(handle: DeploymentHandle) -> list[State]:
+async def _told(handle: Handle) -> list[State]:
     try:
         answers = await handle.broadcast("state").results_async(timeout_s=ANSWER_WITHIN_S, return_exceptions=True)
     except (TimeoutError, RayServeException):

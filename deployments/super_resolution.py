@@ -4,7 +4,6 @@ from collections.abc import AsyncIterator
 from typing import Any
 
 from pydantic import TypeAdapter
-from ray import serve
 
 from deployments.capability import CallEvent, Capability, Source, Ticket
 from deployments.object_store import picture_name
@@ -14,7 +13,6 @@ from pipelines.super_resolution import SuperResolver
 from pipelines.super_resolution.enhance import enhance
 
 
-@serve.deployment
 class SuperResolution(Capability[super_resolution.Config, SuperResolver]):
     """Enlarges pictures."""
 

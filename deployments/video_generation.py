@@ -5,7 +5,6 @@ from tempfile import TemporaryFile
 from typing import Any
 
 from pydantic import TypeAdapter
-from ray import serve
 
 from deployments.capability import CallEvent, Capability, Source, Ticket
 from deployments.object_store import video_name
@@ -15,7 +14,6 @@ from pipelines.media.video import VideoWriter
 from pipelines.video_generation import VideoGenerator, VideoRequest
 
 
-@serve.deployment
 class VideoGeneration(Capability[video_generation.Config, VideoGenerator]):
     """Animates pictures."""
 
@@ -39,7 +37,7 @@ class VideoGeneration(Capability[video_generation.Config, VideoGenerator]):
                         writer.write(frame)
 
             async def publish(_: None) -> dict[str, Any]:
-                key = video_name("img/svd")
+                key = video_name("static/img/svd")
                 made.seek(0)
                 await self.store.put_file(key, made, "video/mp4")
                 return {"video": key}

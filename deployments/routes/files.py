@@ -1,6 +1,7 @@
 """Results that come back by address: `static/…`, and the pictures whose addresses the product signs itself."""
 
 from email.utils import format_datetime
+from typing import Any
 
 from fastapi import APIRouter, Request, Response
 from fastapi.responses import StreamingResponse
@@ -38,7 +39,7 @@ def router(graph: Graph) -> APIRouter:
             return Response(status_code=status, headers=headers, media_type=meta.content_type)
         return StreamingResponse(chunks, status, headers, meta.content_type)
 
-    described = {
+    described: dict[int | str, dict[str, Any]] = {
         200: {**FILE, "description": "The file."},
         206: {**FILE, "description": "The part that `Range` names."},
         304: {"description": "Unchanged since the `ETag` that was sent."},

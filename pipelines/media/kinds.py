@@ -1,7 +1,7 @@
 """What a file is, told by its first bytes: never by its name or the sender's word.
 
-FFmpeg is always told the demuxer that is found here: left to guess, it also takes playlists and scripts, which name other
-files and addresses to open.
+FFmpeg is always told the demuxer that is found here: left to guess, it also takes playlists and scripts, which name
+other files and addresses to open.
 """
 
 from dataclasses import dataclass
@@ -125,7 +125,7 @@ def _framed(head: bytes) -> Kind | None:
     if len(head) > 1 and head[0] == 0xFF:
         if head[1] & 0xF6 == 0xF0:
             return _sound("aac", "aac")
-        if head[1] & 0xE0 == 0xE0 and head[1] & 0x06:
+        if head[1] & 0xE0 == 0xE0 and head[1] & 0x06 in (0x02, 0x04):  # layer III or II; 0xFFFE begins UTF-16
             return _sound("mp3", "mp3")
     for start, step in ((0, _TS_PACKET_BYTES), (4, _TS_PACKET_BYTES + 4)):
         syncs = head[start : start + 3 * step + 1 : step]

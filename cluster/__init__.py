@@ -1,0 +1,1 @@
+"""What runs the graph on a cluster: KubeRay manifests."""

@@ -1,0 +1,97 @@
+"""The YAML files, the code and Serve's schema say the same; unknown keys are refused."""
+
+from pathlib import Path
+
+import pytest
+import yaml
+
+from deployments import config
+from deployments.engines import CONFIGS
+from deployments.graph import build
+from deployments.handles import Handles, deployment_name
+from deployments.settings import Settings
+from tests.serving import ROOT
+
+FILES = sorted(ROOT.glob("serve_config*.yaml"))
+
+
+def names_in(path: Path) -> list[str]:
+    return [block["name"] for block in yaml.safe_load(path.read_text())["applications"][0]["deployments"]]
+
+
+def test_the_files_are_there() -> None:
+    assert {"serve_config.yaml", "serve_config.local.yaml"} <= {path.name for path in FILES}
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: path.name)
+def test_file_is_valid_and_lists_every_deployment(path: Path) -> None:
+    schema = config.read(path)
+    assert sorted(block.name for block in schema.applications[0].deployments) == sorted(config.DEPLOYMENTS)
+
+
+def test_files_code_and_handles_list_the_same_deployments(tmp_path: Path) -> None:
+    application = build(Settings(data_dir=tmp_path))
+    bound = {application._bound_deployment.name}
+    bound |= set(names_in_application(application))
+    assert bound == set(config.DEPLOYMENTS)
+    for path in FILES:
+        assert set(names_in(path)) == bound
+    assert set(Handles.__dataclass_fields__) == set(CONFIGS)
+
+
+def names_in_application(application) -> list[str]:
+    arguments = application._bound_deployment.init_kwargs.values()
+    return [argument._bound_deployment.name for argument in arguments]
+
+
+def test_every_capability_says_what_it_runs_on() -> None:
+    for path in FILES:
+        for block in yaml.safe_load(path.read_text())["applications"][0]["deployments"]:
+            assert {"autoscaling_config", "max_ongoing_requests", "max_queued_requests"} <= set(block), block["name"]
+            assert {"num_cpus"} <= set(block["ray_actor_options"]), block["name"]
+
+
+def edited(tmp_path: Path, change) -> Path:
+    raw = yaml.safe_load((ROOT / "serve_config.local.yaml").read_text())
+    change(raw)
+    path = tmp_path / "changed.yaml"
+    path.write_text(yaml.safe_dump(raw))
+    return path
+
+
+def block(raw: dict, name: str) -> dict:
+    return next(b for b in raw["applications"][0]["deployments"] if b["name"] == name)
+
+
+@pytest.mark.parametrize(
+    ("change", "complaint"),
+    [
+        (lambda raw: raw.update(http_option={}), "http_option"),
+        (lambda raw: raw["http_options"].update(prot=1), "prot"),
+        (lambda raw: raw["applications"][0].update(arg={}), "arg"),
+        (lambda raw: raw["applications"][0].update(args={"store": "x"}), "store"),
+        (lambda raw: block(raw, "Chat").update(max_ongoing_request=3), "max_ongoing_request"),
+        (lambda raw: block(raw, "Chat")["ray_actor_options"].update(num_gpu=1), "num_gpu"),
+        (lambda raw: block(raw, "Chat")["autoscaling_config"].update(min_replica=1), "min_replica"),
+        (lambda raw: block(raw, "Chat")["user_config"].update(engine="telepathy"), "telepathy"),
+        (lambda raw: block(raw, "Chat")["user_config"].update(modell="x"), "modell"),
+        (lambda raw: block(raw, "Chat").update(name="Chatt"), "Chatt"),
+        (lambda raw: raw["applications"][0]["deployments"].pop(), "deployments"),
+    ],
+)
+def test_typos_are_refused_by_name(tmp_path: Path, change, complaint: str) -> None:
+    with pytest.raises(config.ConfigInvalid, match=complaint):
+        config.read(edited(tmp_path, change))
+
+
+def test_a_file_that_is_no_yaml_or_not_there(tmp_path: Path) -> None:
+    broken = tmp_path / "broken.yaml"
+    broken.write_text("a: [")
+    with pytest.raises(config.ConfigInvalid, match="not YAML"):
+        config.read(broken)
+    with pytest.raises(config.ConfigInvalid, match="No such file"):
+        config.read(tmp_path / "none.yaml")
+
+
+def test_capabilities_are_named_as_documented() -> None:
+    assert [deployment_name(name) for name in CONFIGS] == list(config.DEPLOYMENTS[1:])
