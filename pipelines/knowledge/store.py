@@ -2,8 +2,8 @@
 
 A document is one commit: it is there whole or not at all, whatever dies at whatever instant. Its key is its category
 and the hash of its bytes, so the same file again changes nothing, also when two processes bring it at the same time.
-Every read looks at the newest version. A category's vectors are compared one by one, which takes tens of milliseconds for a
-hundred thousand passages; an approximate index is not built.
+Every read looks at the newest version. A category's vectors are compared one by one, which takes tens of milliseconds
+for a hundred thousand passages; an approximate index is not built.
 
 LanceDB: Apache-2.0.
 """

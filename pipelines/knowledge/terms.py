@@ -13,9 +13,10 @@ from pipelines.knowledge.parsing.clean import is_wide
 _WORD = re.compile(r"[^\W_]+")
 _MAX_LENGTH = 40
 _STOP_WORDS = frozenset(
-    """a about also am an and any are as at be been but by can could did do does for from had has have he her his how i
-    if in into is it its me my no not of on or our please she should so tell than that the their them then there these they
-    this those to us was we were what when where which who whom whose why will with would you your""".split()  # noqa: SIM905
+    """a about also am an and any are as at be been but by can could did do does for from had has have he
+    her his how i if in into is it its me my no not of on or our please she should so tell than that
+    the their them then there these they this those to us was we were what when where which who whom
+    whose why will with would you your""".split()  # noqa: SIM905
 )
 _STOP_PHRASES = re.compile(
     "请问|请告诉我|為什麼|为什么|什么时候|什麼時候|什么|什麼|多少|哪里|哪裡|哪些|哪个|哪個|哪一|怎么样|怎么|怎麼|怎样|"

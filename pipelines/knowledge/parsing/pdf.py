@@ -93,13 +93,19 @@ def _page(document: Any, index: int, sizes: Counter[int]) -> Iterator[tuple[str,
     for span in spans:
         sizes[round(span.height)] += len(span.text)
     usual = sizes.most_common(1)[0][0] if sizes else 0
-    edges = (min((span.bottom for span in spans), default=0), max((span.top for span in spans), default=0))
-    lines = _lines([span for span in spans if not _is_page_number(span, edges)])
+    lines = _lines(_without_page_number(spans))
     yield from _blocks(lines, float(usual))
 
 
-def _is_page_number(span: _Span, edges: tuple[float, float]) -> bool:
-    return (span.bottom <= edges[0] or span.top >= edges[1]) and _PAGE_NUMBER.fullmatch(span.text) is not None
+def _without_page_number(spans: list[_Span]) -> list[_Span]:
+    """The spans less a number that stands apart at the top or the bottom."""
+    for edge in (min, max):
+        if len(spans) > 1:
+            outer = edge(spans, key=lambda span: span.middle)
+            distance = min(abs(span.middle - outer.middle) for span in spans if span is not outer)
+            if distance > 1.5 * outer.height and _PAGE_NUMBER.fullmatch(outer.text):
+                spans = [span for span in spans if span is not outer]
+    return spans
 
 
 def _spans(text_page: Any) -> Iterator[_Span]:

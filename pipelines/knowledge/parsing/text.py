@@ -138,6 +138,8 @@ def _continues(line: str, following: str, longest: int) -> bool:
 
 
 def _width(line: str) -> int:
+    if line.isascii():
+        return len(line)
     return sum(2 if is_wide(character) else 1 for character in line)
 
 

@@ -30,16 +30,16 @@ def parse(file: BinaryIO, limits: ReadLimits) -> Iterator[tuple[None, list[tuple
     try:
         with zipfile.ZipFile(file) as archive:
             parts = _Parts(archive, limits.inflated_bytes)
-            headings = _heading_styles(parts.read("word/styles.xml"))
+            styles = _Styles(parts.read("word/styles.xml"))
             body = parts.read("word/document.xml")
             notes = parts.read("word/footnotes.xml")
     except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, OSError) as error:
         raise UnusableMedia(_DAMAGED) from error
     if body is None:
         raise UnsupportedMedia("The file is not a Word document.")
-    blocks = list(_blocks(body, headings))
+    blocks = list(_blocks(body, styles))
     if notes is not None:
-        blocks += _blocks(notes, headings)
+        blocks += _blocks(notes, styles)
     yield None, blocks
 
 
@@ -101,38 +101,42 @@ def _child(element: Any, *path: str) -> Any:
     return element
 
 
-def _heading_styles(styles: Any) -> set[str]:
-    """The ids of styles that mean a heading, in any language of Word: by outline level or by Word's own name."""
-    found = set()
-    for style in styles if styles is not None else ():
-        name = _child(style, "name")
-        is_named = name is not None and _attribute(name, "val").lower().startswith(("heading", "title"))
-        if is_named or _child(style, "pPr", "outlineLvl") is not None:
-            found.add(_attribute(style, "styleId"))
-    return found
+class _Styles:
+    """The ids of styles that mean headings and list items, in any language of Word."""
+
+    def __init__(self, root: Any) -> None:
+        self.headings: set[str] = set()
+        self.lists: set[str] = set()
+        for style in root if root is not None else ():
+            name = _child(style, "name")
+            is_named = name is not None and _attribute(name, "val").lower().startswith(("heading", "title"))
+            if is_named or _child(style, "pPr", "outlineLvl") is not None:
+                self.headings.add(_attribute(style, "styleId"))
+            elif _child(style, "pPr", "numPr") is not None:
+                self.lists.add(_attribute(style, "styleId"))
 
 
-def _blocks(parent: Any, headings: set[str]) -> Iterator[tuple[str, str]]:
+def _blocks(parent: Any, styles: _Styles) -> Iterator[tuple[str, str]]:
     for element in parent:
         match _local(element):
             case "p":
-                yield from _paragraph(element, headings)
+                yield from _paragraph(element, styles)
             case "tbl":
                 for table_row in _rows(element):
                     yield "row", table_row
             case "body" | "sdt" | "sdtContent" | "ins" | "moveTo" | "customXml" | "footnote" | "smartTag":
-                yield from _blocks(element, headings)
+                yield from _blocks(element, styles)
 
 
-def _paragraph(element: Any, headings: set[str]) -> Iterator[tuple[str, str]]:
+def _paragraph(element: Any, styles: _Styles) -> Iterator[tuple[str, str]]:
     text = _text(element).strip()
     if not text:
         return
-    properties = _child(element, "pPr")
-    style = _child(properties, "pStyle") if properties is not None else None
-    if style is not None and _attribute(style, "val") in headings:
+    named = _child(element, "pPr", "pStyle")
+    style = _attribute(named, "val") if named is not None else ""
+    if style in styles.headings:
         yield "heading", " ".join(text.split())
-    elif properties is not None and _child(properties, "numPr") is not None:
+    elif style in styles.lists or _child(element, "pPr", "numPr") is not None:
         yield "text", f"- {text}"
     else:
         yield "text", text
@@ -166,5 +170,5 @@ def _rows(table: Any) -> Iterator[str]:
 
 
 def _cell(cell: Any) -> Iterator[str]:
-    for _, text in _blocks(cell, set()):
+    for _, text in _blocks(cell, _Styles(None)):
         yield text
