@@ -29,6 +29,7 @@ CONTAINERS = frozenset({"mov", "matroska", "avi", "mpegts", "mpeg", "flv", "ogg"
 """FFmpeg's names of the containers that are read. None of them needs a second file."""
 
 _THREADS = 2
+_LONGEST_SIDE = 16_384  # H.264's
 _UNSPECIFIED = 2  # AVCOL_SPC_UNSPECIFIED
 _BROADCAST = frozenset({"mpegts", "mpeg"})
 
@@ -59,7 +60,7 @@ class VideoReader:
         Raises:
             UnsupportedMedia: another container.
             UnusableMedia: damaged, incomplete, or without a video track or a single frame.
-            TooManyPixels: frames of more than `max_pixels`.
+            TooManyPixels: frames of more than `max_pixels`, or too long to be written.
         """
         from av.stream import Discard
 
@@ -161,6 +162,8 @@ class VideoReader:
     def _check_size(self, width: int, height: int) -> None:
         if width * height > self._max_pixels:
             raise TooManyPixels(f"The video is {width}×{height}; at most {self._max_pixels} pixels a frame are taken.")
+        if max(width, height) > _LONGEST_SIDE:
+            raise TooManyPixels(f"The video is {width}×{height}; at most {_LONGEST_SIDE} pixels a side are taken.")
 
     def _decode(self) -> "Iterator[tuple[Fraction, av.VideoFrame]]":
         """Frames and their times in seconds; what is damaged is left out."""

@@ -437,6 +437,19 @@ def test_too_many_pixels_are_refused_before_any_is_decoded():
         read(encode([colour_card()]), max_pixels=256 * 128 - 1)
 
 
+def test_too_long_a_side_is_refused():
+    strip = encode(
+        [np.zeros((2, 16_386, 3), np.uint8)], form="matroska", codec="ffv1", pixels="bgr0", matrix=UNSPECIFIED
+    )
+    with pytest.raises(TooManyPixels, match="16384"):
+        VideoReader(strip, "matroska", max_pixels=LIMIT)
+    out = io.BytesIO()
+    with VideoWriter(out, fps=25, width=16_384, height=2) as writer:
+        writer.write(np.zeros((2, 16_384, 3), np.uint8))
+    reader, _ = read(out)
+    assert reader.width == 16_384
+
+
 def test_a_change_of_size_on_the_way_is_scaled_to_the_first():
     """MPEG-TS holds what is appended."""
     data = b"".join(encode([colour_card(w, h)] * 40, form="mpegts").getvalue() for w, h in ((256, 128), (128, 64)))
