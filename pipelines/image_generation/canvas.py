@@ -28,6 +28,11 @@ def darker(colour: Colour, share: float) -> Colour:
     return mix(colour, (22, 18, 42), share)
 
 
+def ink(colour: Colour) -> NDArray[np.float32]:
+    """A colour as float32 (3,), to reckon with."""
+    return np.array(colour, dtype=np.float32)
+
+
 def luminance(colour: Colour) -> float:
     """0 (black) to 255."""
     return 0.299 * colour[0] + 0.587 * colour[1] + 0.114 * colour[2]
@@ -69,7 +74,7 @@ class Canvas:
         if x1 <= x0 or y1 <= y0:
             return
         cover = mask[y0 - y : y1 - y, x0 - x : x1 - x, None]
-        paint = np.asarray(colour, np.float32)
+        paint = np.asarray(colour, dtype=np.float32)
         if paint.ndim == 3:
             paint = paint[y0 - y : y1 - y, x0 - x : x1 - x]
         region = self.pixels[y0:y1, x0:x1]
@@ -92,23 +97,26 @@ class Canvas:
         rows = np.arange(top, until, dtype=np.float32)[:, None]
         cover = np.clip(rows - line[None, :] + 0.5, 0, 1) * np.float32(opacity)
         share = ((rows - top) / max(1.0, until - top))[..., None]
-        first, last = np.float32(upper), np.float32(lower)
+        first, last = ink(upper), ink(lower)
         region = self.pixels[top:until]
         region += (first + (last - first) * share - region) * cover[..., None]
 
-    def disc(self, x: float, y: float, radius: float, colour: Colour, opacity: float = 1.0) -> None:
+    def disc(self, x: float, y: float, radius: float, colour: Colour, *, opacity: float = 1.0) -> None:
         """A round spot with a smooth edge."""
-        self.oval(x, y, radius, radius, colour, opacity)
+        self.oval(x, y, radius, radius, colour, opacity=opacity)
 
-    def oval(self, x: float, y: float, rx: float, ry: float, colour: Colour, opacity: float = 1.0) -> None:
+    def oval(self, x: float, y: float, rx: float, ry: float, colour: Colour, *, opacity: float = 1.0) -> None:
         """An ellipse with a smooth edge."""
-        self._spot(x, y, rx, ry, colour, opacity, soft=False)
+        self._spot((x, y), (rx, ry), colour, opacity, soft=False)
 
-    def glow(self, x: float, y: float, rx: float, ry: float, colour: Colour, opacity: float = 1.0) -> None:
+    def glow(self, x: float, y: float, rx: float, ry: float, colour: Colour, *, opacity: float = 1.0) -> None:
         """A spot that fades from its middle to nothing at its rim."""
-        self._spot(x, y, rx, ry, colour, opacity, soft=True)
+        self._spot((x, y), (rx, ry), colour, opacity, soft=True)
 
-    def _spot(self, x: float, y: float, rx: float, ry: float, colour: Colour, opacity: float, soft: bool) -> None:
+    def _spot(
+        self, centre: tuple[float, float], radii: tuple[float, float], colour: Colour, opacity: float, *, soft: bool
+    ) -> None:
+        (x, y), (rx, ry) = centre, radii
         x0, x1 = max(0, int(x - rx) - 1), min(self.width, int(x + rx) + 2)
         y0, y1 = max(0, int(y - ry) - 1), min(self.height, int(y + ry) + 2)
         if x1 <= x0 or y1 <= y0:
@@ -125,4 +133,5 @@ class Canvas:
     def finish(self, rng: np.random.Generator) -> Rgb:
         """Round to uint8 with a fine grain, which keeps gradients from banding."""
         grain = rng.normal(0, 1.1, (self.height, self.width, 1)).astype(np.float32)
-        return np.clip(np.rint(self.pixels + grain), 0, 255).astype(np.uint8)
+        picture: Rgb = np.clip(np.rint(self.pixels + grain), 0, 255).astype(np.uint8)
+        return picture

@@ -1,14 +1,15 @@
 """Image generation by composing icons into an illustration: needs no download and no GPU.
 
-Nouns of the prompt become glyphs of the Material Design Icons (Apache-2.0), Font Awesome Free (SIL OFL 1.1) and Phosphor
-(MIT) fonts, which the package `qtawesome` carries; an unknown noun takes the icon nearest in meaning. Stated colours,
-counts, relations, sky and ground are followed.
+Nouns of the prompt become glyphs of the fonts Material Design Icons (Apache-2.0), Font Awesome Free (SIL OFL 1.1)
+and Phosphor (MIT), which the package `qtawesome` carries; an unknown noun takes the icon nearest in meaning. Stated
+colours, counts, relations, sky and ground are followed.
 
 It draws only things that it has icons for, and knows nothing of actions, moods or styles.
 """
 
 import hashlib
 from collections.abc import Iterator, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Literal, Self
 
@@ -16,12 +17,14 @@ import numpy as np
 
 from pipelines.engine import Embed, EngineConfig, ModelCard
 from pipelines.errors import InvalidInput
-from pipelines.image_generation.backdrop import Backdrop
+from pipelines.image_generation import backdrop
 from pipelines.image_generation.base import ImageGenerator, ImageRequest
 from pipelines.image_generation.canvas import Canvas
 from pipelines.image_generation.figures import FigurePainter
-from pipelines.image_generation.layout import Scene, arrange
+from pipelines.image_generation.layout import arrange
 from pipelines.image_generation.prompt import Description, describe
+from pipelines.image_generation.scene import Scene
+from pipelines.image_generation.setting import Setting
 from pipelines.image_generation.vocabulary import Vocabulary
 from pipelines.media import Rgb
 from pipelines.progress import Progress, quiet
@@ -42,8 +45,8 @@ class IconsConfig(EngineConfig):
             model="icons",
             licence="MIT",
             description=(
-                "Composes flat illustrations from icon fonts: stated things, colours, counts up to ten, positions, sky and "
-                "ground. It is not a diffusion model: no photographs, styles or actions."
+                "Composes illustrations from icon fonts: stated things, colours, counts up to ten, positions, sky "
+                "and ground. It is not a diffusion model: no photographs, styles or actions."
             ),
             embedded=True,
         )
@@ -129,16 +132,14 @@ class IconIllustrator(ImageGenerator):
 
     def _paint(self, scene: Scene, canvas: Canvas) -> Iterator[float]:
         """Paint layer by layer; yields the part done after each."""
-        backdrop = Backdrop(scene, canvas, np.random.default_rng(scene.seed + 1))
-        behind, over = list(backdrop.layers()), list(backdrop.weather())
-        total = len(behind) + len(scene.figures) + len(over)
+        rng = np.random.default_rng(scene.seed + 1)
+        setting = Setting(scene, canvas, rng)
+        layers: list[backdrop.Layer] = [
+            *backdrop.behind(scene, canvas, rng),
+            *(partial(self._figures.paint, figure, setting) for figure in scene.figures),
+            *backdrop.before(scene, canvas, rng),
+        ]
         yield 0.0
-        for index, (_, paint) in enumerate(behind):
-            paint()
-            yield (index + 1) / total
-        for index, figure in enumerate(scene.figures):
-            self._figures.paint(figure, scene, canvas, backdrop)
-            yield (len(behind) + index + 1) / total
-        for index, (_, paint) in enumerate(over):
-            paint()
-            yield (len(behind) + len(scene.figures) + index + 1) / total
+        for index, layer in enumerate(layers):
+            layer()
+            yield (index + 1) / len(layers)

@@ -11,7 +11,8 @@ from math import ceil
 import numpy as np
 
 from pipelines.image_generation.looks import Colour, Look, rgb
-from pipelines.image_generation.prompt import Description, Relation, Thing
+from pipelines.image_generation.prompt import Description, Relation
+from pipelines.image_generation.scene import Figure, Scene, ground_of, home_of, look_of
 from pipelines.image_generation.words import CONTAINERS
 
 PALETTE: tuple[Colour, ...] = tuple(
@@ -20,77 +21,10 @@ PALETTE: tuple[Colour, ...] = tuple(
 MASCOT = 1.62
 """Height of a head with its body, in heads."""
 
-_WADERS = {"duck", "bridge"}
-_LAND = {"ground", "road", "snow", "desert"}
 _HORIZON = {"grass": 0.66, "road": 0.6, "beach": 0.5, "sea": 0.54, "snow": 0.66, "desert": 0.64, "table": 0.68,
             "room": 0.74, "deep": 1.0, "space": 1.0}  # fmt: skip
 _FRONT = {"grass": 0.89, "road": 0.84, "beach": 0.88, "sea": 0.74, "snow": 0.89, "desert": 0.88, "table": 0.87,
           "room": 0.9, "deep": 0.78, "space": 0.78}  # fmt: skip
-
-
-@dataclass(frozen=True)
-class Figure:
-    """One drawn icon.
-
-    Attributes:
-        word: the prompt's word for it.
-        look: how it is drawn; `look.icon` is the icon.
-        thing: which of the prompt's things it is, from 0.
-        colour: main colour, RGB.
-        accent: stated second colour.
-        x: centre, as a fraction of the picture's width.
-        base: foot, as a fraction of the picture's height from the top.
-        width: fraction of the picture's width.
-        height: fraction of the picture's height.
-        depth: larger is nearer; figures are painted in this order.
-        mirrored: left and right exchanged.
-        floats: does not touch the ground.
-    """
-
-    word: str
-    look: Look
-    thing: int
-    colour: Colour
-    accent: Colour | None
-    x: float
-    base: float
-    width: float
-    height: float
-    depth: float
-    mirrored: bool
-    floats: bool
-
-    @property
-    def top(self) -> float:
-        """Upper edge, as a fraction of the picture's height."""
-        return self.base - self.height
-
-
-@dataclass(frozen=True)
-class Scene:
-    """A picture before it is painted.
-
-    Attributes:
-        figures: far ones first.
-        sky: day, night, sunset, dawn, cloudy, rain or storm.
-        sky_colour: stated colour of the sky.
-        ground: grass, beach, sea, road, desert, snow, room, table, deep or space.
-        horizon: fraction of the height from the top.
-        features: sun, moon, stars, clouds, rain, snow, bolt, fog, rainbow, aurora, hills, mountains, forest, city, autumn.
-        colours: stated colours of features.
-        unknown: nouns of the prompt that are not drawn, for want of an icon.
-        seed: of the painter's own choices.
-    """
-
-    figures: tuple[Figure, ...]
-    sky: str
-    sky_colour: Colour | None
-    ground: str
-    horizon: float
-    features: frozenset[str]
-    colours: dict[str, Colour]
-    unknown: tuple[str, ...]
-    seed: int
 
 
 @dataclass
@@ -152,43 +86,13 @@ def arrange(
     return _Arranger(described, aspect_of, rng, aspect).scene()
 
 
-def ground_of(described: Description) -> str:
-    """The stated ground, or the one on which the things are at home."""
-    homes = {_home(thing) for thing in described.things} - {"air"}
-    if described.ground == "sea" and homes & _LAND and not any(_look(thing).name in _WADERS for thing in described.things):
-        return "beach"  # what lives on land stands on the shore
-    if described.ground:
-        return described.ground
-    outdoors = bool(described.sky or described.sky_colour or described.features - {"stars", "moon"})
-    land = homes & _LAND
-    if homes and not outdoors:
-        for ground in ("deep", "space", "table"):
-            if homes == {ground}:
-                return ground
-        if "room" in homes and all(_look(thing).size < 1.8 for thing in described.things):
-            return "room"
-    if "water" in homes or homes == {"deep"}:
-        return "beach" if land else "sea"
-    return next(iter(land)) if len(land) == 1 and land != {"ground"} else "grass"
-
-
-def _home(thing: Thing) -> str:
-    return "air" if thing.flying else _look(thing).habitat
-
-
-def _look(thing: Thing) -> Look:
-    if thing.look is None:
-        raise ValueError(f"{thing.word} has no look")
-    return thing.look
-
-
 class _Arranger:
     def __init__(
         self, described: Description, aspect_of: Callable[[str], float], rng: np.random.Generator, aspect: float
     ) -> None:
         self.described = described
         self.things = described.things
-        self.looks = [_look(thing) for thing in described.things]
+        self.looks = [look_of(thing) for thing in described.things]
         self.aspect_of = aspect_of
         self.rng = rng
         self.aspect = aspect
@@ -257,7 +161,7 @@ class _Arranger:
         placed = any(root in (self._root(r.subject), self._root(r.object)) for r in self.described.relations)
         if placed or self.things[root].side:
             return False
-        return self.ground in {"deep", "space"} or _home(self.things[root]) == "air"
+        return self.ground in {"deep", "space"} or home_of(self.things[root]) == "air"
 
     # --- blocks at natural size
 
@@ -269,7 +173,7 @@ class _Arranger:
         count, look = self.things[root].count, self.looks[root]
         w, h = self._size(look)
         columns = ceil(count / min(rows, count))
-        lift = h * 0.7 if _home(self.things[root]) == "air" and self.ground not in {"deep", "space"} else 0.0
+        lift = h * 0.7 if home_of(self.things[root]) == "air" and self.ground not in {"deep", "space"} else 0.0
         sprites = []
         for index in range(count):
             row, column = divmod(index, columns)
@@ -284,17 +188,36 @@ class _Arranger:
             if relation.object != host:
                 continue
             count = self.things[thing].count
+            before, total = self._among(thing, relation)
+            self._lift(hosts, self.looks[thing], relation.kind, total)
             mine = [
                 self._attach(thing, relation.kind, hosts[index], 0, 1)
-                if count == len(hosts)
-                else self._attach(thing, relation.kind, hosts[len(hosts) // 2], index, count)
+                if count == len(hosts) == total
+                else self._attach(thing, relation.kind, hosts[len(hosts) // 2], before + index, total)
                 for index in range(count)
             ]
-            if relation.kind == "under" and hosts[0].floats:
-                for each in hosts:
-                    each.y = max(each.y, mine[0].h * 1.3)
             added += mine + self._attached(thing, mine)
         return added
+
+    def _among(self, thing: int, relation: Relation) -> tuple[int, int]:
+        """Of the figures that share a place (a cup and a plate on a table): how many come before, and all."""
+        same = [
+            each for each, other in self.host.items() if (other.kind, other.object) == (relation.kind, relation.object)
+        ]
+        counts = [0 if self.looks[each].worn and relation.kind == "on" else self.things[each].count for each in same]
+        return sum(counts[: same.index(thing)]), max(1, sum(counts))
+
+    def _lift(self, hosts: list[_Sprite], look: Look, kind: str, total: int) -> None:
+        """What is too small to stand over something (an umbrella), or flies, is held above it."""
+        w, h = self._size(look)
+        if kind != "under" or not (hosts[0].floats or hosts[0].h < h * 1.3):
+            return
+        for host in hosts:
+            grown = max(1.0, total * w * 1.3 / host.w)
+            host.w, host.h = host.w * grown, host.h * grown
+            held = h - host.h * 0.5 if host.look.name == "umbrella" else h * 1.2
+            host.y, host.floats = max(host.y, held), True
+            host.depth -= 0.2
 
     def _attach(self, thing: int, kind: str, host: _Sprite, index: int, count: int) -> _Sprite:
         look = self.looks[thing]
@@ -306,7 +229,7 @@ class _Arranger:
             kind = "front"
         if kind in {"on", "in"}:
             room = min(1.0, host.w * (0.8 if kind == "in" else 1.1) / (w * (1 + 1.1 * (count - 1))))
-        elif kind == "under":
+        elif kind == "under" and not host.floats:
             room = min(1.0, host.h * 0.5 / h)
         w, h = w * room, h * room
         spread = (index - (count - 1) / 2) * w * 1.12
@@ -320,7 +243,7 @@ class _Arranger:
                 sprite.y += host.h + 0.16 * max(h, host.h)
                 sprite.floats = True
             case "under":
-                sprite.y -= host.h * 0.05 if not host.floats else host.y
+                sprite.y = 0.0 if host.floats else sprite.y - host.h * 0.05
             case "behind":
                 sprite.x += side * (host.w / 2 + w * (0.1 if h < host.h * 1.2 else -0.2))
                 sprite.y, sprite.depth = sprite.y + host.h * 0.1, host.depth - 0.5
@@ -350,7 +273,33 @@ class _Arranger:
             return []
         tallest = 0.4 if with_air else 0.46 if self.ground == "table" else 0.58
         front = 1 - _FRONT[self.ground]
-        scale, blocks = self._best_fit(roots, tallest, front)
+        ranks = [
+            (nearness, self._best_fit(rank, tallest * (0.75 if nearness < 1 else 1.0), front))
+            for nearness, rank in self._ranks(roots)
+        ]
+        scale = min(scale / nearness for nearness, (scale, _) in ranks)
+        sprites = []
+        for nearness, (_, blocks) in ranks:
+            foot = front if nearness == 1 else max(front + 0.1, 1 - _HORIZON[self.ground] - 0.04)
+            sprites += self._row(blocks, scale * nearness, foot)
+        return sprites
+
+    def _ranks(self, roots: Sequence[int]) -> list[tuple[float, Sequence[int]]]:
+        """Many unrelated things stand in two ranks, the large ones farther off: (how near, roots)."""
+        ordered = any(relation.kind in {"left", "right", "next"} for relation in self.described.relations)
+        if ordered or len(roots) < 4 or self.ground in {"deep", "space", "beach", "sea"}:
+            return [(1.0, roots)]
+        by_size = sorted(roots, key=lambda root: -self.looks[root].size)
+        cut = sum(self.looks[root].size >= 1.5 for root in roots)
+        if cut in {0, len(roots)}:
+            if len(roots) < 6:
+                return [(1.0, roots)]
+            cut = len(roots) // 2
+        far = [root for root in roots if root in by_size[:cut]]
+        return [(0.85, far), (1.0, [root for root in roots if root not in far])]
+
+    def _row(self, blocks: list[_Block], scale: float, front: float) -> list[_Sprite]:
+        """Spread blocks over the width, their feet at about `front`."""
         gap = (self.aspect - scale * sum(block.width for block in blocks)) / (len(blocks) + 1)
         sprites, x = [], 0.0
         for block in blocks:
@@ -360,9 +309,8 @@ class _Arranger:
                 wander = gap * (-0.7 if side == "left" else 0.7)
             nearer = self.rng.uniform(0, 0.04) if len(blocks) > 1 else 0.0
             floats = self.ground in {"deep", "space"}
-            offshore = self.ground == "beach" and _home(self.things[block.root]) == "water"
-            if offshore:
-                nearer = 0.26
+            if self.ground == "beach" and home_of(self.things[block.root]) == "water":
+                nearer = 0.26  # out on the water
             foot = (0.5 - block.height * scale / 2 if floats else front + nearer) - block.low * scale
             for sprite in block.sprites:
                 sprites.append(self._scaled(sprite, x + gap + wander - block.left * scale, foot, scale, floats))

@@ -7,6 +7,7 @@ from typing import Literal, get_args
 
 Habitat = Literal["ground", "road", "snow", "desert", "air", "water", "deep", "space", "table", "room"]
 Colour = tuple[int, int, int]
+LAND = {"ground", "road", "snow", "desert"}
 
 
 @dataclass(frozen=True)
@@ -14,12 +15,13 @@ class Part:
     """A region of an icon with a colour of its own, in fractions of the icon's box.
 
     Attributes:
-        shape: "box" and "disc" recolour what is drawn, "hole" what is open; "back" fills what is behind.
-        area: x0, y0, x1, y1 of a box, hole or back; x, y, rx, ry of a disc.
+        shape: "box" and "disc" recolour what is drawn, "hole" what is open; "back" fills what is behind;
+            "oval" adds to the icon, and may reach beyond its box.
+        area: x0, y0, x1, y1 of a box, hole or back; x, y, rx, ry of a disc or oval.
         colour: RGB, or "skin" for one that the seed picks per figure.
     """
 
-    shape: Literal["box", "disc", "hole", "back"]
+    shape: Literal["box", "disc", "hole", "back", "oval"]
     area: tuple[float, float, float, float]
     colour: Colour | Literal["skin"]
 
@@ -39,7 +41,6 @@ class Look:
         parts: regions with colours of their own.
         mane: colour of a ring behind the head.
         mascot: the icon is a head that gets a body.
-        leaf: gets a leaf on top.
         still: never mirrored.
         worn: sits on a head.
         seat: height at which others sit on it, as a fraction from the foot.
@@ -56,7 +57,6 @@ class Look:
     parts: tuple[Part, ...] = ()
     mane: Colour | None = None
     mascot: bool = False
-    leaf: bool = False
     still: bool = False
     worn: bool = False
     seat: float = 1.0
@@ -64,7 +64,7 @@ class Look:
 
 
 def rgb(text: str) -> Colour:
-    """"#rrggbb" as numbers."""
+    """ "#rrggbb" as numbers."""
     return int(text[1:3], 16), int(text[3:5], 16), int(text[5:7], 16)
 
 
@@ -81,7 +81,8 @@ def known_looks() -> dict[str, Look]:
     return table
 
 
-def _look(name: str, icon: str, habitat: str, size: str, colour: str, hole: str, parts: str) -> Look:
+def _look(name: str, *columns: str) -> Look:
+    icon, habitat, size, colour, hole, parts = columns
     where = next(each for each in get_args(Habitat) if each == habitat)
     look = Look(name, icon, where, float(size), colour=None if colour == "*" else rgb(colour))
     if hole != "~":
@@ -93,24 +94,24 @@ def _look(name: str, icon: str, habitat: str, size: str, colour: str, hole: str,
 
 def _with_part(look: Look, kind: str, *rest: str) -> Look:
     match kind:
-        case "box" | "disc" | "hole" | "back":
+        case "box" | "disc" | "hole" | "back" | "oval":
             x0, y0, x1, y1 = (float(number) for number in rest[:4])
             part = Part(kind, (x0, y0, x1, y1), "skin" if rest[4] == "skin" else rgb(rest[4]))
-            return replace(look, parts=(*look.parts, part))
+            look = replace(look, parts=(*look.parts, part))
         case "gap":
-            return replace(look, gap=rgb(rest[0]))
+            look = replace(look, gap=rgb(rest[0]))
         case "mane":
-            return replace(look, mane=rgb(rest[0]))
-        case "mascot":
-            return replace(look, mascot=True)
-        case "leaf":
-            return replace(look, leaf=True)
-        case "still":
-            return replace(look, still=True)
+            look = replace(look, mane=rgb(rest[0]))
         case "seat":
-            return replace(look, seat=float(rest[0]))
+            look = replace(look, seat=float(rest[0]))
         case "head":
-            return replace(look, head=(float(rest[0]), float(rest[1])))
+            look = replace(look, head=(float(rest[0]), float(rest[1])))
+        case "mascot":
+            look = replace(look, mascot=True)
+        case "still":
+            look = replace(look, still=True)
         case "worn":
-            return replace(look, worn=True)
-    raise ValueError(f"{look.name}: no part is called {kind}")
+            look = replace(look, worn=True)
+        case _:
+            raise ValueError(f"{look.name}: no part is called {kind}")
+    return look

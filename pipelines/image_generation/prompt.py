@@ -4,18 +4,15 @@ English, with the commonest Chinese words and emoji (by their Unicode names). It
 moods are passed over.
 """
 
-import re
-import unicodedata
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Protocol
 
 from pipelines.image_generation.looks import Colour, Look
+from pipelines.image_generation.tokens import singulars, tokens
 from pipelines.image_generation.words import (
     ARTICLES,
     BREAKS,
-    CHINESE,
-    CHINESE_PLACES,
     CLOTHES,
     COLOURS,
     COUNTS,
@@ -31,11 +28,7 @@ from pipelines.image_generation.words import (
 
 MOST_THINGS = 12
 MOST_OF_ONE = 10
-_PLURALS = {"mice": "mouse", "geese": "goose", "men": "man", "women": "woman", "children": "child", "wolves": "wolf",
-            "leaves": "leaf", "knives": "knife", "loaves": "loaf", "oxen": "ox", "feet": "foot", "teeth": "tooth",
-            "calves": "calf", "shelves": "shelf", "policemen": "policeman", "buses": "bus"}  # fmt: skip
 _UNCHANGED = {"sheep", "fish", "deer", "people", "salmon", "tuna", "trout", "fries", "glasses", "scissors"}
-_EMOJI_WORDS = re.compile(r"\b(face|head|with|smiling|symbol|sign)\b")
 
 
 class Lexicon(Protocol):
@@ -88,7 +81,8 @@ class Description:
         sky: day, night, sunset, dawn, cloudy, rain, storm; `None` where unsaid.
         sky_colour: stated colour of the sky.
         ground: grass, beach, sea, road, desert, snow, room, table, deep, space; `None` where unsaid.
-        features: sun, moon, stars, clouds, rain, snow, bolt, fog, rainbow, aurora, hills, mountains, forest, city, autumn.
+        features: sun, moon, stars, clouds, rain, snow, bolt, fog, rainbow, aurora, hills, mountains, forest, city,
+            autumn.
         colours: stated colours of features (a red sun).
         unknown: nouns for which there is no icon.
     """
@@ -110,43 +104,9 @@ class Description:
 
 def describe(prompt: str, lexicon: Lexicon) -> Description:
     """Read a prompt. Words that it does not know are looked up by meaning, in one call."""
-    reader = _Reader(_tokens(prompt), lexicon)
+    reader = _Reader(tokens(prompt), lexicon)
     reader.read()
     return reader.finish()
-
-
-def _tokens(prompt: str) -> list[str]:
-    text = unicodedata.normalize("NFKC", prompt)
-    text = re.sub(r"([^\w\s])\1*", _english, _chinese(text)).lower()
-    text = re.sub(r"['’]s\b", "", text)
-    return re.findall(r"\d+(?:\.\d+)?(?![a-z\d])|\d*[a-z]+\d*|[.,;:!?()\n]", text)
-
-
-def _english(run: re.Match[str]) -> str:
-    """Equal emoji as their count and Unicode name ("2 pig face"); everything else as it is."""
-    if unicodedata.category(run[1]) != "So":
-        return run[0]
-    name = _EMOJI_WORDS.sub("", unicodedata.name(run[1], "").lower())
-    return f" , {len(run[0])} {name} , "
-
-
-def _chinese(text: str) -> str:
-    """Known Chinese words as English ones; 在 X 的左边 becomes "left of X"."""
-    places = "|".join(sorted(CHINESE_PLACES, key=len, reverse=True))
-    text = re.sub(rf"在([^,，。在]{{1,12}}?)的?({places})", lambda m: f" {CHINESE_PLACES[m[2]]} {m[1]} ", text)
-    words = "|".join(sorted(CHINESE, key=len, reverse=True))
-    text = re.sub(words, lambda m: f" {CHINESE[m[0]]} ", text)
-    return text.replace("，", ",").replace("。", ".").replace("、", ",")
-
-
-def _singulars(word: str) -> Iterator[tuple[str, bool]]:
-    """What a word may be the singular or plural of."""
-    yield word, word == "people"
-    if word in _PLURALS:
-        yield _PLURALS[word], True
-    for ending, instead in (("ies", "y"), ("es", ""), ("s", "")):
-        if word.endswith(ending) and len(word) > len(ending) + 2 and not word.endswith("ss"):
-            yield word.removesuffix(ending) + instead, True
 
 
 class _Reader:
@@ -222,7 +182,12 @@ class _Reader:
 
     def _is_modifier(self, following: str) -> bool:
         """Whether a scenery word only qualifies the noun behind it ("sea turtle", "night owl", "beach ball")."""
-        return bool(following) and following not in NOISE and following not in SCENERY and self._noun(following) is not None
+        return (
+            bool(following)
+            and following not in NOISE
+            and following not in SCENERY
+            and self._noun(following) is not None
+        )
 
     def _is_small_word(self, word: str, following: str) -> bool:
         if not word[0].isalnum():
@@ -241,7 +206,7 @@ class _Reader:
             self.shade = word
         elif word in {"flying", "flies", "fly"} and self._flies(following):
             pass
-        elif word in COUNTS or word[0].isdigit() and word.replace(".", "").isdigit():
+        elif word in COUNTS or (word[0].isdigit() and word.replace(".", "").isdigit()):
             self._counted(word)
         else:
             return False
@@ -288,7 +253,7 @@ class _Reader:
         *front, word = phrase.split()
         if len(front) > 2 or (not front and (word in NOISE or word in CLOTHES)):
             return None
-        for singular, plural in _singulars(word):
+        for singular, plural in singulars(word):
             noun = " ".join([*front, singular])
             for context, other in SENSES.get(noun, []):
                 if context & self.context:
@@ -396,7 +361,9 @@ class _Reader:
             if subject in place and other in place and subject != other:
                 if kind == "between":
                     between.setdefault(place[subject], []).append(place[other])
-                elif kind == "holds" or (kind == "wear" and (look := self.found.things[place[other]].look) and look.worn):
+                elif kind == "holds" or (
+                    kind == "wear" and (look := self.found.things[place[other]].look) and look.worn
+                ):
                     yield Relation(place[other], "in" if kind == "holds" else "on", place[subject])
                 else:
                     yield Relation(place[subject], kind.replace("wear", "next"), place[other])

@@ -2,6 +2,11 @@
 
 from pipelines.image_generation.looks import Colour, rgb
 
+
+def _words(text: str) -> frozenset[str]:
+    return frozenset(text.split())
+
+
 COLOURS: dict[str, Colour] = {
     name: rgb(value)
     for name, value in {
@@ -66,7 +71,8 @@ SCENERY: dict[str, str] = {
     "water": "ground=sea", "waves": "ground=sea", "harbor": "ground=sea", "harbour": "ground=sea",
     "road": "ground=road", "street": "ground=road city", "highway": "ground=road", "desert": "ground=desert",
     "dunes": "ground=desert", "snow": "ground=snow", "snowy": "ground=snow snow", "winter": "ground=snow",
-    "ice": "ground=snow", "mountain": "mountains", "mountains": "mountains", "forest": "ground=grass forest",
+    "ice": "ground=snow", "iceberg": "ground=snow", "mountain": "mountains",
+    "mountains": "mountains", "forest": "ground=grass forest",
     "woods": "ground=grass forest", "jungle": "ground=grass forest", "city": "city ground=road",
     "town": "city ground=road", "skyline": "city", "room": "ground=room", "kitchen": "ground=room",
     "bedroom": "ground=room", "living room": "ground=room", "house interior": "ground=room", "indoors": "ground=room",
@@ -92,27 +98,44 @@ SENSES: dict[str, list[tuple[set[str], str]]] = {
 """Nouns of two meanings: words beside which another noun is meant."""
 
 CONTAINERS = {"basket", "box", "bowl", "bag", "cup", "pot", "boat", "canoe", "bathtub", "treasure chest", "gift"}
-CLOTHES = {"shirt", "dress", "suit", "coat", "jacket", "sweater", "hoodie", "skirt", "gown", "uniform", "robe", "clothes"}
+CLOTHES = {
+    "shirt",
+    "dress",
+    "suit",
+    "coat",
+    "jacket",
+    "sweater",
+    "hoodie",
+    "skirt",
+    "gown",
+    "uniform",
+    "robe",
+    "clothes",
+}
 
-NOISE: set[str] = set(
-    """draw paint sketch make create generate show give render produce please me us i we you it he she they image picture
-    photo photograph painting drawing illustration poster portrait scene view background foreground style artwork
-    art icon cartoon watercolor watercolour oil anime pixel 3d render rendering wallpaper design logo landscape
-    quality detailed highly masterpiece realistic photorealistic hd uhd 4k 8k 16k best ultra cinematic lighting bokeh
-    dslr octane unreal engine trending artstation hyperrealistic sharp focus soft depth resolution professional
-    composition color colour colors colours colored coloured beautiful nice very really so much other side top bottom
-    middle center centre front back air world thing things something someone way time lot kind type piece slice
-    cute happy sad big small large tiny huge little old new young tall short long wide fat thin funny lovely pretty
-    is are was were be been being am has have had do does did can could will would should there here and or but with
-    of for from at to as than then while when where who which what whose about around through across along against
-    off out up down during within outside toward towards full""".split()
+NOISE: frozenset[str] = _words(
+    """
+    draw paint sketch make create generate show give render produce please me us i we you it he she they image
+    picture photo photograph painting drawing illustration poster portrait scene view background foreground
+    style artwork art icon cartoon watercolor watercolour oil anime pixel 3d render rendering wallpaper design
+    logo landscape quality detailed highly masterpiece realistic photorealistic hd uhd 4k 8k 16k best ultra
+    cinematic lighting bokeh dslr octane unreal engine trending artstation hyperrealistic sharp focus soft depth
+    resolution professional composition color colour colors colours colored coloured beautiful nice very really
+    so much other side top bottom middle center centre front back air world thing things something someone way
+    time lot kind type piece slice cute happy sad big small large tiny huge little old new young tall short long
+    wide fat thin funny lovely pretty is are was were be been being am has have had do does did can could will
+    would should there here and or but with of for from at to as than then while when where who which what whose
+    about around through across along against off out up down during within outside toward towards full
+    """
 )
 """Words that are never a thing to draw. Those of `BREAKS` also end a noun phrase."""
 
-BREAKS: set[str] = set(
-    """and or but with of for from at to as than then while when where who which what about around through across
+BREAKS: frozenset[str] = _words(
+    """
+    and or but with of for from at to as than then while when where who which what about around through across
     along against off out up down during within outside toward towards is are was were be has have had do does
-    can will would should there here""".split()
+    can will would should there here
+    """
 )
 
 CHINESE: dict[str, str] = {
@@ -128,14 +151,17 @@ CHINESE: dict[str, str] = {
     "蝙蝠": "bat", "狐狸": "fox", "狼": "wolf", "人": "person", "男人": "man", "女人": "woman", "孩子": "child",
     "男孩": "boy", "女孩": "girl", "宇航员": "astronaut", "机器人": "robot", "雪人": "snowman", "汽车": "car",
     "小汽车": "car", "车": "car", "卡车": "truck", "公交车": "bus", "火车": "train", "自行车": "bicycle",
-    "摩托车": "motorcycle", "飞机": "airplane", "直升机": "helicopter", "火箭": "rocket", "船": "boat", "帆船": "sailboat",
-    "气球": "balloon", "热气球": "hot air balloon", "树": "tree", "松树": "pine tree", "花": "flower", "仙人掌": "cactus",
+    "摩托车": "motorcycle", "飞机": "airplane", "直升机": "helicopter", "火箭": "rocket", "船": "boat",
+    "帆船": "sailboat",
+    "气球": "balloon", "热气球": "hot air balloon", "树": "tree", "松树": "pine tree", "花": "flower",
+    "仙人掌": "cactus",
     "蘑菇": "mushroom", "房子": "house", "屋": "house", "城堡": "castle", "教堂": "church", "灯塔": "lighthouse",
     "桥": "bridge", "苹果": "apple", "橙子": "oranges", "香蕉": "banana", "葡萄": "grapes", "西瓜": "watermelon",
     "胡萝卜": "carrot", "面包": "bread", "蛋糕": "cake", "披萨": "pizza", "鸡蛋": "egg", "咖啡": "coffee", "茶": "tea",
     "书": "book", "椅子": "chair", "桌子": "table", "沙发": "sofa", "床": "bed", "灯": "lamp", "帽子": "hat",
     "雨伞": "umbrella", "伞": "umbrella", "足球": "ball", "球": "ball", "吉他": "guitar", "钟": "clock", "心": "heart",
-    "星星": "stars", "月亮": "moon", "太阳": "sun", "云": "clouds", "彩虹": "rainbow", "天空": "sky", "蓝天": "blue sky",
+    "星星": "stars", "月亮": "moon", "太阳": "sun", "云": "clouds", "彩虹": "rainbow", "天空": "sky",
+    "蓝天": "blue sky",
     "夜晚": "night", "夜": "night", "日落": "sunset", "夕阳": "sunset", "日出": "sunrise", "早晨": "morning",
     "雨": "rain", "下雨": "raining", "下雪": "snowing", "雪": "snow", "雪地": "snow", "草地": "grass", "草原": "grass",
     "沙滩": "beach", "海滩": "beach", "大海": "sea", "海": "sea", "湖": "lake", "河": "river", "马路": "road",
@@ -146,7 +172,8 @@ CHINESE: dict[str, str] = {
 
 CHINESE_PLACES: dict[str, str] = {
     "左边": "left of", "左侧": "left of", "左": "left of", "右边": "right of", "右侧": "right of", "右": "right of",
-    "上面": "on", "上方": "above", "上空": "above", "上": "on", "下面": "under", "下方": "under", "底下": "under", "下": "under",
+    "上面": "on", "上方": "above", "上空": "above", "上": "on", "下面": "under", "下方": "under",
+    "底下": "under", "下": "under",
     "旁边": "next to", "旁": "next to", "后面": "behind", "后": "behind", "前面": "in front of", "前": "in front of",
     "里面": "in", "里": "in", "中": "in",
 }  # fmt: skip
