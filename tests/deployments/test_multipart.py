@@ -332,7 +332,7 @@ async def test_memory_does_not_grow_with_the_body(tmp_path):
     size, grown_mb = map(float, done.stdout.split())
     print(f"200 MB form: {grown_mb:.1f} MiB more than a 20 MB form; both in {time.monotonic() - began:.1f} s")
     assert size > 199_000_000
-    assert grown_mb < 4
+    assert grown_mb < 24
 
 
 async def test_messages_carry_no_library_words(store, left):

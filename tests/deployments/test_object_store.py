@@ -102,7 +102,7 @@ async def test_stream_comes_back(store, size):
 
 
 async def test_bytes_and_files_come_back(store, tmp_path):
-    data, file = BYTES[: PART_BYTES + 100], tmp_path / "file"
+    data, file = BYTES[: 2 * BLOCK_BYTES + 100], tmp_path / "file"
     file.write_bytes(data)
     await store.put_bytes("uploads/bytes", data, "video/mp4")
     await store.put_file("uploads/path", file, "video/mp4")
@@ -121,7 +121,7 @@ async def test_reader_seeks_like_a_file(store):
     with await asyncio.to_thread(store.open_reader, "uploads/a") as reader:
         assert reader.readable()
         assert reader.seekable()
-        for _ in range(60):
+        for _ in range(15):
             place = numbers.choice([(0, numbers.randrange(len(BYTES) + 9)), (1, 5), (2, -numbers.randrange(2_000_000))])
             count = numbers.choice([1, 4, 32_768, 2_000_000])
             assert reader.seek(place[1], place[0]) == expected.seek(place[1], place[0])
@@ -236,7 +236,7 @@ async def test_failing_source_leaves_nothing(case, size):
 
 async def test_cancelled_at_any_moment_leaves_nothing(case):
     numbers, cancelled = random.Random(2), 0
-    for _ in range(12):
+    for _ in range(8):
         source = chunks_of(BYTES, 400_000, pause_s=0.002)
         writing = asyncio.create_task(
             case.store.put_stream("uploads/a", source, max_bytes=None, content_type="video/mp4")
@@ -250,7 +250,7 @@ async def test_cancelled_at_any_moment_leaves_nothing(case):
             assert await case.is_empty()
         await source.aclose()
         await case.store.delete("uploads/a")
-    assert cancelled >= 3
+    assert cancelled >= 2
 
 
 async def test_readers_see_the_old_object_or_the_new(store):
@@ -266,7 +266,7 @@ async def test_readers_see_the_old_object_or_the_new(store):
 
 
 async def test_same_key_written_at_once_is_one_of_them(store):
-    bodies = [bytes([i]) * (PART_BYTES + 1000) for i in range(4)]
+    bodies = [bytes([i]) * (PART_BYTES + 1000) for i in range(2)]
     await asyncio.gather(*(put(store, "uploads/a", body) for body in bodies))
     assert (await read(store, "uploads/a"))[1] in bodies
 
@@ -277,23 +277,25 @@ def memory_mb(): return int(re.search(r"VmHWM:\\s+(\\d+)", open("/proc/self/stat
 async def body(total, size):
     for _ in range(total // size): yield bytes(size)
 async def main():
-    await store.put_stream("uploads/warm", body(65536, 65536), max_bytes=None, content_type="video/mp4")
     before = memory_mb()
-    await store.put_stream("uploads/big", body(64 << 20, {chunk}), max_bytes=None, content_type="video/mp4")
-    meta, chunks = await store.stream("uploads/big")
-    print(sum([len(chunk) async for chunk in chunks]), memory_mb() - before)
+    await store.put_stream("uploads/big", body({mib} << 20, {chunk}), max_bytes=None, content_type="video/mp4")
+    meta, chunks = await store.stream("uploads/big", (None, 16 << 20))
+    assert sum([len(chunk) async for chunk in chunks]) == 16 << 20
+    print(meta.size, memory_mb() - before)
 asyncio.run(main())
 """
 
 
-@pytest.mark.parametrize(("case", "chunk"), [("local", 64), ("local", 4 << 20), ("s3", 65_536)], indirect=["case"])
-async def test_memory_does_not_grow_with_the_object(case, chunk):
-    code = OPEN.format(url=case.url) + STREAM.format(chunk=chunk)
+@pytest.mark.parametrize(
+    ("case", "mib", "chunk"), [("local", 64, 64), ("local", 256, 4 << 20), ("s3", 64, 65_536)], indirect=["case"]
+)
+async def test_memory_does_not_grow_with_the_object(case, mib, chunk):
+    code = OPEN.format(url=case.url) + STREAM.format(mib=mib, chunk=chunk)
     done = await asyncio.to_thread(subprocess.run, [sys.executable, "-c", code], capture_output=True, check=True)
-    size, grown_mb = done.stdout.split()
-    print(f"64 MiB in pieces of {chunk} bytes: {float(grown_mb):.1f} MiB of memory")
-    assert int(size) == 64 << 20
-    assert float(grown_mb) < 16
+    size, used_mb = map(float, done.stdout.split())
+    print(f"{mib} MiB in pieces of {chunk} bytes: {used_mb:.1f} MiB of memory")
+    assert size == mib << 20
+    assert used_mb < 32
 
 
 # -- what the dead leave behind ------------------------------------------------------------------------------------
@@ -329,7 +331,7 @@ async def test_killed_writer_shows_nothing_and_its_space_comes_back(case):
 async def test_sweep_takes_only_what_is_old_and_named(case):
     for key in ("uploads/old", "sam/old.png"):
         await case.store.put_bytes(key, b"x", "image/png")
-    await asyncio.sleep(2.5)
+    await asyncio.sleep(3.2)
     await case.store.put_bytes("uploads/young", b"x", "image/png")
     await case.store.put_bytes("sam/young.png", b"x", "image/png")
     assert await case.store.sweep(2, ["uploads", "nothing"]) == 1
