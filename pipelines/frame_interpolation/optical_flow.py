@@ -171,18 +171,16 @@ def _carry(source: Plane, target: Plane, share: float) -> Plane:
 
 
 def _fill(sums: Plane, weights: Plane) -> Plane:
-    """Weighted mean; where nothing arrived, that of the surroundings, nearest first."""
+    """Weighted mean; where nothing arrived, that of the surroundings, from ever smaller copies."""
     import cv2
 
     result = sums / np.maximum(weights, np.float32(_NOTHING))[..., None]
     missing = weights <= _NOTHING
-    size = 3
-    while missing.any() and size < 2 * max(weights.shape):
-        near = cv2.blur(weights, (size, size))
-        found = missing & (near > _NOTHING)
-        result[found] = cv2.blur(sums, (size, size))[found] / near[found][:, None]
-        missing &= ~found
-        size = 2 * size + 1
+    height, width = weights.shape
+    if missing.any() and max(height, width) > 1:
+        half = (max(1, width // 2), max(1, height // 2))
+        halves = [np.asarray(cv2.resize(a, half, interpolation=cv2.INTER_AREA), np.float32) for a in (sums, weights)]
+        result[missing] = cv2.resize(_fill(halves[0], halves[1]), (width, height))[missing]
     return np.asarray(result, np.float32)
 
 
