@@ -253,6 +253,20 @@ async def test_cancelled_at_any_moment_leaves_nothing(case):
     assert cancelled >= 2
 
 
+async def test_cancelled_while_the_last_bytes_are_written_leaves_nothing(case):
+    async def source():
+        for start in range(0, 2 * PART_BYTES, BLOCK_BYTES):
+            yield BYTES[start : start + BLOCK_BYTES]
+        asyncio.get_running_loop().call_soon(writing.cancel)  # all is read: the writer is about to finish
+
+    writing = asyncio.create_task(
+        case.store.put_stream("uploads/a", source(), max_bytes=None, content_type="video/mp4")
+    )
+    with pytest.raises(asyncio.CancelledError):
+        await writing
+    assert await case.is_empty()
+
+
 async def test_readers_see_the_old_object_or_the_new(store):
     old, new = b"o" * (2 * PART_BYTES), b"n" * (2 * PART_BYTES)
     await store.put_bytes("uploads/a", old, "video/mp4")
@@ -355,7 +369,7 @@ async def test_sweep_leaves_a_living_writer_alone(case):
 
 HOSTILE = [
     "", "/", "/etc/passwd", "..", "../x", "uploads/../../x", "uploads/..", "uploads/.", ".signing-key", "uploads//x",
-    "uploads/", "uploads\\x", "uploads/x\0", "uploads/x\n", "%2e%2e/x", "uploads/%2e%2e/x", "uploads/x#1", "file:///etc",
+    "uploads/", "uploads\\x", "uploads/x\0", "uploads/x\n", "%2e%2e/x", "uploads/%2e%2e/x", "uploads/a..b", "uploads/x#1", "file:///etc",
     "uploads/.hidden", "～/x", "uploads/" + "x" * 300, "x/" * 50 + "x", "\ud800",
 ]  # fmt: skip
 
