@@ -16,6 +16,9 @@ TRAIL_S = 1.5
 PALETTE = ("#ff5a5f", "#2ec4b6", "#ffb627", "#5b8def", "#b967ff", "#7bd389", "#ff8fab", "#00b4d8", "#f4845f", "#c0ca33")
 """Bright enough for dark video, each readable under dark text; the id chooses."""
 
+LEAST_TEXT = 0.4
+"""OpenCV's font cannot be read at a smaller scale."""
+
 LEAST_SIDE = 32
 """Frames with a shorter side are too small for any text."""
 
@@ -38,15 +41,20 @@ class Annotator:
         palette = sv.ColorPalette([_swapped(sv.Color.from_hex(colour)) for colour in PALETTE])
         by_track = sv.ColorLookup.TRACK
         self._trails = sv.TraceAnnotator(
-            palette, thickness=thickness, trace_length=max(2, round(TRAIL_S * fps)), color_lookup=by_track
+            palette,
+            position=sv.Position.BOTTOM_CENTER,
+            trace_length=max(2, round(TRAIL_S * fps)),
+            thickness=thickness,
+            color_lookup=by_track,
         )
         self._boxes = sv.BoxAnnotator(palette, thickness=thickness, color_lookup=by_track)
         self._tags = sv.LabelAnnotator(
             palette,
             text_color=sv.Color(20, 20, 20),
-            text_scale=sv.calculate_optimal_text_scale(size) * 0.8,
+            text_scale=max(LEAST_TEXT, 0.7 * sv.calculate_optimal_text_scale(size)),
             text_thickness=max(1, thickness // 2),
-            text_padding=max(2, 2 * thickness),
+            text_padding=max(3, thickness + 2),
+            smart_position=True,
             color_lookup=by_track,
         )
         self._readable = min(size) >= LEAST_SIDE

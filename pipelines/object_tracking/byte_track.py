@@ -130,10 +130,11 @@ class Associator:
         boxes = found.xyxy.astype(np.float64)
         rows = np.arange(len(boxes))
         matched = self._tracker.update(sv.Detections(boxes, confidence=found.scores, data={"row": rows}))
-        if len(matched) == 0:
+        if matched.tracker_id is None or len(matched) == 0:
             return []
-        pairs = [(int(i), int(row)) for i, row in zip(matched.tracker_id, matched.data["row"], strict=True) if i >= 0]
-        unmatched = matched.data["row"][matched.tracker_id < 0]
+        found_rows = np.asarray(matched.data["row"])
+        pairs = [(int(i), int(row)) for i, row in zip(matched.tracker_id, found_rows, strict=True) if i >= 0]
+        unmatched = found_rows[matched.tracker_id < 0]
         # ByteTrack names a track at its second sighting only; name it at once, so that the first is not lost.
         for tracklet in self._tracker.tracks:
             if tracklet.tracker_id < 0:
@@ -189,4 +190,4 @@ class Associator:
             if before is None or after is None:
                 break
             boxes += [before.box, after.box]
-        return np.mean(boxes, axis=0, dtype=np.float32)
+        return np.asarray(np.mean(boxes, axis=0), np.float32)

@@ -137,7 +137,7 @@ class _ShotNumber:
     def __call__(self, frame: Rgb) -> int:
         import cv2
 
-        thumbnail = cv2.resize(frame, (32, 32), interpolation=cv2.INTER_AREA)
+        thumbnail = np.asarray(cv2.resize(frame, (32, 32), interpolation=cv2.INTER_AREA), np.uint8)
         if self._thumbnail is not None:
             change = float(np.mean(cv2.absdiff(thumbnail, self._thumbnail)))
             if change > max(CUT, 3 * self._usual):

@@ -1,9 +1,7 @@
 """Whatever moves before a still camera: background subtraction that keeps objects apart and lets them pause.
 
-A background and its noise are learned per pixel from the shot's first frames (median), and follow slow changes of light
-outside objects only, so an object that stops is not swallowed. Where one that was thought to be background leaves, the
-hole is told from an object by its outline: a hole's outline is seen in the background, an object's in the frame.
-When objects meet, their common blob is shared out by how they moved and looked before.
+What differs from the background (`background.py`) is an object. The background does not change under objects, so one
+that stops is not swallowed. When objects meet, their common blob is shared out by how they moved and looked before.
 Built on OpenCV (Apache-2.0). Knows no kinds of objects; what never moves is not found.
 """
 
@@ -14,35 +12,32 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipelines.media import Rgb
+from pipelines.object_tracking.background import Background, View, tidy
 from pipelines.object_tracking.byte_track import NOTHING, Detections
+from pipelines.object_tracking.camera import Affine
 
 WORK_SIDE = 640
 """Longest side, in pixels, that motion is looked for at."""
 
 LEARNED_FRAMES = 15
-LEAST_CONTRAST = 12.0
-NOISE_FACTOR = 4.0
 LEAST_AREA = (25, 0.0002)
 """Smallest object at the working scale: pixels, and part of the picture."""
 
-LOST_SHARE = 0.5
-"""More of the picture than this in motion means that the camera or the light changed, not the objects."""
-
-SHADOW_LIGHT = (0.45, 0.95)
-SHADOW_TINT = 0.06
 ADAPT_S = 4.0
 STILL_S = 0.3
+SETTLE_S = 0.5
+"""How long the camera must stand still again before anything is looked for."""
+
 GROWN_UP = 5
 """Frames after which an object is trusted to keep its own box where it meets another."""
 
 PART = 0.3
-"""What is smaller than this part of an object and moves with moves with it belongs to it."""
+"""What is smaller than this part of an object and moves with it belongs to it."""
 
 EXPLAINED = 0.65
 """Objects that have met account for at least this part of their common blob."""
 
 Box = NDArray[np.float64]
-Mask = NDArray[np.uint8]
 
 
 @dataclass
@@ -91,22 +86,13 @@ class MotionDetector:
         self._least_area = max(LEAST_AREA[0], LEAST_AREA[1] * self._size[0] * self._size[1])
         self._rate = 1 - float(np.exp(-1 / (ADAPT_S * fps)))
         self._still_looks = max(3, round(STILL_S * fps))
+        self._settle_looks = max(3, round(SETTLE_S * fps))
+        self._unsettled: list[Rgb] = []
         self._targets: list[_Target] = []
-        self._taken: Mask = np.zeros(self._size[::-1], np.uint8)
-
         chosen = np.linspace(0, len(frames) - 1, min(LEARNED_FRAMES, len(frames))).round().astype(int)
-        seen = np.stack([self._shrink(frames[i]) for i in chosen])
-        background = _median(seen)
-        self._background: NDArray[np.float32] = background.astype(np.float32)
-        self._noise: NDArray[np.float32] = _median(np.stack([_contrast(f, background) for f in seen])).astype(
-            np.float32
-        )
-        self._uncover(seen[0], seen[-1])
-        self.moving_share = float(np.mean([self._foreground(f)[0].mean() / 255 for f in seen]))
-        """Mean part of the picture that differs from the background: 0 to 1, large where the camera moves."""
-        for small in seen:  # finds the holes that objects leave which hid the background for most of this time
-            self._step(small, still_looks=2)
-        self._targets = []
+        self._background = self._learn([self._shrink(frames[i]) for i in chosen])
+        self.moving_share = self._background.moving_share
+        """Mean part of these frames that differs from the background, 0 to 1: large where the camera moves."""
 
     def detect(self, frame: Rgb) -> Detections:
         """Find the moving objects of the next frame.
@@ -117,53 +103,46 @@ class MotionDetector:
         Returns:
             Boxes, label `object`. Scores are 1 - exp(-contrast in units of the threshold).
         """
-        self._step(self._shrink(frame), self._still_looks)
-        if not self._targets:
+        small = self._shrink(frame)
+        view = self._background.view(small)
+        if view is None:
+            self._background, self._targets, self._unsettled = Background([small]), [], [small]
+        elif self._unsettled:
+            self._unsettled.append(small)
+            if len(self._unsettled) >= self._settle_looks:
+                self._background, self._unsettled = self._learn(self._unsettled), []
+        else:
+            self._step(self._background, view, self._still_looks)
+        if view is None or not self._targets:
             return NOTHING
-        return Detections(
-            (np.array([t.box for t in self._targets]) * self._grow).astype(np.float32),
-            np.array([t.score for t in self._targets], np.float32),
-            ("object",) * len(self._targets),
-        )
+        boxes = np.array([_moved(t.box, view.movement) for t in self._targets]) * self._grow
+        scores = np.array([t.score for t in self._targets], np.float32)
+        return Detections(boxes.astype(np.float32), scores, ("object",) * len(boxes))
 
-    def _step(self, small: Rgb, still_looks: int) -> None:
+    def _learn(self, pictures: list[Rgb]) -> Background:
+        background = Background(pictures)
+        for picture in background.pictures:  # finds holes that hid the background for most of this time
+            view = background.view(picture)
+            if view is not None:
+                self._step(background, view, still_looks=2)
+        background.expect(background.pictures[0])
+        self._targets = []
+        return background
+
+    def _step(self, background: Background, view: View, still_looks: int) -> None:
         """Follow the targets into the next frame, and the background where no target is."""
-        import cv2
-
-        mask, contrast = self._foreground(small)
-        if mask.mean() > LOST_SHARE * 255:
-            self._background, self._targets = small.astype(np.float32), []
-            self._taken = np.zeros_like(mask)
-            return
-        blobs = self._blobs(small, mask, contrast)
-        self._targets = self._follow(blobs, small)
-        self._taken = self._absorb_holes(blobs.labels, small, still_looks)
-        free = cv2.bitwise_not(cv2.dilate(self._taken, np.ones((7, 7), np.uint8)))
-        cv2.accumulateWeighted(small, self._background, self._rate, mask=free)
-        cv2.accumulateWeighted(contrast, self._noise, self._rate, mask=free)
-
-    def _uncover(self, first: Rgb, last: Rgb) -> None:
-        """Mend the background where a slow object hid it for most of the time: it shows in the first or last frame."""
-        import cv2
-
-        limit = float(np.median(self._limit()))  # of the picture: where objects passed, a pixel's own is too high
-        far_first, far_last = (_contrast(f, cv2.convertScaleAbs(self._background)) > limit for f in (first, last))
-        changed = _tidy((_contrast(first, last) > limit).astype(np.uint8) * 255)
-        mend_first, mend_last = np.zeros_like(far_first), far_first & far_last & (changed == 0)
-        count, labels = cv2.connectedComponents(changed)
-        for label in range(1, count):
-            blob = (labels == label).astype(np.uint8)
-            if _is_hole(blob, last, first):
-                mend_last |= far_last & (blob > 0)
-            elif _is_hole(blob, first, last):
-                mend_first |= far_first & (blob > 0)
-        for shown, mend in ((first, mend_first), (last, mend_last)):
-            self._background[mend] = shown[mend]
-            self._noise[mend] = np.median(self._noise)
-
-    def _limit(self) -> NDArray[np.float32]:
-        """How much each pixel must differ from the background to count."""
-        return np.maximum(np.float32(LEAST_CONTRAST), NOISE_FACTOR * self._noise)
+        blobs = self._blobs(background, view)
+        self._targets = self._follow(blobs, view.picture)
+        taken = (blobs.labels > 0).astype(np.uint8) * 255
+        kept = []
+        for target in self._targets:
+            part = _window(target.box, taken.shape, margin=3)
+            if target.still >= still_looks and background.fill_hole(view.picture, part, taken[part]):
+                taken[part] = 0
+            else:
+                kept.append(target)
+        self._targets = kept
+        background.follow(view, taken, self._rate)
 
     def _shrink(self, frame: Rgb) -> Rgb:
         import cv2
@@ -171,51 +150,27 @@ class MotionDetector:
         small = cv2.resize(frame, self._size, interpolation=cv2.INTER_AREA)
         return np.asarray(cv2.GaussianBlur(small, (3, 3), 0.8), np.uint8)
 
-    def _foreground(self, small: Rgb) -> tuple[Mask, Mask]:
-        """Mask (0 or 255) of what differs from the background, and by how much (0 to 255)."""
-        import cv2
-
-        background = cv2.convertScaleAbs(self._background)
-        # A camera that adjusts its exposure brightens everything alike: that is not motion.
-        sampled = self._taken[::4, ::4] == 0
-        shift = (small[::4, ::4][sampled].astype(np.int16) - background[::4, ::4][sampled]) if sampled.any() else None
-        if shift is not None:
-            background = cv2.add(background, (*np.median(shift, axis=0).tolist(), 0.0), dtype=cv2.CV_8U)
-        contrast = _contrast(small, background)
-        mask = (contrast > self._limit()).astype(np.uint8) * 255
-        return cv2.morphologyEx(mask, cv2.MORPH_OPEN, np.ones((3, 3), np.uint8)), contrast
-
-    def _blobs(self, small: Rgb, mask: Mask, contrast: Mask) -> _Blobs:
+    def _blobs(self, background: Background, view: View) -> _Blobs:
         """Connected parts of the mask without shadows, large enough to be objects."""
         import cv2
 
-        _, labels = cv2.connectedComponents(mask)
-        shadow = self._shadows(small, mask)
+        _, labels = cv2.connectedComponents(view.mask)
+        shadow = background.shadows(view.picture, view.mask)
         # A grey object can look like a shadow all over: a shadow has an object beside it.
         sizes = np.maximum(np.bincount(labels.ravel()), 1)
         shaded = np.bincount(labels[shadow], minlength=len(sizes)) / sizes
-        mask = np.where(shadow & (shaded < 0.75)[labels], 0, mask).astype(np.uint8)
-        mask = _tidy(mask)
+        mask = tidy(np.where(shadow & (shaded < 0.75)[labels], 0, view.mask).astype(np.uint8))
         count, labels, stats, _ = cv2.connectedComponentsWithStats(mask)
         keep = np.flatnonzero(stats[1:, cv2.CC_STAT_AREA] >= self._least_area) + 1
         renumber = np.zeros(count, np.int32)
         renumber[keep] = np.arange(1, len(keep) + 1)
         labels = renumber[labels]
         areas = stats[keep, cv2.CC_STAT_AREA].astype(np.int64)
-        limit = self._limit()
+        limit = background.limit()
         found = labels > 0
-        strength = np.bincount(labels[found], (contrast[found] / limit[found]), minlength=len(keep) + 1)[1:]
+        strength = np.bincount(labels[found], view.contrast[found] / limit[found], minlength=len(keep) + 1)[1:]
         corner, size = stats[keep, :2].astype(np.float64), stats[keep, 2:4]
         return _Blobs(labels, np.hstack((corner, corner + size)), areas, 1 - np.exp(-strength / np.maximum(areas, 1)))
-
-    def _shadows(self, small: Rgb, mask: Mask) -> NDArray[np.bool_]:
-        """Where the frame is the background, evenly darkened."""
-        shadow = np.zeros(mask.shape, np.bool_)
-        where = mask > 0
-        ratio = (small[where] + 1) / (self._background[where] + 1)
-        light, dark = ratio.max(axis=1), ratio.min(axis=1)
-        shadow[where] = (dark > SHADOW_LIGHT[0]) & (light < SHADOW_LIGHT[1]) & (light - dark < SHADOW_TINT)
-        return shadow
 
     def _follow(self, blobs: _Blobs, small: Rgb) -> list[_Target]:
         """The targets of this frame: known ones where blobs continue them, new ones for the other blobs."""
@@ -268,34 +223,6 @@ class MotionDetector:
         velocity = (1 - gain) * target.velocity + gain * step
         return _Target(box, score, _cut(small, box), velocity, target.age + 1, still)
 
-    def _absorb_holes(self, labels: NDArray[np.int32], small: Rgb, still_looks: int) -> Mask:
-        """Give the background back to where an object used to be part of it; mask of what objects take."""
-        taken = (labels > 0).astype(np.uint8) * 255
-        kept = []
-        for target in self._targets:
-            part = _window(target.box, labels.shape, margin=3)
-            blob = taken[part]
-            if target.still < still_looks or not _is_hole(blob, small[part], self._background[part]):
-                kept.append(target)
-                continue
-            self._background[part][blob > 0] = small[part][blob > 0]
-            blob[:] = 0
-        self._targets = kept
-        return taken
-
-
-def _is_hole(blob: Mask, frame: Rgb, background: NDArray[np.float32]) -> bool:
-    """Whether the blob's outline is an edge of the background rather than of the frame."""
-    import cv2
-
-    outline = cv2.morphologyEx(blob, cv2.MORPH_GRADIENT, np.ones((3, 3), np.uint8)) > 0
-    strength = []
-    for picture in (frame, cv2.convertScaleAbs(background)):
-        grey = cv2.cvtColor(picture, cv2.COLOR_RGB2GRAY)
-        edges = cv2.magnitude(cv2.Sobel(grey, cv2.CV_32F, 1, 0), cv2.Sobel(grey, cv2.CV_32F, 0, 1))
-        strength.append(float(edges[outline].sum()))
-    return strength[1] > 1.3 * strength[0]
-
 
 def _distinct(targets: list[_Target]) -> list[_Target]:
     """The targets without those that are part of another: much smaller, beside it, and moving as it does."""
@@ -341,28 +268,6 @@ def _share(target: _Target, blob: Box, small: Rgb) -> _Target:
     return _Target(box, target.score, target.look, target.velocity, target.age + 1, 0, shared=True)
 
 
-def _contrast(frame: Rgb, background: Rgb) -> Mask:
-    """Largest difference of the three channels, uint8 (H, W)."""
-    import cv2
-
-    red, green, blue = cv2.split(cv2.absdiff(frame, background))
-    return np.asarray(cv2.max(cv2.max(red, green), blue), np.uint8)
-
-
-def _tidy(mask: Mask) -> Mask:
-    """Without specks, and with narrow gaps closed."""
-    import cv2
-
-    opened = cv2.morphologyEx(mask, cv2.MORPH_OPEN, np.ones((3, 3), np.uint8))
-    return np.asarray(cv2.morphologyEx(opened, cv2.MORPH_CLOSE, np.ones((5, 5), np.uint8)), np.uint8)
-
-
-def _median(stack: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """Median over the first axis, without the floats that `np.median` makes of it."""
-    middle = len(stack) // 2
-    return np.partition(stack, middle, axis=0)[middle]
-
-
 def _cut(small: Rgb, box: Box) -> Rgb:
     return small[_window(box, small.shape[:2])].copy()
 
@@ -383,6 +288,13 @@ def _intersections(boxes: Box, others: Box) -> Box:
     low = np.maximum(boxes[:, None, :2], others[None, :, :2])
     high = np.minimum(boxes[:, None, 2:], others[None, :, 2:])
     return np.asarray(np.clip(high - low, 0, None).prod(axis=2))
+
+
+def _moved(box: Box, movement: Affine) -> Box:
+    """The box where the camera showed it; small turns and scales leave its size."""
+    centre = (box[:2] + box[2:]) / 2
+    shift = np.asarray(movement[:, :2] @ centre + movement[:, 2] - centre)
+    return np.asarray(box + np.tile(shift, 2), np.float64)
 
 
 def _wider(box: Box) -> Box:

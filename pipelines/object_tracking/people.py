@@ -32,7 +32,7 @@ class PeopleDetector:
 
         self.every = max(1, round(fps / LOOKS_PER_S))
         self._hog = cv2.HOGDescriptor()
-        self._hog.setSVMDetector(cv2.HOGDescriptor_getDefaultPeopleDetector())
+        self._hog.setSVMDetector(np.asarray(cv2.HOGDescriptor.getDefaultPeopleDetector(), np.float32))
 
     def detect(self, frame: Rgb) -> Detections:
         """Find the people of one frame.
@@ -52,13 +52,13 @@ class PeopleDetector:
         if size[0] < WINDOW[0] or size[1] < WINDOW[1]:
             return NOTHING
         small = cv2.resize(frame, size, interpolation=cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR)
-        found, margins = self._hog.detectMultiScale(
+        boxes, weights = self._hog.detectMultiScale(
             cv2.cvtColor(small, cv2.COLOR_RGB2BGR), winStride=(8, 8), padding=(8, 8), scale=1.06, groupThreshold=0
         )
-        if len(found) == 0:
+        if len(boxes) == 0:
             return NOTHING
         # Threads add what they find in any order: sort, so that the same frame gives the same people.
-        margins = np.ravel(margins)
+        found, margins = np.asarray(boxes), np.ravel(weights)
         order = np.lexsort((*found.T, -margins))
         found, margins = found[order], margins[order]
         kept = np.ravel(cv2.dnn.NMSBoxes(found.tolist(), margins.tolist(), 0.0, OVERLAP))

@@ -1,0 +1,77 @@
+"""How a camera that should stand still has moved: corners of one picture are found again in the next ones.
+
+Method: corners by Shi and Tomasi, followed by Lucas and Kanade's optical flow, agreed on by RANSAC; all OpenCV
+(Apache-2.0). Knows small shifts, turns and scales; a picture without corners tells nothing and passes as still.
+"""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pipelines.media import Rgb
+
+CORNERS = 150
+LEAST_AGREEING = 12
+SPREAD = 0.4
+"""Corners that agree must cover this part of the width and of the height."""
+
+STILL_PX = 0.4
+"""A picture that is off by less, at its worst corner, is left as it is."""
+
+FAR = 0.05
+"""A picture that is off by more than this part of its longer side is not undone: the camera moves."""
+
+Affine = NDArray[np.float64]
+
+
+class Anchor:
+    """Remembers one picture, RGB uint8 (H, W, 3), and says where later ones of the same size lie on it.
+
+    Attributes:
+        left: the camera has moved too far away at some time; it is not looked for any more.
+    """
+
+    def __init__(self, picture: Rgb) -> None:
+        import cv2
+
+        height, width = picture.shape[:2]
+        self._far = max(2.0, FAR * max(height, width))
+        self._ends = np.array([(0, 0), (width, 0), (0, height), (width, height)], np.float64)
+        self.left = False
+        self._grey = cv2.cvtColor(picture, cv2.COLOR_RGB2GRAY)
+        self._corners = cv2.goodFeaturesToTrack(self._grey, CORNERS, 0.02, 12)
+
+    def locate(self, picture: Rgb) -> Affine | None:
+        """Find the movement from the remembered picture to this one.
+
+        Returns:
+            float64 (2, 3), takes points of the remembered picture to this one, the identity where there is no movement
+            to be seen; `None` where the camera has moved too far.
+        """
+        import cv2
+
+        if self.left:
+            return None
+        still = np.eye(2, 3)
+        if self._corners is None or len(self._corners) < LEAST_AGREEING:
+            return still
+        grey = cv2.cvtColor(picture, cv2.COLOR_RGB2GRAY)
+        guess = self._corners.copy()
+        found, status, _ = cv2.calcOpticalFlowPyrLK(
+            self._grey, grey, self._corners, guess, winSize=(21, 21), maxLevel=4
+        )
+        seen = status.ravel() == 1
+        if seen.sum() < LEAST_AGREEING:
+            return still
+        movement, agreeing = cv2.estimateAffinePartial2D(
+            self._corners[seen], found[seen], method=cv2.RANSAC, ransacReprojThreshold=1.5
+        )
+        if movement is None or agreeing.sum() < max(LEAST_AGREEING, 0.5 * seen.sum()):
+            return still
+        spread = np.ptp(self._corners[seen][agreeing.ravel() == 1].reshape(-1, 2), axis=0)
+        if (spread < SPREAD * self._ends[3]).any():  # an object moves, not the camera
+            return still
+        off = np.abs(self._ends @ (movement[:, :2] - np.eye(2)).T + movement[:, 2]).max()
+        if off > self._far:
+            self.left = True
+            return None
+        return still if off < STILL_PX else np.asarray(movement, np.float64)
