@@ -7,7 +7,7 @@ product's own manual.
 
 import asyncio
 import re
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncGenerator, Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
@@ -110,7 +110,7 @@ class Extractive(ChatModel):
         """The last question as a query that stands alone; "" where nobody asked anything."""
         return await self._run(partial(stand_alone, messages, self._embed))
 
-    async def stream(self, request: ChatRequest) -> AsyncIterator[Delta]:
+    async def stream(self, request: ChatRequest) -> AsyncGenerator[Delta, None]:
         """Answer token by token, the sources with the last delta. Turns after the last question are not continued."""
         text, sources, prompt_tokens = await self._run(partial(self._answer, request))
         end = min((at for stop in request.stop if stop and (at := text.find(stop)) >= 0), default=len(text))
