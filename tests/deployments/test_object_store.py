@@ -369,7 +369,8 @@ async def test_sweep_leaves_a_living_writer_alone(case):
 
 HOSTILE = [
     "", "/", "/etc/passwd", "..", "../x", "uploads/../../x", "uploads/..", "uploads/.", ".signing-key", "uploads//x",
-    "uploads/", "uploads\\x", "uploads/x\0", "uploads/x\n", "%2e%2e/x", "uploads/%2e%2e/x", "uploads/a..b", "uploads/x#1", "file:///etc",
+    "uploads/", "uploads\\x", "uploads/x\0", "uploads/x\n", "%2e%2e/x", "uploads/%2e%2e/x", "uploads/a..b",
+    "uploads/x#1", "file:///etc",
     "uploads/.hidden", "～/x", "uploads/" + "x" * 300, "x/" * 50 + "x", "\ud800",
 ]  # fmt: skip
 
