@@ -131,8 +131,8 @@ class AudioReader:
                 continue
             decoded = decoded or bool(frames)
             yield from frames
-        if not decoded:
-            raise UnusableMedia("The sound cannot be decoded.") if damaged else EmptyAudio("The file holds no sound.")
+        if not decoded and (damaged or not self._stream.codec_context.sample_rate):
+            raise UnusableMedia("The sound cannot be decoded.")
 
 
 def pcm_blocks(file: BinaryIO, sample_rate_hz: int) -> Iterator[Waveform]:
@@ -249,7 +249,10 @@ def _resampled(frames: Iterable["AudioFrame"], sample_rate_hz: int) -> Iterator[
         if resampler is None or now != source:
             if resampler is not None:
                 yield from _arrays(resampler.resample(None))
-            resampler, source = av.AudioResampler(format="fltp", layout="mono", rate=sample_rate_hz), now
+            # Without the limit, swresample adds channels up beyond 1 where it works in floating point.
+            options = {"rematrix_maxval": "1"}
+            resampler = av.AudioResampler(format="fltp", layout="mono", rate=sample_rate_hz, options=options)
+            source = now
         frame.pts = None  # times are counted in samples
         try:
             resampled = resampler.resample(frame)

@@ -172,7 +172,8 @@ class EspeakNg(SpeechSynthesizer):
         target_wpm = NORMAL_WPM * speed
         wpm = min(max(target_wpm, MIN_WPM), MAX_WPM)
         done = 0
-        pause: Waveform | None = None
+        spoken = False
+        pause: Waveform = np.zeros(0, np.float32)
         with _Library(self._library, self._data) as espeak:
             espeak.choose(voice, round(wpm))
             for piece in pieces(text, MAX_PIECE_CHARS):
@@ -183,11 +184,12 @@ class EspeakNg(SpeechSynthesizer):
                     continue
                 if wpm != target_wpm:
                     samples = espeak.stretched(samples, target_wpm / wpm)
-                if pause is not None:
+                if pause.size:
                     yield pause
-                yield samples / np.float32(32768)
+                spoken = True
+                yield samples.astype(np.float32) / np.float32(32768)
                 pause = np.zeros(round(piece.pause_s / max(speed, 1) * self.sample_rate_hz), np.float32)
-        if pause is None:
+        if not spoken:
             raise InvalidInput(f"The voice {voice.name!r} can speak nothing of this text.", "text")
         progress(1.0, "speaking")
 
