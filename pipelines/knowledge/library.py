@@ -17,7 +17,7 @@ from pipelines.progress import Progress, quiet
 
 MAX_CATEGORY_CHARACTERS = 256
 MAX_NAME_CHARACTERS = 1_000
-_EMBED_AT_ONCE = 64
+_EMBED_AT_ONCE = 32
 _READING = 0.3  # the share of reading in the time that a long document takes; the rest is embedding
 
 

@@ -1,8 +1,8 @@
 """How well a passage answers a question, from 0 to 1, by meaning and by words.
 
 Neither the distance of vectors nor BM25 says by itself whether a passage answers at all. The score here does, roughly:
-below 0.3 the passage hardly touches the question; above 0.5 it usually answers it. Meaning is the cosine similarity,
-stretched over the range that MiniLM uses. Words is the share of the question's terms that the passage has; terms that
+below 0.1 the passage has nothing to do with the question, above 0.3 it usually answers it. Meaning is the cosine
+similarity, stretched over the range that MiniLM uses. Words is the share of the question's terms that the passage has; terms that
 are rare among the candidates count more, and BM25 breaks ties.
 """
 
@@ -15,8 +15,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-_COSINE_OF_NOTHING = 0.1
-_COSINE_OF_ANSWER = 0.7
+_COSINES = (0.1, 0.7, 1.0)
+_MEANINGS = (0.0, 0.9, 1.0)  # of passages that have nothing to do with the question, that answer it, that repeat it
 _MEANING_WEIGHT = 0.6
 
 
@@ -47,7 +47,7 @@ def rank(
         scores = words
     else:
         cosines = np.stack([candidate.vector for candidate in candidates]) @ vector
-        meaning = np.clip((cosines - _COSINE_OF_NOTHING) / (_COSINE_OF_ANSWER - _COSINE_OF_NOTHING), 0, 1)
+        meaning = np.interp(cosines, _COSINES, _MEANINGS)
         scores = _MEANING_WEIGHT * meaning + (1 - _MEANING_WEIGHT) * words if terms else meaning
     order = sorted(
         range(len(candidates)),

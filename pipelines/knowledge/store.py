@@ -17,7 +17,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import Any, Self
+from typing import Any, Self, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -28,6 +28,7 @@ from pipelines.knowledge.passages import Piece
 from pipelines.knowledge.ranking import Candidate, rank
 from pipelines.knowledge.terms import document_terms, query_terms
 
+_T = TypeVar("_T")
 _TABLE = "passages"
 _CANDIDATES = 50
 _MOST_TERMS = 64
@@ -35,6 +36,9 @@ _ATTEMPTS = 6
 _KEPT_VERSIONS = timedelta(hours=1)
 _LITTLE_SPACE_BYTES = 64 << 20
 _RECORD_COLUMNS = ["document_id", "document", "pages", "passages", "bytes", "added_at"]
+# Without this mark, two inserts of one key at the same instant both succeed. (The key is a document's, not a row's:
+# Lance only compares what two commits insert.)
+_INSERTED_ONCE = {"lance-schema:unenforced-primary-key": "true"}
 # LanceDB raises nothing else, and no type that would tell a lost race from a full disk.
 _FAILURES = (OSError, RuntimeError, ValueError)
 
@@ -91,7 +95,7 @@ class KnowledgeStore:
             probe_conditional_put(url, options)
         try:
             database = lancedb.connect(url, storage_options=options or None, read_consistency_interval=timedelta(0))
-            table = _open_table(database, model, dimension)
+            table = _insist(lambda: _open_table(database, model, dimension))
         except _FAILURES as error:
             raise ModelUnavailable(
                 "The knowledge base cannot be opened: its folder or bucket does not answer."
@@ -217,18 +221,22 @@ class KnowledgeStore:
         return [DocumentRecord(id=row.pop("document_id"), name=row.pop("document"), **row) for row in rows]
 
     def _commit(self, action: Callable[[], object]) -> None:
-        """Try until nobody else is faster; doing it again after it was done changes nothing."""
-        for attempt in range(_ATTEMPTS):
-            try:
-                action()
-            except _FAILURES as error:
-                if not _is_remote(self._url) and shutil.disk_usage(self._url).free < _LITTLE_SPACE_BYTES:
-                    raise StorageFull("The knowledge base has no space left.") from error
-                if attempt == _ATTEMPTS - 1:
-                    raise Overloaded("Too many documents are being added at once; try again.") from error
-                time.sleep(random.uniform(0.05, 0.2) * 2**attempt)  # noqa: S311  (two writers must not wait alike)
-            else:
-                return
+        try:
+            _insist(action)
+        except _FAILURES as error:
+            if not _is_remote(self._url) and shutil.disk_usage(self._url).free < _LITTLE_SPACE_BYTES:
+                raise StorageFull("The knowledge base has no space left.") from error
+            raise Overloaded("Too many documents are being added at once; try again.") from error
+
+
+def _insist(action: Callable[[], _T]) -> _T:
+    """Do it until nobody else is faster; doing it again after it was done must change nothing."""
+    for attempt in range(_ATTEMPTS - 1):
+        try:
+            return action()
+        except _FAILURES:
+            time.sleep(random.uniform(0.05, 0.2) * 2**attempt)  # noqa: S311  (two writers must not wait alike)
+    return action()
 
 
 def document_id(category: str, sha256: str) -> str:
@@ -247,7 +255,7 @@ def _open_table(database: Any, model: str, dimension: int) -> Any:
 
     schema = pa.schema(
         [
-            pa.field("document_id", pa.string(), nullable=False),
+            pa.field("document_id", pa.string(), nullable=False, metadata=_INSERTED_ONCE),
             pa.field("category_key", pa.string(), nullable=False),
             pa.field("category", pa.string(), nullable=False),
             pa.field("document", pa.string(), nullable=False),

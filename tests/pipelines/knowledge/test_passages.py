@@ -1,0 +1,138 @@
+"""Cutting documents into passages: whole sentences, with their headings, nothing lost."""
+
+import itertools
+import random
+from collections import Counter
+
+import pytest
+
+from pipelines.knowledge.documents import Block, Document, Page
+from pipelines.knowledge.passages import MAX_TOKENS, count_tokens, sentences, split
+
+ENGLISH = [
+    f"Sentence number {index} tells about the {index}th engine of the plant in the north." for index in range(60)
+]
+CHINESE = [f"第{index}号机房位于北方的工厂里，每天凌晨两点自动备份一次数据。" for index in range(60)]
+
+
+def document(*pages: list[Block], numbered: bool = True) -> Document:
+    return Document(
+        "d", "pdf", [Page(index + 1 if numbered else None, tuple(page)) for index, page in enumerate(pages)]
+    )
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("One. Two! Three? Four", ["One.", "Two!", "Three?", "Four"]),
+        ("Dr. Smith paid 3.5 million. He left.", ["Dr. Smith paid 3.5 million.", "He left."]),
+        ("It is in the U.S. army, e.g. here. Next.", ["It is in the U.S. army, e.g. here.", "Next."]),
+        ('He said "Stop." Then he left.', ['He said "Stop."', "Then he left."]),
+        ("1. First point. 2. Second.", ["1. First point.", "2. Second."]),
+        ("今天下雨。“你好！”他说。明天呢？好；再见", ["今天下雨。", "“你好！”", "他说。", "明天呢？", "好；", "再见"]),
+        ("See www.example.com/a.b for more... Then go.", ["See www.example.com/a.b for more...", "Then go."]),
+        ("Mixed 中文。And English. 再来。", ["Mixed 中文。", "And English.", "再来。"]),
+        ("line one\nline two", ["line one", "line two"]),
+        ("", []),
+        ("...", ["..."]),
+    ],
+)
+def test_sentences(text: str, expected: list[str]) -> None:
+    assert sentences(text) == expected
+
+
+@pytest.mark.parametrize(("whole", "joint"), [(ENGLISH, " "), (CHINESE, "")], ids=["english", "chinese"])
+def test_long_text_keeps_every_sentence_whole(whole: list[str], joint: str) -> None:
+    pieces = split(document([Block("heading", "The plant"), Block("text", joint.join(whole))]))
+    assert [piece.position for piece in pieces] == list(range(len(pieces)))
+    assert all(piece.text.startswith("The plant\n") for piece in pieces)
+    assert all(count_tokens(piece.text) <= MAX_TOKENS for piece in pieces)
+    assert all(count_tokens(piece.text) >= 100 for piece in pieces[:-1])
+    assert all(any(sentence in piece.text for piece in pieces) for sentence in whole)
+    for first, second in itertools.pairwise(pieces):
+        shared = [sentence for sentence in whole if sentence in first.text and sentence in second.text]
+        assert len(shared) == 1, "neighbours share one sentence"
+
+
+def test_headings_go_with_their_text() -> None:
+    pieces = split(
+        document(
+            [
+                Block("heading", "Report"),
+                Block("heading", "1. Start"),
+                Block("text", "One."),
+                Block("heading", "2. End"),
+                Block("text", "Two."),
+            ],
+            [Block("text", "Three.")],
+            [Block("heading", "Last words")],
+        )
+    )
+    assert [(piece.page, piece.text) for piece in pieces] == [
+        (1, "Report\n1. Start\nOne."),
+        (1, "2. End\nTwo."),
+        (2, "2. End\nThree."),
+        (3, "Last words"),
+    ]
+
+
+def test_tables_are_cut_between_rows_and_keep_their_first_row() -> None:
+    rows = [
+        Block("row", "Name | City | Year"),
+        *(Block("row", f"Person {i} | City {i} | {1900 + i}") for i in range(90)),
+    ]
+    pieces = split(document([Block("heading", "People"), *rows]))
+    assert len(pieces) > 3
+    assert all(piece.text.startswith("People\nName | City | Year\n") for piece in pieces)
+    lines = [line for piece in pieces for line in piece.text.split("\n")[2:]]
+    assert lines == [row.text for row in rows[1:]]
+
+
+def test_a_sentence_over_a_page_end_is_whole_on_its_first_page() -> None:
+    pieces = split(
+        document(
+            [Block("text", "A first one. The engine was")],
+            [Block("text", "built in 1950. Another one.")],
+            [Block("text", "服务器每天凌晨")],
+            [Block("text", "两点备份。完。")],
+        )
+    )
+    assert [(piece.page, piece.text) for piece in pieces] == [
+        (1, "A first one. The engine was built in 1950."),
+        (2, "Another one."),
+        (3, "服务器每天凌晨两点备份。"),
+        (4, "完。"),
+    ]
+
+
+def test_formats_without_pages() -> None:
+    assert [piece.page for piece in split(document([Block("text", "Words.")], numbered=False))] == [None]
+
+
+@pytest.mark.parametrize("text", ["x" * 20_000, "字" * 5_000, "word " * 4_000, "a,b，" * 3_000])
+def test_text_without_sentences_is_cut_all_the_same(text: str) -> None:
+    pieces = split(document([Block("text", text)]))
+    assert all(0 < count_tokens(piece.text) <= MAX_TOKENS for piece in pieces)
+    assert "".join("".join(piece.text.split()) for piece in pieces) == "".join(text.split())
+
+
+def test_any_blocks_lose_no_word() -> None:
+    dice = random.Random(5)
+    words = ["alpha", "beta.", "gamma,", "北京。", "天气", "delta!", "3.5", "e.g.", "x" * 100]
+    for _ in range(60):
+        pages = [
+            [
+                Block(
+                    dice.choice(["text", "text", "heading", "row"]),
+                    " ".join(dice.choices(words, k=dice.randint(1, 90))),
+                )
+                for _ in range(dice.randint(0, 5))
+            ]
+            for _ in range(3)
+        ]
+        pieces = split(document(*pages))
+        found = Counter("".join(piece.text for piece in pieces))
+        given = Counter("".join(block.text for page in pages for block in page))
+        missing = {letter for letter in given if not letter.isspace() and found[letter] < given[letter]}
+        assert not missing, "headings and overlaps repeat letters, nothing takes any away"
+        assert [piece.position for piece in pieces] == list(range(len(pieces)))

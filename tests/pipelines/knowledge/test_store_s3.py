@@ -1,0 +1,93 @@
+"""The store in a bucket of a real S3 server, and on servers on which it would lose documents."""
+
+import http.server
+import threading
+from collections.abc import Iterator
+
+import pytest
+
+from pipelines.errors import ModelUnavailable
+from pipelines.knowledge.store import KnowledgeStore
+from tests.pipelines.knowledge.test_store import begin, check_whole, finish, writers
+from tests.pipelines.knowledge.vectors import DIMENSION, MODEL, put, unit
+from tests.s3 import S3Server, s3_server  # noqa: F401
+
+
+class Forgetful(http.server.BaseHTTPRequestHandler):
+    """Answers as S3 servers do that ignore `If-None-Match`: every PUT succeeds."""
+
+    protocol_version = "HTTP/1.1"
+
+    def do_PUT(self) -> None:
+        self.rfile.read(int(self.headers["Content-Length"]))
+        self.send_response(200)
+        self.send_header("ETag", '"1"')
+        self.send_header("Content-Length", "0")
+        self.end_headers()
+
+    def do_DELETE(self) -> None:
+        self.send_response(204)
+        self.end_headers()
+
+    def do_POST(self) -> None:
+        self.rfile.read(int(self.headers["Content-Length"]))
+        body = b'<DeleteResult xmlns="http://s3.amazonaws.com/doc/2006-03-01/"></DeleteResult>'
+        self.send_response(200)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, *_: object) -> None:
+        """Say nothing."""
+
+
+@pytest.fixture
+def forgetful() -> Iterator[str]:
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Forgetful) as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        yield f"http://127.0.0.1:{server.server_port}"
+        server.shutdown()
+        thread.join()
+
+
+def options(endpoint: str, secret: str = "secret") -> dict[str, str]:
+    return {
+        "aws_access_key_id": "tests:tester",
+        "aws_secret_access_key": secret,
+        "aws_endpoint": endpoint,
+        "aws_region": "us-east-1",
+    }
+
+
+def test_a_server_that_would_lose_documents_is_refused(forgetful: str) -> None:
+    with pytest.raises(ModelUnavailable, match="If-None-Match"):
+        KnowledgeStore.open(
+            "s3://bucket/knowledge", model=MODEL, dimension=DIMENSION, storage_options=options(forgetful)
+        )
+
+
+def test_wrong_credentials(s3_server: S3Server) -> None:  # noqa: F811
+    with pytest.raises(ModelUnavailable, match="credentials"):
+        KnowledgeStore.open(
+            f"s3://{s3_server.bucket}/knowledge",
+            model=MODEL,
+            dimension=DIMENSION,
+            storage_options=options(s3_server.endpoint, "wrong"),
+        )
+
+
+def test_processes_at_once_in_a_bucket(s3_server: S3Server) -> None:  # noqa: F811
+    url = f"s3://{s3_server.bucket}/knowledge"
+    processes = writers(url, ["a", "b"], 3, s3_server.env)
+    begin(processes)
+    acknowledged = finish(processes)
+    assert len(acknowledged) == 3 + 2 * 3
+    secret = options(s3_server.endpoint, s3_server.secret_key)
+    store = KnowledgeStore.open(url, model=MODEL, dimension=DIMENSION, storage_options=secret)
+    check_whole(store, acknowledged)
+    record = put(store, "other", "猫", text="a red car")
+    store.maintain()
+    assert store.search("other", "red car", unit(0), 1)[0].document == "猫.txt"
+    assert store.delete_document("other", record.id)
+    check_whole(store, acknowledged)
