@@ -38,12 +38,12 @@ def enhance(picture: Picture, resolver: SuperResolver, progress: Progress = quie
     for number, tile in enumerate(tiles):
         progress(number / len(tiles), "enhancing")
         near = tile.grown(resolver.overlap_px, rows, columns)
-        pixels[tile.scaled(scale)] = _as(
-            pixels.dtype, resolver.upscale(_visible(picture, near, resolver.overlap_px))[tile.within(near, scale)]
-        )
+        inner, target = tile.within(near, scale), tile.scaled(scale)
+        large = resolver.upscale(_visible(picture, near, resolver.overlap_px))
+        pixels[target] = _as(pixels.dtype, large[inner])
         if alpha is not None and picture.alpha is not None:
-            opacity = _as_float(picture.alpha[near.window])
-            alpha[tile.scaled(scale)] = _as(alpha.dtype, _enlarge(opacity, scale)[tile.within(near, scale)])
+            opacity = _enlarge(_as_float(picture.alpha[near.window]), scale)
+            alpha[target] = _as(alpha.dtype, opacity[inner])
     progress(1.0, "enhancing")
     exif = None if picture.exif is None else enlarged_exif(picture.exif, columns * scale, rows * scale, scale)
     return Picture(pixels=pixels, alpha=alpha, exif=exif, icc_profile=picture.icc_profile)
