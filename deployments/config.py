@@ -5,6 +5,7 @@ from typing import Any
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from ray.serve.config import AutoscalingConfig
 from ray.serve.schema import HTTPOptionsSchema, RayActorOptionsSchema, ServeDeploySchema
 
 from deployments.engines import CONFIGS
@@ -23,6 +24,11 @@ class Strict(BaseModel):
     """Unknown keys are errors."""
 
     model_config = ConfigDict(extra="forbid")
+
+
+def _only_known(values: dict[str, Any], model: type[BaseModel], where: str) -> None:
+    if unknown := set(values) - set(model.model_fields):
+        raise ValueError(f"{where} has no {', '.join(sorted(unknown))}")
 
 
 class Block(Strict):
@@ -45,9 +51,8 @@ class Block(Strict):
     def _known(self) -> "Block":
         if self.name not in DEPLOYMENTS:
             raise ValueError(f"there is no deployment {self.name}")
-        unknown = set(self.ray_actor_options) - set(RayActorOptionsSchema.model_fields)
-        if unknown:
-            raise ValueError(f"ray_actor_options has no {', '.join(sorted(unknown))}")
+        _only_known(self.ray_actor_options, RayActorOptionsSchema, "ray_actor_options")
+        _only_known(self.autoscaling_config, AutoscalingConfig, "autoscaling_config")
         adapter = next((CONFIGS[name] for name in CONFIGS if deployment_name(name) == self.name), None)
         if adapter is not None:
             adapter.validate_python(self.user_config or {})
@@ -85,9 +90,7 @@ class ServeConfig(Strict):
 
     @model_validator(mode="after")
     def _known(self) -> "ServeConfig":
-        unknown = set(self.http_options) - set(HTTPOptionsSchema.model_fields)
-        if unknown:
-            raise ValueError(f"http_options has no {', '.join(sorted(unknown))}")
+        _only_known(self.http_options, HTTPOptionsSchema, "http_options")
         return self
 
 

@@ -7,6 +7,8 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict
 
+from pipelines.weights import Weights
+
 Embed = Callable[[Sequence[str]], NDArray[np.float32]]
 """Texts to unit vectors, float32 (N, dimension). Blocks; called from the engine's own thread."""
 
@@ -39,6 +41,10 @@ class EngineConfig(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, protected_namespaces=())
 
     engine: str
+
+    def weights(self) -> tuple[Weights, ...]:
+        """What `make pull` fetches for this configuration; an embedded engine needs nothing."""
+        return ()
 
     @abstractmethod
     def card(self) -> ModelCard:
