@@ -2,8 +2,8 @@
 
 Neither the distance of vectors nor BM25 says by itself whether a passage answers at all. The score here does, roughly:
 below 0.1 the passage has nothing to do with the question, above 0.3 it usually answers it. Meaning is the cosine
-similarity, stretched over the range that MiniLM uses. Words is the share of the question's terms that the passage has; terms that
-are rare among the candidates count more, and BM25 breaks ties.
+similarity, stretched over the range that MiniLM uses. Words is the share of the question's terms that the passage has;
+terms that are rare among the candidates count more, and BM25 breaks ties.
 """
 
 import math
