@@ -1,7 +1,7 @@
 """Where model weights come from: a local folder, or a hub repository that `make pull` has fetched into the cache.
 
-An engine never fetches: serving must not depend on the network, and a download of gigabytes inside a call or a start would
-look like a hang. What is missing is said, with the command that brings it.
+An engine never fetches: serving must not depend on the network, and a download of gigabytes inside a call or a start
+would look like a hang. What is missing is said, with the command that brings it.
 """
 
 from collections.abc import Sequence
@@ -68,6 +68,6 @@ def require(folder: Path, weights: Weights, names: Sequence[str]) -> None:
 def missing(weights: Weights) -> ModelUnavailable:
     """The error that says what is missing and how to fetch it."""
     return ModelUnavailable(
-        f"The weights of {weights.model} are not on this machine. Fetch them with `make pull` for the configuration that "
-        "names this model (`make pull CONFIG=serve_config.yaml`); the next call finds them."
+        f"The weights of {weights.model} are not on this machine. Fetch them with `make pull` for the configuration "
+        "that names this model (`make pull CONFIG=serve_config.yaml`); the next call finds them."
     )
