@@ -92,9 +92,9 @@ class _Drawing:
 
         size = max(glyph.shape)
         roomy = self.look.mane or any(part.shape == "oval" for part in self.look.parts)
-        self.margin = max(2, size // (6 if roomy else 24))
-        glyph = np.pad(glyph, self.margin)
         reach = max(1, round(size * (0.05 if self.look.gap else 0.018)))
+        self.margin = max(2 * reach, size // (6 if roomy else 24))
+        glyph = np.pad(glyph, self.margin)
         closed = ndimage.grey_closing(glyph, (2 * reach + 1, 2 * reach + 1)) if size > 24 else glyph
         filled = ndimage.binary_fill_holes(closed > 0.5)
         see_through = self.look.hole == "open" or self._is_wiry(filled, glyph)
@@ -168,11 +168,16 @@ class _Drawing:
 
     def _shaded(self, paint: _Paint, body: Mask, size: int) -> _Paint:
         """Light from the upper left: a soft relief, and a little darker toward the foot."""
+        from PIL import Image
         from scipy import ndimage
 
-        blurred = ndimage.gaussian_filter(body, size * 0.035)
-        step = max(1, round(size * 0.025))
-        relief = np.roll(blurred, (-step, -step), (0, 1)) - np.roll(blurred, (step, step), (0, 1))
+        # the relief is smooth: reckoned small, then enlarged
+        factor = max(1, size // 160)
+        small = body[::factor, ::factor]
+        blurred = ndimage.gaussian_filter(small, size / factor * 0.035)
+        step = max(1, round(size / factor * 0.025))
+        slope = np.roll(blurred, (-step, -step), (0, 1)) - np.roll(blurred, (step, step), (0, 1))
+        relief = np.asarray(Image.fromarray(slope).resize(body.shape[::-1], Image.Resampling.BICUBIC))
         fall = np.linspace(0.06, -0.1, body.shape[0], dtype=np.float32)[:, None]
         light = np.clip(relief * 0.3 + fall, -0.3, 0.3)[..., None]
         white, dark = np.float32(255), ink((30, 22, 50))

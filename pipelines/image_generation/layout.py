@@ -5,11 +5,12 @@ or scattered in the air, and scaled as a whole to fill the picture.
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from math import ceil
 
 import numpy as np
 
+from pipelines.image_generation.blocks import Block, Sprite
 from pipelines.image_generation.looks import Colour, Look, rgb
 from pipelines.image_generation.prompt import Description, Relation
 from pipelines.image_generation.scene import Figure, Scene, ground_of, home_of, look_of
@@ -26,50 +27,12 @@ _HORIZON = {"grass": 0.66, "road": 0.6, "beach": 0.5, "sea": 0.54, "snow": 0.66,
 _FRONT = {"grass": 0.89, "road": 0.84, "beach": 0.88, "sea": 0.74, "snow": 0.89, "desert": 0.88, "table": 0.87,
           "room": 0.9, "deep": 0.78, "space": 0.78}  # fmt: skip
 
-
-@dataclass
-class _Sprite:
-    """A figure at natural size: x to the right, y upwards from the block's foot."""
-
-    thing: int
-    look: Look
-    x: float
-    y: float
-    w: float
-    h: float
-    depth: float = 0.0
-    floats: bool = False
-
-
-@dataclass
-class _Block:
-    """Figures that stay together."""
-
-    sprites: list[_Sprite]
-    root: int
-    left: float = field(init=False)
-    right: float = field(init=False)
-    low: float = field(init=False)
-    high: float = field(init=False)
-
-    def __post_init__(self) -> None:
-        self.left = min(each.x - each.w / 2 for each in self.sprites)
-        self.right = max(each.x + each.w / 2 for each in self.sprites)
-        self.low = min(each.y for each in self.sprites)
-        self.high = max(each.y + each.h for each in self.sprites)
-
-    @property
-    def width(self) -> float:
-        return self.right - self.left
-
-    @property
-    def height(self) -> float:
-        return self.high - self.low
-
-    @property
-    def rise(self) -> float:
-        """How far the feet of its standing figures go up the picture."""
-        return max((each.y for each in self.sprites if not each.floats), default=0.0)
+_DISTANCES = {
+    "grass": ("", "", "hills", "forest", "mountains"),
+    "road": ("", "city", "hills", "mountains"),
+    "snow": ("", "forest", "mountains"),
+    "sea": ("", "", "hills"),
+}
 
 
 def arrange(
@@ -107,17 +70,25 @@ class _Arranger:
         sprites = self._standing(standing, bool(airy)) + self._airborne(airy, bool(standing))
         crowd = max((sprite.y for sprite in sprites if not sprite.floats), default=0.0)
         horizon = min(_HORIZON[self.ground], 1 - crowd - 0.03) if self.ground not in {"deep", "space"} else 1.0
+        starlit = self.described.features & {"moon", "stars"} or any(look.name == "star" for look in self.looks)
         return Scene(
             figures=tuple(sorted(self._figures(sprites), key=lambda figure: figure.depth)),
-            sky=self.described.sky or ("night" if self.described.features & {"moon", "stars"} else "day"),
+            sky=self.described.sky or ("night" if starlit else "day"),
             sky_colour=self.described.sky_colour,
             ground=self.ground,
             horizon=max(0.3, horizon),
-            features=frozenset(self.described.features),
+            features=frozenset(self.described.features | self._distance()),
             colours=self.described.colours,
             unknown=tuple(self.described.unknown),
             seed=int(self.rng.integers(2**31)),
         )
+
+    def _distance(self) -> set[str]:
+        """What the seed puts on the horizon where the prompt says nothing of it."""
+        choices = _DISTANCES.get(self.ground, ())
+        chosen = choices[int(self.rng.integers(len(choices)))] if choices else ""
+        stated = self.described.features & {"hills", "mountains", "forest", "city"}
+        return {chosen} if chosen and not stated else set()
 
     # --- who belongs to whom
 
@@ -169,7 +140,7 @@ class _Arranger:
         aspect = self.aspect_of(look.icon) / (MASCOT if look.mascot else 1)
         return (look.size, look.size / aspect) if aspect > 1 else (look.size * aspect, look.size)
 
-    def _block(self, root: int, rows: int) -> _Block:
+    def _block(self, root: int, rows: int) -> Block:
         count, look = self.things[root].count, self.looks[root]
         w, h = self._size(look)
         columns = ceil(count / min(rows, count))
@@ -179,11 +150,11 @@ class _Arranger:
             row, column = divmod(index, columns)
             in_row = min(columns, count - row * columns)
             x = (column - (in_row - 1) / 2) * w * 1.16 + (w * 0.12 if row % 2 else 0)
-            sprites.append(_Sprite(root, look, x, row * h * 1.1 + lift, w, h, -float(row), lift > 0))
-        return _Block(sprites + self._attached(root, sprites), root)
+            sprites.append(Sprite(root, look, x, row * h * 1.1 + lift, w, h, -float(row), lift > 0))
+        return Block(sprites + self._attached(root, sprites), root)
 
-    def _attached(self, host: int, hosts: list[_Sprite]) -> list[_Sprite]:
-        added: list[_Sprite] = []
+    def _attached(self, host: int, hosts: list[Sprite]) -> list[Sprite]:
+        added: list[Sprite] = []
         for thing, relation in self.host.items():
             if relation.object != host:
                 continue
@@ -207,7 +178,7 @@ class _Arranger:
         counts = [0 if self.looks[each].worn and relation.kind == "on" else self.things[each].count for each in same]
         return sum(counts[: same.index(thing)]), max(1, sum(counts))
 
-    def _lift(self, hosts: list[_Sprite], look: Look, kind: str, total: int) -> None:
+    def _lift(self, hosts: list[Sprite], look: Look, kind: str, total: int) -> None:
         """What is too small to stand over something (an umbrella), or flies, is held above it."""
         w, h = self._size(look)
         if kind != "under" or not (hosts[0].floats or hosts[0].h < h * 1.3):
@@ -219,7 +190,7 @@ class _Arranger:
             host.y, host.floats = max(host.y, held), True
             host.depth -= 0.2
 
-    def _attach(self, thing: int, kind: str, host: _Sprite, index: int, count: int) -> _Sprite:
+    def _attach(self, thing: int, kind: str, host: Sprite, index: int, count: int) -> Sprite:
         look = self.looks[thing]
         w, h = self._size(look)
         room = 1.0
@@ -234,7 +205,7 @@ class _Arranger:
         w, h = w * room, h * room
         spread = (index - (count - 1) / 2) * w * 1.12
         side = -1.0 if host.x > 0 else 1.0
-        sprite = _Sprite(thing, look, host.x + spread, host.y, w, h, host.depth + 0.1)
+        sprite = Sprite(thing, look, host.x + spread, host.y, w, h, host.depth + 0.1)
         match kind:
             case "on":
                 sprite.y += host.h * host.look.seat - h * 0.02
@@ -255,7 +226,7 @@ class _Arranger:
                 sprite.floats = True
         return sprite
 
-    def _worn(self, thing: int, look: Look, host: _Sprite, w: float, h: float) -> _Sprite:
+    def _worn(self, thing: int, look: Look, host: Sprite, w: float, h: float) -> Sprite:
         scale = host.w * (0.62 if host.look.mascot else 0.5) / w
         if host.look.habitat == "ground" and host.look.icon.startswith("fa:person"):
             scale = host.w * 0.7 / w
@@ -264,11 +235,11 @@ class _Arranger:
             across = 1 - across
         x = host.x + (across - 0.5) * host.w
         y = host.y + host.h * (1 - down) - h * scale * 0.25
-        return _Sprite(thing, look, x, y, w * scale, h * scale, host.depth + 0.2, floats=True)
+        return Sprite(thing, look, x, y, w * scale, h * scale, host.depth + 0.2, floats=True)
 
     # --- blocks in the picture: x in picture heights from the left, y in picture heights from the bottom
 
-    def _standing(self, roots: Sequence[int], with_air: bool) -> list[_Sprite]:
+    def _standing(self, roots: Sequence[int], with_air: bool) -> list[Sprite]:
         if not roots:
             return []
         tallest = 0.4 if with_air else 0.46 if self.ground == "table" else 0.58
@@ -277,7 +248,7 @@ class _Arranger:
             (nearness, self._best_fit(rank, tallest * (0.75 if nearness < 1 else 1.0), front))
             for nearness, rank in self._ranks(roots)
         ]
-        scale = min(scale / nearness for nearness, (scale, _) in ranks)
+        scale = min(scale / nearness for nearness, (scale, _) in ranks) * self.rng.uniform(0.86, 1)
         sprites = []
         for nearness, (_, blocks) in ranks:
             foot = front if nearness == 1 else max(front + 0.1, 1 - _HORIZON[self.ground] - 0.04)
@@ -298,7 +269,7 @@ class _Arranger:
         far = [root for root in roots if root in by_size[:cut]]
         return [(0.85, far), (1.0, [root for root in roots if root not in far])]
 
-    def _row(self, blocks: list[_Block], scale: float, front: float) -> list[_Sprite]:
+    def _row(self, blocks: list[Block], scale: float, front: float) -> list[Sprite]:
         """Spread blocks over the width, their feet at about `front`."""
         gap = (self.aspect - scale * sum(block.width for block in blocks)) / (len(blocks) + 1)
         sprites, x = [], 0.0
@@ -317,7 +288,7 @@ class _Arranger:
             x += gap + block.width * scale
         return sprites
 
-    def _best_fit(self, roots: Sequence[int], tallest: float, front: float) -> tuple[float, list[_Block]]:
+    def _best_fit(self, roots: Sequence[int], tallest: float, front: float) -> tuple[float, list[Block]]:
         """The number of rows that lets everything be largest; a single row is worth a little smallness."""
         most = max(self.things[root].count for root in roots)
         choices = range(1, 6) if most > 3 or self.aspect < 0.7 else (1,)
@@ -325,7 +296,7 @@ class _Arranger:
         best = max(range(len(options)), key=lambda index: options[index][0] * 0.88**index)
         return options[best]
 
-    def _fit(self, blocks: list[_Block], tallest: float, front: float) -> tuple[float, list[_Block]]:
+    def _fit(self, blocks: list[Block], tallest: float, front: float) -> tuple[float, list[Block]]:
         width = sum(block.width for block in blocks) + 0.12 * (len(blocks) - 1)
         scale = min(0.88 * self.aspect / width, 0.8)
         for block in blocks:
@@ -334,11 +305,11 @@ class _Arranger:
             scale = min(scale, tallest / single, 0.74 / block.height, rise / max(block.rise, 1e-6))
         return scale, blocks
 
-    def _airborne(self, roots: Sequence[int], with_ground: bool) -> list[_Sprite]:
+    def _airborne(self, roots: Sequence[int], with_ground: bool) -> list[Sprite]:
         """Scatter over the sky (over everything under water and in space)."""
         floating = self.ground in {"deep", "space"}
         blocks = [
-            _Block([_Sprite(root, self.looks[root], 0, 0, *self._size(self.looks[root]))], root)
+            Block([Sprite(root, self.looks[root], 0, 0, *self._size(self.looks[root]))], root)
             for root in roots
             for _ in range(self.things[root].count)
         ]
@@ -361,13 +332,13 @@ class _Arranger:
         return sprites
 
     @staticmethod
-    def _grid(count: int, width: float, height: float, blocks: list[_Block]) -> tuple[int, int]:
+    def _grid(count: int, width: float, height: float, blocks: list[Block]) -> tuple[int, int]:
         shape = max(block.width for block in blocks) / max(block.height for block in blocks)
         columns = min(range(1, count + 1), key=lambda c: -min(width / c / shape, height / ceil(count / c)))
         return columns, ceil(count / columns)
 
     @staticmethod
-    def _scaled(sprite: _Sprite, x: float, y: float, scale: float, floats: bool) -> _Sprite:
+    def _scaled(sprite: Sprite, x: float, y: float, scale: float, floats: bool) -> Sprite:
         foot = y + sprite.y * scale
         return replace(
             sprite, x=x + sprite.x * scale, y=foot, w=sprite.w * scale, h=sprite.h * scale,
@@ -376,7 +347,7 @@ class _Arranger:
 
     # --- colours and directions
 
-    def _figures(self, sprites: list[_Sprite]) -> list[Figure]:
+    def _figures(self, sprites: list[Sprite]) -> list[Figure]:
         palette = [PALETTE[index] for index in self.rng.permutation(len(PALETTE))]
         figures = []
         for index, sprite in enumerate(sprites):

@@ -101,7 +101,8 @@ class Place(Setting):
         """Water lit from above, sand and weeds."""
         canvas = self.canvas
         canvas.gradient([rgb("#7fd8e0"), rgb("#2f9fc6"), rgb("#1a6aa0"), rgb("#114a7c")])
-        rows, columns = np.mgrid[0 : canvas.height, 0 : canvas.width].astype(np.float32)
+        rows = np.arange(canvas.height, dtype=np.float32)[:, None]
+        columns = np.arange(canvas.width, dtype=np.float32)[None, :]
         for _ in range(5):
             lean, start = self.rng.uniform(-0.35, 0.35), self.rng.uniform(0, 1) * canvas.width
             width = canvas.unit * self.rng.uniform(0.03, 0.09) * (1 + rows / canvas.height)

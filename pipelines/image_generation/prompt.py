@@ -15,6 +15,7 @@ from pipelines.image_generation.words import (
     BREAKS,
     CLOTHES,
     COLOURS,
+    COUNTED,
     COUNTS,
     DARKER,
     LIGHTER,
@@ -121,8 +122,8 @@ class _Reader:
         self.relation: tuple[int, str] | None = None
         self.last: int | None = None
         self.fresh = True
-        self.conjoined = False
-        self.joined: dict[int, int] = {}
+        self.conjoined = ""
+        self.joined: dict[int, tuple[int, str]] = {}
         self._clear()
 
     def _clear(self) -> None:
@@ -158,7 +159,7 @@ class _Reader:
             self._end_phrase()
             if self.last is not None:
                 self.relation = (self.last, RELATIONS[phrase])
-        elif phrase in SCENERY and not self._is_modifier(following):
+        elif phrase in SCENERY and not self._is_modifier(following) and not (self.count and phrase in COUNTED):
             self._scenery(phrase, SCENERY[phrase])
         elif length == 1 and self._is_small_word(phrase, following):
             pass
@@ -178,7 +179,7 @@ class _Reader:
             self._end_phrase()
         if word == "of" and held is not None:  # "a basket of apples": the apples are in the basket
             self.relation = (held, "holds")
-        self.conjoined = word == "and"
+        self.conjoined = word if word == "and" else ""
 
     def _is_modifier(self, following: str) -> bool:
         """Whether a scenery word only qualifies the noun behind it ("sea turtle", "night owl", "beach ball")."""
@@ -194,9 +195,11 @@ class _Reader:
             self._end_phrase()
             self.relation = None
             self.fresh = True
+            self.conjoined = word
         elif word in ARTICLES:
+            negated = self.negated
             self._end_phrase()
-            self.article = True
+            self.article, self.negated = True, negated
         elif word in NONE:
             self._end_phrase()
             self.negated = True
@@ -281,16 +284,25 @@ class _Reader:
         if self.relation:
             subject, kind = self.relation
             self.links.append((subject, kind, index))
-            if kind in {"on", "under", "in"} and subject in self.joined:  # "a cup and a plate on a table"
-                self.links.append((self.joined[subject], kind, index))
+            if kind in {"on", "under", "in"}:
+                self.links += [(other, kind, index) for other in self._fellows(subject)]
             if self.relation[1] != "between":
                 self.relation = None
         elif self.conjoined and self.last is not None:
-            self.joined[index] = self.last
-        self.conjoined = False
+            self.joined[index] = (self.last, self.conjoined)
+        self.conjoined = ""
         self._clear()
         self.last = self.open = index
         self.fresh = False
+
+    def _fellows(self, thing: int) -> Iterator[int]:
+        """What shares a thing's place: "a book, a cup and a plate on a table"."""
+        other, link = self.joined.get(thing, (thing, ""))
+        if link == "and":
+            yield other
+            while self.joined.get(other, (0, ""))[1] == ",":
+                other = self.joined[other][0]
+                yield other
 
     def _number(self, plural: bool, word: str) -> int:
         count = self.count
@@ -332,7 +344,8 @@ class _Reader:
 
     def _end_phrase(self) -> None:
         """A noun phrase is over: what it named without an icon of that name is looked up later."""
-        if self.strange and (self.article or self.count or self.colours or self.fresh or self.relation):
+        lone = self.fresh and (len(self.strange) == 1 or not self.found.things)  # "..., dramatic backlight" is style
+        if self.strange and (self.article or self.count or self.colours or lone or self.relation):
             self._add(" ".join(self.strange[-2:]), None, self.strange[-1].endswith("s"))
         elif self.colours and self.last is not None and not self.found.things[self.last].colours:
             self.found.things[self.last].colours = self.colours  # "a car painted blue"

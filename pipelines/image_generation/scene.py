@@ -77,25 +77,31 @@ class Scene:
 def ground_of(described: Description) -> str:
     """The stated ground, or the one on which the things are at home."""
     homes = {home_of(thing) for thing in described.things} - {"air"}
-    if (
-        described.ground == "sea"
-        and homes & LAND
-        and not any(look_of(thing).name in _WADERS for thing in described.things)
-    ):
+    if described.ground == "sea" and homes & LAND and not _wade(described):
         return "beach"  # what lives on land stands on the shore
     if described.ground:
         return described.ground
     outdoors = bool(described.sky or described.sky_colour or described.features - {"stars", "moon"})
+    indoors = "" if outdoors else _skyless(described, homes)
     land = homes & LAND
-    if homes and not outdoors:
-        for ground in ("deep", "space", "table"):
-            if homes == {ground}:
-                return ground
-        if "room" in homes and all(look_of(thing).size < 1.8 for thing in described.things):
-            return "room"
+    if indoors:
+        return indoors
     if "water" in homes or homes == {"deep"}:
         return "beach" if land else "sea"
     return next(iter(land)) if len(land) == 1 and land != {"ground"} else "grass"
+
+
+def _wade(described: Description) -> bool:
+    return any(look_of(thing).name in _WADERS for thing in described.things)
+
+
+def _skyless(described: Description, homes: set[str]) -> str:
+    """The place without a sky where the things are at home, if there is one."""
+    if len(homes) == 1 and homes <= {"deep", "space", "table"}:
+        return next(iter(homes))
+    if homes == {"table", "deep"}:
+        return "table"
+    return "room" if "room" in homes and all(look_of(thing).size < 1.8 for thing in described.things) else ""
 
 
 def home_of(thing: Thing) -> str:

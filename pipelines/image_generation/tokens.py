@@ -25,7 +25,7 @@ def _english(run: re.Match[str]) -> str:
     if unicodedata.category(run[1]) != "So":
         return run[0]
     name = _EMOJI_WORDS.sub("", unicodedata.name(run[1], "").lower())
-    return f" , {len(run[0])} {name} , "
+    return f" , {min(len(run[0]), 99)} {name} , "
 
 
 def _chinese(text: str) -> str:

@@ -155,7 +155,7 @@ class Vocabulary:
         known = list(known_looks())
         row = self._list.index(noun)
         nearest = known_looks()[known[int((self._vectors[: len(known)] @ self._vectors[row]).argmax())]]
-        return Look(noun, icon, nearest.habitat, nearest.size, hole="open", still=nearest.still)
+        return Look(noun, icon, nearest.habitat, nearest.size, nearest.colour, hole="open", still=nearest.still)
 
 
 def _codes(folder: Path, font: str) -> dict[str, int]:
@@ -169,8 +169,7 @@ def _vectors(names: list[str], embed: Embed, cache: Path | None) -> NDArray[np.f
     probe = embed(names[:1])  # the model's own fingerprint: another model gives another vector
     key = hashlib.sha256("\n".join(names).encode() + probe.round(3).tobytes()).hexdigest()[:16]
     path = cache / f"icons-{key}.npy"
-    if path.is_file():
-        kept: NDArray[np.float32] = np.load(path, allow_pickle=False)
+    if path.is_file() and (kept := _kept(path, (len(names), probe.shape[1]))) is not None:
         return kept
     vectors = embed(names)
     cache.mkdir(parents=True, exist_ok=True)
@@ -179,3 +178,12 @@ def _vectors(names: list[str], embed: Embed, cache: Path | None) -> NDArray[np.f
         np.save(stream, vectors)
     os.replace(partial, path)
     return vectors
+
+
+def _kept(path: Path, shape: tuple[int, int]) -> NDArray[np.float32] | None:
+    """The vectors of a file; `None` for a damaged one, which is then made anew."""
+    try:
+        vectors: NDArray[np.float32] = np.load(path, allow_pickle=False)
+    except (ValueError, EOFError):
+        return None
+    return vectors if vectors.shape == shape else None

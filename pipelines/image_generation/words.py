@@ -71,7 +71,8 @@ SCENERY: dict[str, str] = {
     "water": "ground=sea", "waves": "ground=sea", "harbor": "ground=sea", "harbour": "ground=sea",
     "road": "ground=road", "street": "ground=road city", "highway": "ground=road", "desert": "ground=desert",
     "dunes": "ground=desert", "snow": "ground=snow", "snowy": "ground=snow snow", "winter": "ground=snow",
-    "ice": "ground=snow", "iceberg": "ground=snow", "mountain": "mountains",
+    "ice": "ground=snow", "iceberg": "ground=snow", "mountain": "mountains", "cliff": "mountains",
+    "canyon": "mountains",
     "mountains": "mountains", "forest": "ground=grass forest",
     "woods": "ground=grass forest", "jungle": "ground=grass forest", "city": "city ground=road",
     "town": "city ground=road", "skyline": "city", "room": "ground=room", "kitchen": "ground=room",
@@ -84,6 +85,9 @@ SCENERY: dict[str, str] = {
     "wooden table": "ground=table",
 }  # fmt: skip
 
+COUNTED = {"stars", "clouds"}
+"""Scenery that becomes things where a number says how many."""
+
 SENSES: dict[str, list[tuple[set[str], str]]] = {
     "mouse": [({"computer", "wireless", "keyboard", "laptop", "usb", "optical", "desk", "pc", "monitor"},
                "computer mouse")],
@@ -93,7 +97,6 @@ SENSES: dict[str, list[tuple[set[str], str]]] = {
     "turkey": [({"roast", "dinner", "thanksgiving", "cooked", "plate"}, "food turkey")],
     "chicken": [({"roast", "fried", "dinner", "cooked", "plate"}, "food drumstick")],
     "star": [({"sea", "underwater", "reef"}, "starfish")],
-    "palm": [({"hand", "finger"}, "hand")],
 }  # fmt: skip
 """Nouns of two meanings: words beside which another noun is meant."""
 
@@ -115,17 +118,19 @@ CLOTHES = {
 
 NOISE: frozenset[str] = _words(
     """
-    draw paint sketch make create generate show give render produce please me us i we you it he she they image
-    picture photo photograph painting drawing illustration poster portrait scene view background foreground
-    style artwork art icon cartoon watercolor watercolour oil anime pixel 3d render rendering wallpaper design
-    logo landscape quality detailed highly masterpiece realistic photorealistic hd uhd 4k 8k 16k best ultra
-    cinematic lighting bokeh dslr octane unreal engine trending artstation hyperrealistic sharp focus soft depth
-    resolution professional composition color colour colors colours colored coloured beautiful nice very really
-    so much other side top bottom middle center centre front back air world thing things something someone way
-    time lot kind type piece slice cute happy sad big small large tiny huge little old new young tall short long
-    wide fat thin funny lovely pretty is are was were be been being am has have had do does did can could will
-    would should there here and or but with of for from at to as than then while when where who which what whose
-    about around through across along against off out up down during within outside toward towards full
+    saw see seen look looks light lights warm vibrant minimalist digital fantasy dramatic dreamy studio vivid
+    elegant intricate cozy aesthetic modern vintage draw paint sketch make create generate show give render
+    produce please me us i we you it he she they image picture photo photograph painting drawing illustration
+    poster portrait scene view background foreground style artwork art icon cartoon watercolor watercolour oil
+    anime pixel 3d render rendering wallpaper design logo landscape quality detailed highly masterpiece
+    realistic photorealistic hd uhd 4k 8k 16k best ultra cinematic lighting bokeh dslr octane unreal engine
+    trending artstation hyperrealistic sharp focus soft depth resolution professional composition color colour
+    colors colours colored coloured beautiful nice very really so much other side top bottom middle center
+    centre front back air world thing things something someone way time lot kind type piece slice cute happy sad
+    big small large tiny huge little old new young tall short long wide fat thin funny lovely pretty is are was
+    were be been being am has have had do does did can could will would should there here and or but with of for
+    from at to as than then while when where who which what whose about around through across along against off
+    out up down during within outside toward towards full
     """
 )
 """Words that are never a thing to draw. Those of `BREAKS` also end a noun phrase."""
