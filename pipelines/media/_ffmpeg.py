@@ -1,17 +1,17 @@
 """FFmpeg over file objects: one file for several users in turn, demuxers that open no other, clocks without jumps."""
 
+import math
+from dataclasses import dataclass
 from fractions import Fraction
-from typing import TYPE_CHECKING, BinaryIO
+from typing import TYPE_CHECKING, BinaryIO, Self
 
 from pipelines.errors import UnusableMedia
 
 if TYPE_CHECKING:
     from av.container import InputContainer
 
-LONGEST_STEP_S = 10
-"""A longer step forward in a broadcast stream is a clock that was set anew."""
 
-_LONGEST_STEP_BACK_S = 1
+_BROADCAST = frozenset({"mpegts", "mpeg"})
 
 
 class Handle:
@@ -90,14 +90,34 @@ def _refuse(url: str, flags: int, options: dict[str, str]) -> BinaryIO:
     raise UnusableMedia("The file refers to another file.")
 
 
-class Clock:
-    """Seconds of a stream's timestamps: never backwards, without the jumps of a broadcast clock that was set anew."""
+@dataclass(frozen=True)
+class ClockRules:
+    """Which timestamps of a file are believed.
 
-    def __init__(self, time_base: Fraction | None, step_s: Fraction, *, may_jump: bool) -> None:
+    Attributes:
+        longest_step_s: a longer step forward is damage, or a broadcast clock that was set anew.
+        longest_step_back_s: likewise backwards; shorter ones count as no step. `None`: all do.
+    """
+
+    longest_step_s: float
+    longest_step_back_s: float | None
+
+    @classmethod
+    def of(cls, container: str, duration_s: float | None) -> Self:
+        """Broadcast streams may start their clock anew; in other files no step is longer than the whole."""
+        if container in _BROADCAST:
+            return cls(10, 1)
+        return cls(min(max(10, duration_s or math.inf), 3600), None)
+
+
+class Clock:
+    """Seconds of a stream's timestamps: never backwards, without jumps."""
+
+    def __init__(self, time_base: Fraction | None, step_s: Fraction, rules: ClockRules) -> None:
         """`step_s` is from one frame or packet to the next, where their timestamps do not tell."""
         self._time_base = time_base or Fraction(1, 90_000)  # as FFmpeg has it
         self._step_s = step_s
-        self._may_jump = may_jump
+        self._rules = rules
         self._shift = Fraction(0)
         self._last: Fraction | None = None
 
@@ -107,7 +127,7 @@ class Clock:
         time = expected if timestamp is None else timestamp * self._time_base + self._shift
         if self._last is not None:
             step = time - self._last
-            if self._may_jump and not -_LONGEST_STEP_BACK_S <= step <= LONGEST_STEP_S:
+            if step > self._rules.longest_step_s or step < -(self._rules.longest_step_back_s or math.inf):
                 self._shift += expected - time
                 time = expected
             time = max(time, self._last)

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from fractions import Fraction
 from typing import TYPE_CHECKING, Any
 
-from pipelines.media._ffmpeg import Clock
+from pipelines.media._ffmpeg import Clock, ClockRules
 
 if TYPE_CHECKING:
     import av
@@ -16,13 +16,21 @@ if TYPE_CHECKING:
 _COPIED = frozenset({"aac", "mp3", "opus", "flac"})
 """What browsers play from an MP4; anything else is encoded anew."""
 
+_HEADERLESS = frozenset({"mp3"})
+"""An MP4 wants the header of the others; broadcasts do not send AAC's, so theirs is encoded anew."""
+
 _AAC_RATE_HZ = 48_000
+_LEAST_RATE_HZ, _MOST_RATE_HZ = 4_000, 384_000
 _GAP_S = Fraction(1, 10)
 
 
 def find_audio(container: "av.container.InputContainer") -> "av.AudioStream | None":
     """The best sound track that can be kept."""
-    tracks = [t for t in container.streams.audio if t.codec_context is not None and t.rate and t.channels]
+    tracks = [
+        track
+        for track in container.streams.audio
+        if track.codec_context is not None and track.channels and _LEAST_RATE_HZ <= track.rate <= _MOST_RATE_HZ
+    ]
     best = container.streams.best("audio")
     return best if best in tracks else next(iter(tracks), None)
 
@@ -44,7 +52,7 @@ class SoundTrack:
         *,
         video_start_s: Fraction,
         fps: Fraction,
-        may_jump: bool,
+        clock_rules: ClockRules,
     ) -> None:
         """Add the track to `output`.
 
@@ -53,7 +61,7 @@ class SoundTrack:
             output: the MP4, before its first packet.
             video_start_s: when the first picture is shown, on the source's clock.
             fps: of the output.
-            may_jump: the source's clock may be set anew on the way.
+            clock_rules: of the source.
         """
         from av.stream import Discard
 
@@ -67,8 +75,9 @@ class SoundTrack:
         start_s = video_start_s if track.start_time is None else track.start_time * track.time_base
         self.delay_frames = max(0, math.ceil((video_start_s - start_s) * fps))
         self._shift_s = self.delay_frames / fps - video_start_s
-        self._clock = Clock(track.time_base, Fraction(1024, track.rate), may_jump=may_jump)
-        if track.codec_context.codec.canonical_name in _COPIED:
+        self._clock = Clock(track.time_base, Fraction(1024, track.rate), clock_rules)
+        name = track.codec_context.codec.canonical_name
+        if name in _COPIED and (track.codec_context.extradata or name in _HEADERLESS):
             self._pieces = self._copied(track, output.add_stream_from_template(track))
         else:
             layout = "mono" if track.channels == 1 else "stereo"
@@ -95,8 +104,10 @@ class SoundTrack:
             if not packet.size:
                 continue
             time_s = self._clock.seconds(packet.pts) + self._shift_s
-            stamp = round(time_s / packet.time_base)
-            last = stamp if last is None else max(stamp, last + 1)  # an MP4's stamps must rise
+            packet.duration = round((packet.duration or 0) * packet.time_base * track.rate)
+            packet.time_base = Fraction(1, track.rate)  # the MP4's own: what rises here rises there, as it must
+            stamp = round(time_s * track.rate)
+            last = stamp if last is None else max(stamp, last + 1)
             packet.pts = packet.dts = last
             packet.stream = target
             yield time_s, [packet]

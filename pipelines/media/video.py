@@ -9,17 +9,19 @@ Not known here: HDR is not tone-mapped, interlaced fields are not separated, alp
 tracks only the best is kept.
 """
 
+import contextlib
 import math
 from collections.abc import Iterator
 from fractions import Fraction
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, BinaryIO, Self
+from typing import TYPE_CHECKING, BinaryIO, Self
 
 import numpy as np
 
 from pipelines.errors import TooManyPixels, UnsupportedMedia, UnusableMedia
 from pipelines.media import Rgb
-from pipelines.media._ffmpeg import LONGEST_STEP_S, Clock, Handle, demux
+from pipelines.media._ffmpeg import Clock, ClockRules, Handle, demux
+from pipelines.media._geometry import Orientation, square_pixels
 from pipelines.media._sound_track import SoundTrack, find_audio
 
 if TYPE_CHECKING:
@@ -31,7 +33,6 @@ CONTAINERS = frozenset({"mov", "matroska", "avi", "mpegts", "mpeg", "flv", "ogg"
 _THREADS = 2
 _LONGEST_SIDE = 16_384  # H.264's
 _UNSPECIFIED = 2  # AVCOL_SPC_UNSPECIFIED
-_BROADCAST = frozenset({"mpegts", "mpeg"})
 
 
 class VideoReader:
@@ -45,7 +46,7 @@ class VideoReader:
         frame_count: how many frames to expect, from the same; or `None`. A damaged file may have fewer.
         has_audio: there is a sound track that can be kept.
         start_s: when the first frame is shown, on the file's clock.
-        may_jump: the file's clock may be set anew on the way.
+        clock_rules: which of the file's timestamps are believed.
     """
 
     def __init__(self, file: BinaryIO, container: str, *, max_pixels: int) -> None:
@@ -68,7 +69,6 @@ class VideoReader:
             raise UnsupportedMedia("This kind of video is not served.")
         self._file = file
         self._container_name = container
-        self.may_jump = container in _BROADCAST
         self._max_pixels = max_pixels
         # The decoder's own limit counts padded sizes: twice as much guards memory, the exact check is on each frame.
         self._decoder_pixels = 2 * max_pixels + 65_536
@@ -76,6 +76,8 @@ class VideoReader:
         try:
             self._stream = self._find_video()
             self.fps = _sane_rate(self._stream)
+            self.duration_s = self._duration()
+            self.clock_rules = ClockRules.of(container, self.duration_s)
             self.has_audio = find_audio(self._container) is not None
             for stream in self._container.streams:
                 if stream is not self._stream:
@@ -85,13 +87,12 @@ class VideoReader:
             if self._first is None:
                 raise UnusableMedia("The video has no frame that can be decoded.")
             self.start_s, frame = self._first
-            self._orientation = _Orientation(frame)
-            self._coded_size = _square(frame.width, frame.height, self._stream.sample_aspect_ratio, max_pixels)
+            self._orientation = Orientation(frame)
+            self._coded_size = square_pixels(frame.width, frame.height, self._stream.sample_aspect_ratio, max_pixels)
             self.width, self.height = self._orientation.size(*self._coded_size)
         except BaseException:
             self._container.close()
             raise
-        self.duration_s = self._duration()
         self.frame_count = None if self.duration_s is None else max(1, round(self.duration_s * self.fps))
 
     def __enter__(self) -> Self:
@@ -140,7 +141,7 @@ class VideoReader:
 
     def _shown_for(self, frame: "av.VideoFrame") -> Fraction:
         duration = Fraction(frame.duration or 0) * (frame.time_base or 0)
-        return duration if 0 < duration <= LONGEST_STEP_S else 1 / self.fps
+        return duration if 0 < duration <= self.clock_rules.longest_step_s else 1 / self.fps
 
     def _find_video(self) -> "av.VideoStream":
         from av.stream import Disposition
@@ -169,7 +170,7 @@ class VideoReader:
         """Frames and their times in seconds; what is damaged is left out."""
         import av
 
-        clock = Clock(self._stream.time_base, 1 / self.fps, may_jump=self.may_jump)
+        clock = Clock(self._stream.time_base, 1 / self.fps, self.clock_rules)
         packets = self._container.demux(self._stream)
         while True:
             try:
@@ -219,32 +220,6 @@ class VideoReader:
 _FULL_RANGE = np.clip(np.rint((np.arange(256) - 16) * (255 / 219)), 0, 255).astype(np.uint8)
 
 
-class _Orientation:
-    """How a frame is turned and mirrored to be upright, from its display matrix (quarter turns only)."""
-
-    def __init__(self, frame: "av.VideoFrame") -> None:
-        from av.sidedata.sidedata import Type
-
-        self._transpose = self._flip_rows = self._flip_columns = False
-        side_data: Any = frame.side_data
-        matrix = next((data for data in side_data if data.type == Type.DISPLAYMATRIX), None)
-        if matrix is None:
-            return
-        a, b, _, c, d = np.frombuffer(bytes(matrix), np.int32)[:5].tolist()
-        self._transpose = abs(b) > abs(a)
-        self._flip_columns = (c if self._transpose else a) < 0
-        self._flip_rows = (b if self._transpose else d) < 0
-
-    def size(self, width: int, height: int) -> tuple[int, int]:
-        return (height, width) if self._transpose else (width, height)
-
-    def upright(self, rgb: Rgb) -> Rgb:
-        if self._transpose:
-            rgb = rgb.transpose(1, 0, 2)
-        rgb = rgb[:: -1 if self._flip_rows else 1, :: -1 if self._flip_columns else 1]
-        return np.ascontiguousarray(rgb)
-
-
 def _sane_rate(stream: "av.VideoStream") -> Fraction:
     """The rate at which frames are shown: the timestamps' own grid, unless it is far finer than frames are dense."""
     average, grid = stream.average_rate, stream.guessed_rate
@@ -252,14 +227,6 @@ def _sane_rate(stream: "av.VideoStream") -> Fraction:
     if average and rate > 60 and rate > average * Fraction(3, 2):
         rate = average
     return min(max(Fraction(rate), Fraction(1)), Fraction(240)).limit_denominator(10_000)
-
-
-def _square(width: int, height: int, aspect: Fraction | None, max_pixels: int) -> tuple[int, int]:
-    """Size with square pixels; an absurd pixel aspect is not believed."""
-    if not aspect or not Fraction(1, 4) <= aspect <= 4:
-        return width, height
-    wide, high = (round(width * aspect), height) if aspect > 1 else (width, round(height / aspect))
-    return (wide, high) if wide * high <= max_pixels else (width, height)
 
 
 class VideoWriter:
@@ -305,7 +272,7 @@ class VideoWriter:
                 self._container,
                 video_start_s=audio_from.start_s,
                 fps=self._fps,
-                may_jump=audio_from.may_jump,
+                clock_rules=audio_from.clock_rules,
             )
             self._count = self._sound.delay_frames
 
@@ -319,7 +286,12 @@ class VideoWriter:
             self._abandon()
 
     def write(self, frame: Rgb) -> None:
-        """Append one frame, RGB uint8 (height, width, 3)."""
+        """Append one frame, RGB uint8 (height, width, 3).
+
+        Raises:
+            ValueError: a frame of another size.
+            UnusableMedia: the sound that comes with it cannot be kept.
+        """
         import av
         from av.video.reformatter import ColorRange, Colorspace, Interpolation
 
@@ -337,27 +309,49 @@ class VideoWriter:
         picture.pts = self._count
         picture.time_base = 1 / self._fps
         self._count += 1
-        self._container.mux(self._stream.encode(picture))
-        if self._sound is not None:
-            self._sound.mux_until(self._count / self._fps)
+        with self._blaming_sound():
+            self._container.mux(self._stream.encode(picture))
+            if self._sound is not None:
+                self._sound.mux_until(self._count / self._fps)
 
     def close(self) -> None:
-        """Finish the file."""
+        """Finish the file.
+
+        Raises:
+            UnusableMedia: the sound cannot be kept.
+        """
         try:
-            self._container.mux(self._stream.encode(None))
-            if self._sound is not None:
-                self._sound.mux_until(None)
-            self._container.close()
+            with self._blaming_sound():
+                self._container.mux(self._stream.encode(None))
+                if self._sound is not None:
+                    self._sound.mux_until(None)
+                self._container.close()
         except BaseException:
             self._abandon()
             raise
         self._handle.close()
+        if self._sound is not None:
+            self._sound.close()
 
     def _abandon(self) -> None:
         self._handle.close()  # so that the container leaves out the end of the file
         self._container.close()
+        if self._sound is not None:
+            self._sound.close()
         self._file.seek(0)
         self._file.truncate()
+
+    @contextlib.contextmanager
+    def _blaming_sound(self) -> Iterator[None]:
+        """What the MP4 will not take is from the source: the pictures are our own."""
+        import av
+
+        try:
+            yield
+        except (av.error.InvalidDataError, av.error.ArgumentError):
+            if self._sound is None:
+                raise
+            raise UnusableMedia("The video's sound track is damaged and cannot be kept.") from None
 
     def _add_video(self, width: int, height: int) -> "av.VideoStream":
         from av.video.reformatter import ColorPrimaries, ColorRange, Colorspace, ColorTrc
