@@ -80,7 +80,10 @@ class Graph:
             SensoriumError: whatever the capability raised before its first event.
         """
         ends_s = asyncio.get_running_loop().time() + (deadline_s or self.settings.deadline_s)
-        stream = cast(DeploymentResponseGenerator[Any], method.options(stream=True).remote(*args))
+        try:  # a full queue is told at once, before there is a stream
+            stream = cast(DeploymentResponseGenerator[Any], method.options(stream=True).remote(*args))
+        except Exception as error:
+            raise from_ray(error) from error
         try:
             return Call(stream, await self._first(method.deployment_name, stream, ends_s), ends_s)
         except BaseException:

@@ -94,6 +94,13 @@ class ServeConfig(Strict):
         return self
 
 
+def _complaint(error: Any) -> str:
+    where = ".".join(str(part) for part in error["loc"])
+    found = error["input"]
+    given = f" (it is {found!r})" if isinstance(found, str | int | float | bool) else ""
+    return f"{where}: {error['msg']}{given}"
+
+
 def read(path: Path) -> ServeDeploySchema:
     """Read and check one file.
 
@@ -109,5 +116,5 @@ def read(path: Path) -> ServeDeploySchema:
     except yaml.YAMLError as error:
         raise ConfigInvalid(f"{path} is not YAML: {error}") from error
     except ValidationError as error:
-        lines = [f"{'.'.join(map(str, each['loc']))}: {each['msg']}" for each in error.errors()]
+        lines = [_complaint(each) for each in error.errors(include_url=False)]
         raise ConfigInvalid("\n".join([f"{path} cannot be served:", *lines])) from error
