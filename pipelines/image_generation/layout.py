@@ -179,9 +179,9 @@ class _Arranger:
         return sum(counts[: same.index(thing)]), max(1, sum(counts))
 
     def _lift(self, hosts: list[Sprite], look: Look, kind: str, total: int) -> None:
-        """What is too small to stand over something (an umbrella), or flies, is held above it."""
+        """An umbrella, or what flies, is held above what is under it."""
         w, h = self._size(look)
-        if kind != "under" or not (hosts[0].floats or hosts[0].h < h * 1.3):
+        if kind != "under" or not (hosts[0].floats or hosts[0].look.name == "umbrella"):
             return
         for host in hosts:
             grown = max(1.0, total * w * 1.3 / host.w)

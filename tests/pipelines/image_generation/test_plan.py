@@ -145,6 +145,14 @@ def test_relations_hold_whatever_the_seed_and_the_shape(illustrator: IconIllustr
             assert all(RELATIONS[prompt](subject, objects[0]) for subject in subjects), (seed, aspect)
 
 
+def test_what_is_under_a_table_is_between_its_legs(illustrator: IconIllustrator) -> None:
+    for seed in SEEDS:
+        dog, table = (group[0] for group in groups(illustrator.plan("a dog under a table", seed)))
+        assert not table.floats
+        assert table.top < dog.top
+        assert abs(dog.base - table.base) < table.height / 5
+
+
 def test_between_is_between(illustrator: IconIllustrator) -> None:
     for seed in SEEDS:
         ball, cat, dog = (group[0] for group in groups(illustrator.plan("a red ball between a cat and a dog", seed)))
