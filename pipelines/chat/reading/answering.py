@@ -10,13 +10,12 @@ from pipelines.chat.reading.ranking import Ranked, rank
 from pipelines.chat.reading.words import HAN
 from pipelines.engine import Embed
 
+# Log odds below which nothing answers: between what answerable and unanswerable questions reached on documents unlike
+# those that the weights come from.
+ENGLISH_THRESHOLD = -2.3
+CHINESE_THRESHOLD = -2.0
+MARGIN = 1.5
 MOST_SENTENCES = 3
-_LEANING = re.compile(
-    r"(?:it|its|they|their|them|he|his|she|her|this|these|those|that|such|both|of these|of them|the (?:former|latter))\b|[该其它他她此这]",
-    re.IGNORECASE,
-)
-
-
 @dataclass(frozen=True)
 class Extract:
     """Sentences that answer, verbatim, and the passages that they stand in (best first)."""
@@ -43,26 +42,20 @@ def extract(question: Question, passages: Sequence[Passage], embed: Embed) -> Ex
 
 
 def _join(chosen: Sequence[Ranked]) -> str:
-    parts: list[str] = []
+    """The quotes, each sentence once."""
+    text = ""
     for one in chosen:
         sentence = one.sentence
         if "|" in sentence.text and "|" in sentence.heading:  # a row says little without the head of its table
-            parts.append(sentence.heading)
-        if sentence.before and _LEANING.match(sentence.text):
-            parts.append(sentence.before)
-        parts.append(sentence.text)
-    text = ""
-    for part in dict.fromkeys(parts):
-        text += (_gap(text, part) if text else "") + part
+            text = _append(text, sentence.heading)
+        quote = sentence.text if sentence.before and sentence.before in text else sentence.quote
+        text = _append(text, quote)
     return text
 
 
-def _gap(text: str, following: str) -> str:
-    if "|" in following or not re.search(r"[.!?。！？…][\"'”’」』）)\]]*$", text):
-        return "\n"
-    return "" if re.match(f"[{HAN}]", following) else " "
-
-
-ENGLISH_THRESHOLD = -2.0
-CHINESE_THRESHOLD = -2.0
-MARGIN = 1.5
+def _append(text: str, piece: str) -> str:
+    if not text or piece in text:
+        return text or piece
+    if "|" in piece or not re.search(r"[.!?。！？…][\"'”’」』）)\]]*$", text):
+        return f"{text}\n{piece}"
+    return text + ("" if re.match(f"[{HAN}]", piece) else " ") + piece

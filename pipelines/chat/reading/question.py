@@ -1,7 +1,7 @@
 """What a question asks for: its words, its numbers and names, and the kind of thing that would answer it."""
 
 import re
-from collections.abc import Callable
+from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import Enum
 
@@ -37,8 +37,8 @@ _KINDS = [
 
 _NUMBER_WORD = (
     r"\b(?:one|two|three|four|five|six|seven|eight|nine|ten|eleven|twelve|\w+teen|twent\w+|thirt\w+|fort\w+|fift\w+|sixt\w+|sevent\w+|"
-    r"eight\w+|ninet\w+|hundreds?|thousands?|millions?|billions?|dozens?|once|twice|half|third|quarter|single|daily|weekly|monthly|"
-    r"annually|yearly|hourly|no)\b"
+    r"eight\w+|ninet\w+|hundreds?|thousands?|millions?|billions?|dozens?|once|twice|half|single|daily|weekly|monthly|"
+    r"annually|yearly|hourly|every|each|no)\b"
 )
 _HAN_NUMBER = "[一二两三四五六七八九十百千万亿半]"
 _MONTH = (
@@ -60,6 +60,19 @@ _EVIDENCE = {
     Sought.REASON: r"\b(?:because|due|owing|since|as|so|for|to|thanks|result\w*|caus\w*|reason\w*|reflect\w*|driven|avoid\w*|"
     r"prevent\w*|therefore|led|otherwise|by|if|would|could|can|may)\b|因|由于|为了|以便|以免|导致|防止|避免|所以|故|为",
 }
+# What a question asks for by an adjective ("how heavy"), an answer says by another word.
+_MEASURES = {
+    "deep": "depth deep", "heavy": "weigh weight heavy kilogram kilograms kg tonnes grams", "high": "height high rise tall", "tall": "height tall high",
+    "wide": "width wide broad", "broad": "width wide broad", "thick": "thickness thick", "fast": "speed fast knots", "quick": "speed quick fast",
+    "hot": "temperature hot degrees", "cold": "temperature cold degrees", "warm": "temperature warm degrees", "loud": "loud noise decibel decibels",
+    "old": "age aged old founded built planted", "expensive": "price cost costs expensive", "large": "size area large big", "big": "size area big large",
+    "strong": "strength strong", "bright": "brightness bright", "far": "distance away far", "powerful": "power powerful",
+}  # fmt: skip
+_MEASURE = re.compile(rf"\bhow ({'|'.join(_MEASURES)})\b", re.IGNORECASE)
+_BARE = re.compile(r"\bhow (?:long|often|frequently|soon|far)\b", re.IGNORECASE)  # says the kind sought, nothing of the matter
+_DATE = re.compile(
+    rf"\b\d{{1,2}} {_MONTH}|\b(?:in|since|of|and|from|until|by|after|before|during) (?:1[5-9]|20)\d\d\b|(?:1[5-9]|20)\d\d年", re.IGNORECASE
+)
 _ANCHOR = re.compile(r"\d+(?:[.,]\d+)*|[^\W\d_]+(?:['’][^\W\d_]+)*")
 _YEAR = re.compile(r"(?<!\d)(?:1[5-9]|20)\d\d(?!\d)")
 
@@ -74,6 +87,8 @@ class Question:
         numbers: those of the terms that are numbers.
         names: stems of the words written as names ("Berlin", "CFO"); empty for a question in Chinese.
         sought: the kind of thing that answers.
+        chinese: whether it is in Chinese.
+        alike: for a term, the other words that say it as well.
     """
 
     text: str
@@ -82,12 +97,13 @@ class Question:
     names: frozenset[str]
     sought: Sought
     chinese: bool
+    alike: Mapping[str, frozenset[str]]
 
     @classmethod
     def read(cls, text: str) -> "Question":
         """Read one question that stands alone."""
         words = plain(text)
-        found = tuple(terms(words))
+        found = tuple(terms(_BARE.sub("how", words)))
         return cls(
             text=words,
             terms=found,
@@ -95,6 +111,7 @@ class Question:
             names=frozenset(_names(words)) & frozenset(found),
             sought=_sought(words.lower()),
             chinese=is_chinese(words),
+            alike={stem(word): frozenset(map(stem, _MEASURES[word.lower()].split())) for word in _MEASURE.findall(words)},
         )
 
     def evidence_in(self, sentence: str) -> bool:
@@ -105,6 +122,8 @@ class Question:
         left = re.sub(
             r"\d+(?:[.,]\d+)*", lambda match: " " if number(match.group()) in said else match.group(), plain(sentence)
         )
+        if self.sought in (Sought.QUANTITY, Sought.MONEY):
+            left = _DATE.sub(" ", left)
         if self.sought is not Sought.PERSON:
             return bool(re.search(_EVIDENCE[self.sought], left, re.IGNORECASE))
         left = " ".join(word for word in left.split() if stem(word.strip(".,;:()")) not in self.terms)

@@ -21,6 +21,11 @@ _CLOSED = re.compile(r"[.!?。！？…:：;；][\"'”’)\]」』）]*$")
 _ITEM = re.compile(r"(?:[-*•·▪‣●]|\(?\d{1,2}[.)、]|\(?[a-z][.)]|[（(][一二三四五六七八九十]+[)）])\s*")
 _YEAR = re.compile(r"(?<!\d)(?:19|20)\d\d(?!\d)年?")
 _CHAPTER = re.compile(r"chapter|section|part|appendix|第")
+_LEANING = re.compile(
+    r"(?:it|its|they|their|them|he|his|she|her|this|these|those|that|such|both|of these|of them|the (?:former|latter))\b"
+    r"|[该其它他她此这]",
+    re.IGNORECASE,
+)
 _WRAPPED_WIDTH = 50
 
 
@@ -41,6 +46,13 @@ class Sentence:
     position: int
     before: str
     heading: str
+
+    @property
+    def quote(self) -> str:
+        """What to quote: with the sentence before it where it leans on that ("It ...")."""
+        if not (self.before and _LEANING.match(self.text)):
+            return self.text
+        return self.before + ("" if re.match(f"[{HAN}]", self.text) else " ") + self.text
 
 
 def split_sentences(text: str) -> list[str]:
@@ -66,15 +78,18 @@ def read_passages(passages: Sequence[Passage]) -> list[Sentence]:
 
 
 def _english_ends(text: str) -> Iterator[int]:
+    start = 0
     for match in _ENGLISH_END.finditer(text):
-        last = re.search(r"\S+$", text[: match.start()][-24:])
-        word = last.group().lower().lstrip("(\"'“‘[") if last else ""
-        if match.group().startswith(".") and (
-            word in _ABBREVIATIONS or re.fullmatch(r"[a-z](?:\.[a-z])*|\d{1,2}", word)
-        ):
-            if not (re.fullmatch(r"\d{1,2}", word) and text[: match.start()].strip() != word):
-                continue
-        yield match.end()
+        if not (match.group().startswith(".") and _is_abbreviated(text[start : match.start()])):
+            start = match.end()
+            yield start
+
+
+def _is_abbreviated(before: str) -> bool:
+    """Whether a full stop after `before` belongs to its last word: "Dr", an initial, the number of a list item."""
+    word = before.split()[-1].lower().lstrip("(\"'“‘[") if before.strip() else ""
+    is_initial = re.fullmatch(r"[a-z](?:\.[a-z])*", word) is not None and word not in {"a.m", "p.m", "i"}
+    return word in _ABBREVIATIONS or is_initial or re.fullmatch(r"\s*\d{1,2}", before) is not None
 
 
 def _read(text: str, index: int) -> Iterator[Sentence]:

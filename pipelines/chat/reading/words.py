@@ -23,11 +23,11 @@ _STOP = frozenset(
     this those through to too type under up us ve very was we were what when where which while who whom whose why will
     with would you your explain describe called""".split()
 )
-# A question word goes whole before its parts, so the longer ones stand first.
+# A question word goes whole before its parts, with the measure word that it counts by.
 _HAN_STOP = re.compile(
-    "请告诉我|告诉我|什么时候|什么时间|什么地方|为什么|是什么|有什么|怎么样|请问|什么|多少|哪一|哪些|哪个|哪里|哪儿|哪位|何时|何处|"
-    "何地|何人|为何|如何|怎么|怎样|是否|能否|可否|可以|一共|总共|多久|多长|多大|多高|多远|分别|根据|按照|关于|[哪谁吗呢吧啊的了是在"
-    "有被由和与及或为于从到把将其该这那几个它他她们我你您就都也所]"
+    "(?:多少|几)[个名位本册天年月日元钱点人次种家台间件条米页块层岁]?|请告诉我|告诉我|什么时候|什么时间|什么地方|为什么|是什么|有什么|"
+    "怎么样|请问|什么|哪一[个天年月]?|哪些|哪个|哪里|哪儿|哪位|何时|何处|何地|何人|为何|如何|怎么|怎样|是否|能否|可否|可以|能不能|不能|"
+    "一共|总共|多久|多长时间|多长|多大|多高|多远|分别|根据|按照|关于|[哪谁吗呢吧啊的了是在有被由和与及或为于从到把将其该这那个它他她们我你您就都也所能]"
 )
 _stemming = threading.Lock()  # a Snowball stemmer keeps the word that it works on
 
