@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator
+from contextlib import suppress
 from typing import Any, Self, cast
 
 from ray.serve.handle import DeploymentResponseGenerator
@@ -28,7 +29,7 @@ class Call:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._stream.cancel()  # type: ignore[no-untyped-call]  # Ray's
+        _cancel(self._stream)
 
     def headers(self) -> dict[str, str]:
         """Response headers that say what answered."""
@@ -48,6 +49,11 @@ class Call:
             if isinstance(event, Done):
                 return event.result
         raise RuntimeError("the stream of events ended without a result")
+
+
+def _cancel(stream: DeploymentResponseGenerator[Any]) -> None:
+    with suppress(Exception):  # for a call that has failed, Ray raises that failure here once more
+        stream.cancel()  # type: ignore[no-untyped-call]  # Ray's
 
 
 async def _next(stream: AsyncIterator[Any], ends_s: float) -> Any:
@@ -80,14 +86,11 @@ class Graph:
             SensoriumError: whatever the capability raised before its first event.
         """
         ends_s = asyncio.get_running_loop().time() + (deadline_s or self.settings.deadline_s)
-        try:  # a full queue is told at once, before there is a stream
-            stream = cast(DeploymentResponseGenerator[Any], method.options(stream=True).remote(*args))
-        except Exception as error:
-            raise from_ray(error) from error
+        stream = cast(DeploymentResponseGenerator[Any], method.options(stream=True).remote(*args))
         try:
             return Call(stream, await self._first(method.deployment_name, stream, ends_s), ends_s)
         except BaseException:
-            stream.cancel()  # type: ignore[no-untyped-call]  # Ray's
+            _cancel(stream)
             raise
 
     async def _first(self, deployment: str, stream: AsyncIterator[Any], ends_s: float) -> Answering:

@@ -1,7 +1,6 @@
 """Frame interpolation: a video in, a smoother one out."""
 
 from collections.abc import AsyncIterator
-from fractions import Fraction
 from tempfile import TemporaryFile
 from typing import Any
 
@@ -13,9 +12,6 @@ from pipelines import frame_interpolation
 from pipelines.frame_interpolation import FrameInterpolator
 from pipelines.frame_interpolation.video import interpolate_video
 from pipelines.media.video import VideoReader
-
-FINEST_FPS = 1001
-"""Frame rates are fractions with at most this denominator: 29.97 is 30000/1001."""
 
 
 class FrameInterpolation(Capability[frame_interpolation.Config, FrameInterpolator]):
@@ -32,12 +28,11 @@ class FrameInterpolation(Capability[frame_interpolation.Config, FrameInterpolato
         with TemporaryFile() as smoother:
 
             def work(interpolator: FrameInterpolator, ticket: Ticket) -> None:
-                wanted = None if fps is None else Fraction(fps).limit_denominator(FINEST_FPS)
                 with (
                     self.store.open_reader(source.key) as file,
                     VideoReader(file, source.container, max_pixels=self.settings.max_pixels) as video,
                 ):
-                    interpolate_video(video, interpolator, smoother, fps=wanted, progress=ticket)
+                    interpolate_video(video, interpolator, smoother, fps=fps, progress=ticket)
 
             async def publish(_: None) -> dict[str, Any]:
                 key = video_name("static/video")

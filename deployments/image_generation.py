@@ -7,8 +7,8 @@ from pydantic import TypeAdapter
 
 from deployments.capability import CallEvent, Capability, Ticket
 from deployments.embedding import embed_through
-from deployments.object_store import picture_name
 from deployments.handles import Handle
+from deployments.object_store import picture_name
 from deployments.settings import Settings
 from pipelines import image_generation
 from pipelines.image_generation import ImageGenerator, ImageRequest

@@ -4,7 +4,7 @@ from fractions import Fraction
 from typing import BinaryIO
 
 from pipelines.frame_interpolation.base import FrameInterpolator
-from pipelines.frame_interpolation.stream import interpolate_stream
+from pipelines.frame_interpolation.stream import interpolate_stream, target_rate
 from pipelines.media.video import VideoReader, VideoWriter
 from pipelines.progress import Progress, quiet
 
@@ -14,7 +14,7 @@ def interpolate_video(
     interpolator: FrameInterpolator,
     smoother: BinaryIO,
     *,
-    fps: Fraction | None = None,
+    fps: float | None = None,
     progress: Progress = quiet,
 ) -> None:
     """Write the video at a higher frame rate, with the same duration and sound.
@@ -29,10 +29,15 @@ def interpolate_video(
         UnusableMedia, TooManyPixels: from the video.
         Cancelled: `progress` said so.
     """
-    target = fps or video.fps * 2
-    expected = round(video.frame_count * target / video.fps) if video.frame_count else None
-    frames = interpolate_stream(video.frames(), interpolator, fps_in=video.fps, fps_out=target)
+    target = target_rate(video.fps, None if fps is None else Fraction(fps), interpolator)
+    frames = interpolate_stream(
+        video.frames(),
+        interpolator,
+        fps_in=video.fps,
+        fps_out=target,
+        frame_count=video.frame_count,
+        progress=progress,
+    )
     with VideoWriter(smoother, fps=target, width=video.width, height=video.height, audio_from=video) as writer:
-        for number, frame in enumerate(frames, start=1):
-            progress(min(number / expected, 1.0) if expected else None, "interpolating")
+        for frame in frames:
             writer.write(frame)
