@@ -31,7 +31,7 @@ _Dumper.add_representer(str, _as_block)
 
 
 def manifest() -> str:
-    """The manifest as YAML. In a pod Serve listens on every interface: the service reaches it there, and keys guard it."""
+    """The manifest as YAML. In a pod Serve listens on every interface, where the service reaches it; keys guard it."""
     serve = yaml.safe_load(SERVE_CONFIG.read_text(encoding="utf-8"))
     serve["http_options"]["host"] = "0.0.0.0"  # noqa: S104  see above
     service = yaml.safe_load(TEMPLATE.read_text(encoding="utf-8"))

@@ -45,7 +45,7 @@ def test_the_committed_manifest_is_the_generated_one() -> None:
 def test_it_serves_what_serve_config_says() -> None:
     served = yaml.safe_load(yaml.safe_load(rayservice.manifest())["spec"]["serveConfigV2"])
     wanted = yaml.safe_load((ROOT / "serve_config.yaml").read_text())
-    assert served["http_options"].pop("host") == "0.0.0.0"
+    assert served["http_options"].pop("host") == "0.0.0.0"  # noqa: S104  inside a pod
     assert wanted["http_options"].pop("host") == "127.0.0.1"
     assert served == wanted
 
