@@ -184,7 +184,7 @@ class _Arranger:
         if kind != "under" or not (hosts[0].floats or hosts[0].look.name == "umbrella"):
             return
         for host in hosts:
-            grown = max(1.0, total * w * 1.3 / host.w)
+            grown = max(1.0, total * w * 1.3 / host.w) if host.look.name == "umbrella" else 1.0
             host.w, host.h = host.w * grown, host.h * grown
             held = h - host.h * 0.5 if host.look.name == "umbrella" else h * 1.2
             host.y, host.floats = max(host.y, held), True
