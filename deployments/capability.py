@@ -16,12 +16,14 @@ from itertools import islice
 from threading import Event
 from typing import Any, ClassVar, Generic, Literal, TypeVar
 
+import ray
 from pydantic import TypeAdapter, ValidationError
 
 from deployments.object_store import ObjectStore
 from deployments.settings import Settings
+from pipelines.device import limit_memory
 from pipelines.engine import EngineConfig
-from pipelines.errors import Cancelled, ModelLoading, ModelUnavailable, SensoriumError
+from pipelines.errors import Cancelled, ModelLoading, ModelUnavailable, Overloaded, SensoriumError
 
 logger = logging.getLogger("ray.serve")
 
@@ -138,6 +140,8 @@ class Capability(Generic[ConfigT, EngineT]):
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
         self.store = ObjectStore.open(settings.store_url, public_url=settings.public_url)
+        if share := ray.get_runtime_context().get_assigned_resources().get("GPU"):
+            limit_memory(min(share, 1.0))
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="engine")
         self._state = State("loading", "", "")
         self._load_started_s = time.monotonic()
@@ -239,6 +243,19 @@ class Capability(Generic[ConfigT, EngineT]):
         await self.answering()
         return await asyncio.get_running_loop().run_in_executor(self._thread, lambda: work(self._loaded_engine()))
 
+    def _guarded(self, work: Callable[[EngineT, Ticket], ResultT], ticket: Ticket) -> ResultT:
+        """Run work in a thread; one call that wants more memory than there is fails alone."""
+        try:
+            return work(self._loaded_engine(), ticket)
+        except MemoryError:
+            raise Overloaded("There is not enough memory for this call.", 30) from None
+        except RuntimeError as error:
+            torch = sys.modules.get("torch")
+            if torch is None or not isinstance(error, torch.OutOfMemoryError):
+                raise
+            torch.cuda.empty_cache()
+            raise Overloaded("There is not enough GPU memory for this call.", 30) from None
+
     def _loaded_engine(self) -> EngineT:
         if self._engine is None:
             raise ModelUnavailable(
@@ -259,7 +276,7 @@ class Capability(Generic[ConfigT, EngineT]):
         yield await self.answering()
         ticket = Ticket()
         loop = asyncio.get_running_loop()
-        finished = loop.run_in_executor(thread or self._thread, lambda: work(self._loaded_engine(), ticket))
+        finished = loop.run_in_executor(thread or self._thread, self._guarded, work, ticket)
         finished.add_done_callback(_retrieved)
         try:
             async for update in ticket.updates_until(finished):

@@ -26,7 +26,7 @@ class ImageGeneration(Capability[image_generation.Config, ImageGenerator]):
 
     def load(self, config: image_generation.Config) -> ImageGenerator:
         """Make the engine."""
-        return config.load(self._embed)
+        return config.load(self._embed, self.settings.data_dir / "cache")
 
     async def generate(self, requests: Sequence[ImageRequest]) -> AsyncIterator[CallEvent]:
         """Make one picture per request; the result is their keys, in order."""

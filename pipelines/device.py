@@ -12,6 +12,18 @@ DeviceName = Literal["auto", "cpu", "cuda"]
 DtypeName = Literal["auto", "float32", "float16", "bfloat16"]
 
 
+_share: float | None = None
+
+
+def limit_memory(share: float) -> None:
+    """Let `place` cap torch's memory at this share of the card: a GPU share is only bookkeeping until somebody does.
+
+    CTranslate2, onnxruntime and the CUDA context itself stand outside of the cap.
+    """
+    global _share  # noqa: PLW0603  one card, one process, one cap
+    _share = share
+
+
 @dataclass(frozen=True)
 class Placement:
     """A device and the number format of weights and activations on it."""
@@ -32,6 +44,8 @@ def place(device: DeviceName = "auto", dtype: DtypeName = "auto") -> Placement:
     if device == "cuda" and not there:
         raise ModelUnavailable("The configuration asks for a CUDA device and this machine has none.")
     chosen = torch.device("cuda" if there and device != "cpu" else "cpu")
+    if chosen.type == "cuda" and _share is not None:
+        torch.cuda.set_per_process_memory_fraction(_share)
     if dtype != "auto":
         return Placement(chosen, getattr(torch, dtype))
     if chosen.type == "cpu":

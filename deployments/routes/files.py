@@ -50,7 +50,7 @@ def router(graph: Graph) -> APIRouter:
         "/static/{path:path}",
         methods=["GET", "HEAD"],
         response_class=Response,
-        responses={**described, **errors_of(OpenAIError, 401, 404, 500, 503)},
+        responses={**described, **errors_of(OpenAIError, 400, 401, 404, 500, 503)},
         operation_id="static_file",
     )
     async def static(request: Request, path: str) -> Response:
@@ -62,7 +62,7 @@ def router(graph: Graph) -> APIRouter:
             f"/{bucket}/{{name}}",
             methods=["GET", "HEAD"],
             response_class=Response,
-            responses={**described, **errors_of(OpenAIError, 403, 404, 500, 503)},
+            responses={**described, **errors_of(OpenAIError, 400, 403, 404, 500, 503)},
             operation_id=f"{bucket}_picture",
         )
         async def signed(request: Request, name: str) -> Response:

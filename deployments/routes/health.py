@@ -30,12 +30,17 @@ def router(graph: Graph) -> APIRouter:
             state=status.state,
         )
 
-    @routes.get("/healthz", tags=["Health"])
+    @routes.get("/healthz", tags=["Health"], responses=errors_of(OpenAIError, 400))
     async def healthz() -> dict[str, str]:
         """The process is alive."""
         return {"status": "ok"}
 
-    @routes.get("/readyz", tags=["Health"], response_model=Ready, responses={503: {"model": Ready}})
+    @routes.get(
+        "/readyz",
+        tags=["Health"],
+        response_model=Ready,
+        responses={**errors_of(OpenAIError, 400), 503: {"model": Ready}},
+    )
     async def readyz(response: Response) -> Ready:
         """503 while any capability is first starting, then 200 with each one's state."""
         found = await graph.status.capabilities()
@@ -56,13 +61,13 @@ def router(graph: Graph) -> APIRouter:
             },
         )
 
-    @routes.get("/v1/models", tags=["Models"], responses=errors_of(OpenAIError, 401, 500))
+    @routes.get("/v1/models", tags=["Models"], responses=errors_of(OpenAIError, 400, 401, 500))
     async def models() -> Models:
         """What answers on each route: engine, model, licence and state."""
         found = await graph.status.capabilities()
         return Models(object="list", data=[model(status) for status in found.values()])
 
-    @routes.get("/v1/models/{model_id:path}", tags=["Models"], responses=errors_of(OpenAIError, 401, 404, 500))
+    @routes.get("/v1/models/{model_id:path}", tags=["Models"], responses=errors_of(OpenAIError, 400, 401, 404, 500))
     async def one_model(model_id: str) -> Model:
         """One model by its id."""
         for status in (await graph.status.capabilities()).values():
