@@ -20,7 +20,7 @@ from pipelines.errors import InputTooLarge, InvalidInput, SensoriumError
 
 OPEN_PATHS = frozenset({"/healthz", "/readyz"})
 SIGNED_PREFIXES = ("/stable-diffusion/", "/sam/", "/realesrgan/")
-STREAMED_PREFIXES = ("/v1/asr", "/image/", "/video/", "/uploadFile/uploadLearningFile")
+STREAMED_PREFIXES = ("/v1/asr", "/v1/audio/transcriptions", "/image/", "/video/", "/uploadFile/uploadLearningFile")
 """Routes that read their body themselves, under caps of their own."""
 
 

@@ -1,4 +1,4 @@
-"""Speech synthesis: a text in, a stream of MP3 out."""
+"""Speech synthesis: a text in, a stream of encoded speech out."""
 
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass
@@ -7,7 +7,7 @@ from pydantic import TypeAdapter
 
 from deployments.capability import Answering, Capability, Ticket
 from pipelines import speech_synthesis
-from pipelines.media.audio import encode_audio
+from pipelines.media.audio import AudioFormat, encode_audio
 from pipelines.speech_synthesis import SpeechSynthesizer
 
 
@@ -19,6 +19,7 @@ class SpeechCall:
     voice: str | None = None
     language: str | None = None
     speed: float = 1.0
+    format: AudioFormat = "mp3"
 
 
 class SpeechSynthesis(Capability[speech_synthesis.Config, SpeechSynthesizer]):
@@ -31,13 +32,13 @@ class SpeechSynthesis(Capability[speech_synthesis.Config, SpeechSynthesizer]):
         return config.load()
 
     async def speak(self, call: SpeechCall) -> AsyncIterator[Answering | bytes]:
-        """Speak a text: first what answers, then the MP3 piece by piece as it is made."""
+        """Speak a text: first what answers, then the encoded speech piece by piece as it is made."""
 
         def pieces(synthesizer: SpeechSynthesizer, ticket: Ticket) -> Iterator[bytes]:
             waveforms = synthesizer.synthesize(
                 call.text, voice=call.voice, language=call.language, speed=call.speed, progress=ticket
             )
-            return encode_audio(waveforms, synthesizer.sample_rate_hz)
+            return encode_audio(waveforms, synthesizer.sample_rate_hz, call.format)
 
         async for event in self.run_stream(pieces):
             yield event

@@ -146,6 +146,16 @@ class EmbeddingBody(Body):
     encoding_format: Literal["float", "base64"] = "float"
 
 
+class SpeechBody(Body):
+    """Body of `POST /v1/audio/speech`."""
+
+    input: str = Field(min_length=1, max_length=20_000)
+    model: str = Field("", max_length=512)
+    voice: str | None = Field(None, max_length=64)
+    response_format: Literal["mp3", "opus", "aac", "flac", "wav", "pcm"] = "mp3"
+    speed: float = Field(1.0, ge=0.25, le=4)
+
+
 class Transcript(BaseModel):
     """Answer of `/v1/asr`."""
 

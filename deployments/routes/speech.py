@@ -66,7 +66,7 @@ def router(graph: Graph) -> APIRouter:
         """Speak a text."""
         call = await graph.call(handles.speech_synthesis.speak, SpeechCall(text, voice, language, speed))
         first = await anext(call, b"")
-        return StreamingResponse(_bytes(call, first), media_type="audio/mpeg", headers=call.headers())
+        return StreamingResponse(encoded(call, first), media_type="audio/mpeg", headers=call.headers())
 
     async def _received(graph: Graph, request: Request, key: str, *, headerless: bool) -> Source:
         too_large = f"The sound is larger than the {settings.max_audio_bytes:,} bytes that are taken here."
@@ -94,7 +94,8 @@ def router(graph: Graph) -> APIRouter:
     return routes
 
 
-async def _bytes(call: Call, first: bytes) -> AsyncIterator[bytes]:
+async def encoded(call: Call, first: bytes) -> AsyncIterator[bytes]:
+    """The speech of a call whose first piece has come already."""
     with call:
         yield first
         async for piece in call:

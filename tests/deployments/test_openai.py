@@ -1,0 +1,150 @@
+"""The official OpenAI client works against the running graph."""
+
+import base64
+import io
+from collections.abc import Iterator
+
+import httpx
+import numpy as np
+import openai
+import pytest
+from PIL import Image
+
+from tests.serving import RunningGraph
+
+
+@pytest.fixture
+def ai(graph: RunningGraph) -> Iterator[openai.OpenAI]:
+    with openai.OpenAI(base_url=f"{graph.url}/v1", api_key="none", max_retries=0, timeout=120) as client:
+        yield client
+
+
+QUESTION = [{"role": "user", "content": "How do I stop Sensorium?"}]
+
+
+def test_chat(ai: openai.OpenAI) -> None:
+    answer = ai.chat.completions.create(model="gpt-4o-mini", messages=QUESTION)
+    assert "Ctrl-C" in (answer.choices[0].message.content or "")
+    assert answer.model == "extractive"
+    assert answer.usage is not None
+    assert answer.usage.completion_tokens > 0
+
+
+def test_streamed_chat_comes_word_by_word(ai: openai.OpenAI) -> None:
+    whole = ai.chat.completions.create(model="x", messages=QUESTION)
+    chunks = list(
+        ai.chat.completions.create(model="x", messages=QUESTION, stream=True, stream_options={"include_usage": True})
+    )
+    pieces = [chunk.choices[0].delta.content for chunk in chunks if chunk.choices and chunk.choices[0].delta.content]
+    assert len(pieces) >= len((whole.choices[0].message.content or "").split())
+    assert "".join(pieces) == whole.choices[0].message.content
+    assert [c.choices[0].finish_reason for c in chunks if c.choices][-1] == "stop"
+    assert len({chunk.id for chunk in chunks}) == 1
+    assert chunks[-1].usage == whole.usage
+
+
+def test_max_tokens_cuts_the_answer(ai: openai.OpenAI) -> None:
+    answer = ai.chat.completions.create(model="x", messages=QUESTION, max_tokens=3)
+    assert answer.choices[0].finish_reason == "length"
+    assert answer.usage is not None
+    assert answer.usage.completion_tokens == 3
+
+
+def test_sources_come_with_the_last_chunk(ai: openai.OpenAI, graph: RunningGraph) -> None:
+    document = b"The lighthouse of Farsund is 27 metres high."
+    httpx.post(
+        f"{graph.url}/uploadFile/uploadLearningFile",
+        params={"category": "lighthouses"},
+        files={"fileToUpload": ("lights.txt", document)},
+        timeout=60,
+    ).raise_for_status()
+    stream = ai.chat.completions.create(
+        model="x",
+        messages=[{"role": "user", "content": "How high is the lighthouse of Farsund?"}],
+        stream=True,
+        extra_body={"category": "lighthouses"},
+    )
+    last = list(stream)[-1]
+    assert last.choices[0].finish_reason == "stop"
+    [source] = last.model_extra["sources"]
+    assert (source["document"], source["page"]) == ("lights.txt", None)
+
+
+def test_raw_stream_ends_in_done(graph: RunningGraph) -> None:
+    body = {"messages": QUESTION, "stream": True}
+    with httpx.stream("POST", f"{graph.url}/v1/chat/completions", json=body, timeout=60) as answer:
+        assert answer.headers["content-type"].startswith("text/event-stream")
+        lines = [line for line in answer.iter_lines() if line]
+    assert all(line.startswith("data: ") for line in lines)
+    assert lines[-1] == "data: [DONE]"
+
+
+def test_image(ai: openai.OpenAI) -> None:
+    made = ai.images.generate(model="dall-e-3", prompt="a tree", size="512x512", response_format="b64_json", n=1)
+    assert made.data
+    picture = Image.open(io.BytesIO(base64.b64decode(made.data[0].b64_json or "")))
+    assert picture.size == (512, 512)
+
+
+def test_image_url(ai: openai.OpenAI) -> None:
+    made = ai.images.generate(model="x", prompt="a tree", size="256x256")
+    assert made.data
+    assert httpx.get(made.data[0].url or "").headers["content-type"].startswith("image/")
+
+
+def test_embeddings(ai: openai.OpenAI) -> None:
+    texts = ["a cat sleeps", "a kitten naps", "quarterly revenue"]
+    answer = ai.embeddings.create(model="x", input=texts)
+    vectors = np.array([item.embedding for item in answer.data])
+    assert vectors.shape == (3, 384)
+    assert np.allclose(np.linalg.norm(vectors, axis=1), 1, atol=1e-3)
+    assert vectors[0] @ vectors[1] > vectors[0] @ vectors[2] + 0.2
+    assert answer.usage.prompt_tokens > 6
+    plain = ai.embeddings.create(model="x", input=texts[0], encoding_format="float")
+    assert np.allclose(plain.data[0].embedding, vectors[0], atol=1e-4)
+
+
+def test_models(ai: openai.OpenAI) -> None:
+    assert "extractive" in [model.id for model in ai.models.list()]
+
+
+def test_errors_are_openais(ai: openai.OpenAI) -> None:
+    with pytest.raises(openai.BadRequestError) as error:
+        ai.chat.completions.create(model="x", messages=QUESTION, temperature=7)
+    assert error.value.param == "temperature"
+    assert error.value.type == "invalid_request_error"
+
+
+def test_transcriptions_in_every_format(ai: openai.OpenAI, sample) -> None:
+    sound = sample("jfk.flac").read_bytes()
+
+    def transcribe(wanted: str):
+        return ai.audio.transcriptions.create(model="whisper-1", file=("jfk.flac", sound), response_format=wanted)
+
+    verbose = transcribe("verbose_json")
+    assert "country" in verbose.text
+    assert verbose.segments
+    assert 0 <= verbose.segments[0].start < verbose.segments[-1].end <= 11.5
+    assert transcribe("json").text == verbose.text
+    assert transcribe("text").strip() == verbose.text
+    assert transcribe("srt").startswith("1\n00:00:0")
+    assert transcribe("vtt").startswith("WEBVTT\n\n00:00:0")
+    with pytest.raises(openai.BadRequestError):
+        transcribe("docx")
+
+
+@pytest.mark.parametrize(
+    ("wanted", "begins"), [("mp3", b"\xff"), ("wav", b"RIFF"), ("flac", b"fLaC"), ("opus", b"OggS")]
+)
+def test_speech(ai: openai.OpenAI, wanted: str, begins: bytes) -> None:
+    spoken = ai.audio.speech.create(model="tts-1", voice="alloy", input="Good morning.", response_format=wanted)
+    assert spoken.content.startswith(begins)
+    assert len(spoken.content) > 3000
+
+
+def test_speech_as_pcm(ai: openai.OpenAI) -> None:
+    spoken = ai.audio.speech.create(model="tts-1", voice="alloy", input="Good morning.", response_format="pcm")
+    samples = np.frombuffer(spoken.content, "<i2")
+    assert 0.5 < len(samples) / 24_000 < 3
+    with pytest.raises(openai.BadRequestError):
+        ai.audio.speech.create(model="tts-1", voice="nobody", input="Good morning.")
