@@ -170,8 +170,8 @@ def _messages(file: IO[bytes], kind: str, limits: ReadLimits) -> Iterator[dict[s
 def _child(file: IO[bytes], kind: str, limits: ReadLimits, complaints: IO[bytes]) -> Iterator[IO[bytes]]:
     """A parsing process, and its end whatever happens; yields its output."""
     command = [sys.executable, "-P", "-m", "pipelines.knowledge.parsing", kind, json.dumps(asdict(limits))]
-    # Nothing of our environment but what Python needs: it may hold credentials. numpy comes in with the package, and the
-    # stacks of its threads would count against the limit on memory.
+    # Nothing of our environment but what Python needs: it may hold credentials. numpy comes in with the package, and
+    # the stacks of its threads would count against the limit on memory.
     environment = {name: os.environ[name] for name in ("LD_LIBRARY_PATH",) if name in os.environ}
     environment["PYTHONPATH"] = os.pathsep.join(path or os.getcwd() for path in sys.path)
     environment["OPENBLAS_NUM_THREADS"] = "1"

@@ -2,8 +2,8 @@
 
 A document is one commit: it is there whole or not at all, whatever dies at whatever instant. Its key is its category
 and the hash of its bytes, so the same file again changes nothing, also when two processes bring it at the same time.
-Every read looks at the newest version. A category's vectors are compared one by one, which takes tens of milliseconds
-for a hundred thousand passages; an approximate index is not built.
+Every read looks at the newest version. In a category of less than `INDEXED_PASSAGES` all vectors are compared; in a
+larger one an index, which `maintain` builds, finds the nearest cells, and what was added since is compared one by one.
 
 LanceDB: Apache-2.0.
 """
@@ -33,6 +33,7 @@ _TABLE = "passages"
 _CANDIDATES = 50
 _MOST_TERMS = 64
 _ATTEMPTS = 6
+INDEXED_PASSAGES = 20_000
 _KEPT_VERSIONS = timedelta(hours=1)
 _LITTLE_SPACE_BYTES = 64 << 20
 _RECORD_COLUMNS = ["document_id", "document", "pages", "passages", "bytes", "added_at"]
@@ -69,7 +70,7 @@ class Hit:
 
 
 class KnowledgeStore:
-    """An open table. Not thread-safe; any number of processes may have it open."""
+    """An open table. Any number of threads and processes may use it."""
 
     def __init__(self, table: Any, url: str) -> None:
         self._table = table
@@ -196,14 +197,25 @@ class KnowledgeStore:
         ]
 
     def maintain(self) -> None:
-        """Merge small files, bring new rows into the indexes, drop what deleted documents held. For the background.
+        """Merge small files, bring new rows into the indexes, drop what deleted documents held.
 
-        Others may read and write meanwhile; where it collides with a writer, it gives way until the next time.
+        To be called now and then in the background: without it, searches become slower with each document. Others may
+        read and write meanwhile; where it collides with a writer, it gives way until the next time.
+
+        Raises:
+            Overloaded: it gave way.
         """
         try:
             self._table.optimize(cleanup_older_than=_KEPT_VERSIONS)
+            self._index_vectors()
         except _FAILURES as error:
             raise Overloaded("The knowledge base is busy; it is tidied up later.") from error
+
+    def _index_vectors(self) -> None:
+        from lancedb.index import IvfFlat
+
+        if "vector" not in _indexed(self._table) and self._table.count_rows() >= INDEXED_PASSAGES:
+            self._table.create_index("vector", config=IvfFlat(distance_type="cosine"))
 
     def _by_words(self, terms: list[str], where: str) -> list[dict[str, Any]]:
         from lancedb.query import MatchQuery
@@ -212,7 +224,11 @@ class KnowledgeStore:
         return _read(query.where(where, prefilter=True))
 
     def _by_meaning(self, vector: NDArray[np.float32], where: str) -> list[dict[str, Any]]:
-        return _read(self._table.search(vector).distance_type("cosine").where(where, prefilter=True))
+        query = self._table.search(vector).distance_type("cosine").where(where, prefilter=True)
+        if self._table.count_rows(where) < INDEXED_PASSAGES:
+            # The nearest cells of the whole table may hold none of a small category's passages.
+            query = query.bypass_vector_index()
+        return _read(query)
 
     def _records(self, where: str) -> list[DocumentRecord]:
         columns = [*_RECORD_COLUMNS, "category"]
@@ -277,9 +293,13 @@ def _open_table(database: Any, model: str, dimension: int) -> Any:
         table = database.create_table(_TABLE, schema=schema, exist_ok=True)  # another process may be faster
     words = FTS(base_tokenizer="whitespace", lower_case=False, stem=False, remove_stop_words=False, ascii_folding=False)
     for column, index in (("terms", words), ("category_key", BTree()), ("document_id", BTree())):
-        if column not in {name for found in table.list_indices() for name in found.columns}:
+        if column not in _indexed(table):
             table.create_index(column, config=index)
     return table
+
+
+def _indexed(table: Any) -> set[str]:
+    return {column for index in table.list_indices() for column in index.columns}
 
 
 def _check_made_for(table: Any, model: str, dimension: int) -> None:

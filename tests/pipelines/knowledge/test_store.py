@@ -123,6 +123,28 @@ def test_found_at_once_by_other_processes(tmp_path: Path) -> None:
         assert reader.search("a", f"document{index} 字符", unit(0), 1)[0].document == f"document{index}.txt"
 
 
+def test_a_large_category_is_indexed_and_a_small_one_beside_it_complete(
+    store: KnowledgeStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("pipelines.knowledge.store.INDEXED_PASSAGES", 3_000)
+    vectors = np.stack([unit(seed) for seed in range(4_000)])
+    pieces = [Piece(1, f"word{index}", index) for index in range(4_000)]
+    store.add("large", "l.txt", sha("l"), pieces, vectors, pages=1, size_bytes=1)
+    put(store, "small", "before", 5)
+    store.maintain()
+    put(store, "small", "after", 5)
+    assert "vector" in {column for index in store._table.list_indices() for column in index.columns}
+    recalled = 0
+    for seed in range(20):
+        question = unit(100_000 + seed)
+        nearest = set(np.argsort(-(vectors @ question))[:10])
+        recalled += len(nearest & {hit.position for hit in store.search("large", "", question, 10)})
+        small = store.search("small", "passage", question, 20)
+        assert len(small) == 10, "all of a small category is looked at"
+    print(f"recall at 10 with the index: {recalled / 200:.2f}")
+    assert recalled >= 180
+
+
 def test_another_model_is_refused(tmp_path: Path, store: KnowledgeStore) -> None:
     put(store, "a", "one")
     url = str(tmp_path / "store")
