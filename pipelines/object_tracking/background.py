@@ -17,6 +17,7 @@ from pipelines.object_tracking.camera import Affine, Anchor
 
 LEAST_CONTRAST = 12.0
 NOISE_FACTOR = 4.0
+LEAST_GAIN = 0.005
 
 LOST_SHARE = 0.2
 """More of the picture than this in motion, away from known objects, is the camera or the light and not an object."""
@@ -116,14 +117,11 @@ class Background:
         """How much each pixel must differ from the background to count, float32 (H, W)."""
         return np.asarray(np.maximum(LEAST_CONTRAST, NOISE_FACTOR * self._noise), np.float32)
 
-    def shadows(self, small: Rgb, mask: Mask) -> NDArray[np.bool_]:
-        """Where the frame is the background, evenly darkened."""
-        shadow = np.zeros(mask.shape, np.bool_)
-        where = mask > 0
-        ratio = (small[where] + 1) / (self._colour[where] + 1)
+    def shadows(self, picture: Rgb, where: NDArray[np.bool_]) -> NDArray[np.bool_]:
+        """For each pixel of the (H, W) mask that is set: whether the picture is the background, evenly darkened."""
+        ratio = (picture[where] + 1.0) / (self._colour[where] + 1.0)
         light, dark = ratio.max(axis=1), ratio.min(axis=1)
-        shadow[where] = (dark > SHADOW_LIGHT[0]) & (light < SHADOW_LIGHT[1]) & (light - dark < SHADOW_TINT)
-        return shadow
+        return np.asarray((dark > SHADOW_LIGHT[0]) & (light < SHADOW_LIGHT[1]) & (light - dark < SHADOW_TINT))
 
     def foreground(self, picture: Rgb) -> tuple[Mask, Mask]:
         """Where a picture that lies on the background differs from it: mask and contrast as in `View`."""
@@ -134,7 +132,8 @@ class Background:
         colour = self._colour
         if free.any():
             gain = np.median((picture[::4, ::4][free] + 1.0) / (colour[::4, ::4][free] + 1.0), axis=0)
-            colour = colour * gain.astype(np.float32)
+            if np.abs(gain - 1).max() > LEAST_GAIN:
+                colour = colour * gain.astype(np.float32)
         contrast = _difference(picture, _whole(colour))
         mask = (contrast > self.limit()).astype(np.uint8) * 255
         return np.asarray(cv2.morphologyEx(mask, cv2.MORPH_OPEN, np.ones((3, 3), np.uint8)), np.uint8), contrast

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from pipelines.media import Rgb
 
-CORNERS = 150
+CORNERS = 100
 LEAST_AGREEING = 12
 SPREAD = 0.4
 """Corners that agree must cover this part of the width and of the height."""
@@ -47,31 +47,36 @@ class Anchor:
             float64 (2, 3), takes points of the remembered picture to this one, the identity where there is no movement
             to be seen; `None` where the camera has moved too far.
         """
-        import cv2
-
         if self.left:
             return None
-        still = np.eye(2, 3)
+        movement = self._agreed(picture)
+        if movement is None:
+            return np.eye(2, 3)
+        off = np.abs(self._ends @ (movement[:, :2] - np.eye(2)).T + movement[:, 2]).max()
+        self.left = bool(off > self._far)
+        if self.left:
+            return None
+        return np.eye(2, 3) if off < STILL_PX else movement
+
+    def _agreed(self, picture: Rgb) -> Affine | None:
+        """The movement that most corners agree on, if they are enough and all over the picture."""
+        import cv2
+
         if self._corners is None or len(self._corners) < LEAST_AGREEING:
-            return still
-        grey = cv2.cvtColor(picture, cv2.COLOR_RGB2GRAY)
-        guess = self._corners.copy()
+            return None
+        grey, guess = cv2.cvtColor(picture, cv2.COLOR_RGB2GRAY), self._corners.copy()
         found, status, _ = cv2.calcOpticalFlowPyrLK(
-            self._grey, grey, self._corners, guess, winSize=(21, 21), maxLevel=4
+            self._grey, grey, self._corners, guess, winSize=(15, 15), maxLevel=4
         )
         seen = status.ravel() == 1
         if seen.sum() < LEAST_AGREEING:
-            return still
+            return None
         movement, agreeing = cv2.estimateAffinePartial2D(
             self._corners[seen], found[seen], method=cv2.RANSAC, ransacReprojThreshold=1.5
         )
         if movement is None or agreeing.sum() < max(LEAST_AGREEING, 0.5 * seen.sum()):
-            return still
+            return None
         spread = np.ptp(self._corners[seen][agreeing.ravel() == 1].reshape(-1, 2), axis=0)
         if (spread < SPREAD * self._ends[3]).any():  # an object moves, not the camera
-            return still
-        off = np.abs(self._ends @ (movement[:, :2] - np.eye(2)).T + movement[:, 2]).max()
-        if off > self._far:
-            self.left = True
             return None
-        return still if off < STILL_PX else np.asarray(movement, np.float64)
+        return np.asarray(movement, np.float64)

@@ -31,6 +31,9 @@ SETTLE_S = 0.5
 GROWN_UP = 5
 """Frames after which an object is trusted to keep its own box where it meets another."""
 
+SHADED = 0.75
+"""What looks like a shadow in more than this part is an object of that colour."""
+
 PART = 0.3
 """What is smaller than this part of an object and moves with it belongs to it."""
 
@@ -155,11 +158,13 @@ class MotionDetector:
         import cv2
 
         _, labels = cv2.connectedComponents(view.mask)
-        shadow = background.shadows(view.picture, view.mask)
+        inside = view.mask > 0
+        part, shadow = labels[inside], background.shadows(view.picture, inside)
         # A grey object can look like a shadow all over: a shadow has an object beside it.
-        sizes = np.maximum(np.bincount(labels.ravel()), 1)
-        shaded = np.bincount(labels[shadow], minlength=len(sizes)) / sizes
-        mask = tidy(np.where(shadow & (shaded < 0.75)[labels], 0, view.mask).astype(np.uint8))
+        shaded = np.bincount(part, shadow) / np.maximum(np.bincount(part), 1)
+        mask = view.mask.copy()
+        mask[inside] = np.where(shadow & (shaded < SHADED)[part], 0, 255)
+        mask = tidy(mask)
         count, labels, stats, _ = cv2.connectedComponentsWithStats(mask)
         keep = np.flatnonzero(stats[1:, cv2.CC_STAT_AREA] >= self._least_area) + 1
         renumber = np.zeros(count, np.int32)
@@ -294,13 +299,13 @@ def _moved(box: Box, movement: Affine) -> Box:
     """The box where the camera showed it; small turns and scales leave its size."""
     centre = (box[:2] + box[2:]) / 2
     shift = np.asarray(movement[:, :2] @ centre + movement[:, 2] - centre)
-    return np.asarray(box + np.tile(shift, 2), np.float64)
+    return box + np.hstack((shift, shift))
 
 
 def _wider(box: Box) -> Box:
     """The box with a tenth of its longer side added all round."""
     border = 0.1 * float((box[2:] - box[:2]).max())
-    return box + np.array((-border, -border, border, border))
+    return box + np.array((-border, -border, border, border), np.float64)
 
 
 def _inside(box: Box, other: Box) -> float:
