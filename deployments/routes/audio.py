@@ -24,7 +24,7 @@ MEDIA_TYPES = {
     "pcm": "audio/pcm",
 }
 OPENAI_VOICES = frozenset(
-    ["alloy", "ash", "ballad", "coral", "echo", "fable", "nova", "onyx", "sage", "shimmer", "verse", "marin", "cedar"]
+    ("alloy", "ash", "ballad", "coral", "echo", "fable", "nova", "onyx", "sage", "shimmer", "verse", "marin", "cedar")
 )
 """Voices of OpenAI's own: its clients must name one, and the engines here have others, so these mean the default."""
 
