@@ -1,8 +1,13 @@
-"""Frames in between: `stream.py` knows rates and scene cuts, the engines only two neighbours."""
+"""Frames in between: `stream.py` knows rates and scene cuts, the engines only two neighbours. `Config` chooses one."""
+
+from typing import Annotated
+
+from pydantic import Field
 
 from pipelines.frame_interpolation.base import FrameInterpolator
 from pipelines.frame_interpolation.optical_flow import OpticalFlowConfig
+from pipelines.frame_interpolation.rife import RifeConfig
 
-Config = OpticalFlowConfig
+Config = Annotated[OpticalFlowConfig | RifeConfig, Field(discriminator="engine")]
 
-__all__ = ["Config", "FrameInterpolator", "OpticalFlowConfig"]
+__all__ = ["Config", "FrameInterpolator", "OpticalFlowConfig", "RifeConfig"]

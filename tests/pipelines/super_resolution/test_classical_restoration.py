@@ -11,14 +11,14 @@ from numpy.typing import NDArray
 from PIL import Image
 from skimage import data
 
-from pipelines.super_resolution import Config, RgbFloat, SuperResolver
+from pipelines.super_resolution import ClassicalConfig, RgbFloat, SuperResolver
 
 Plane = NDArray[np.float32]
 
 
 @pytest.fixture(scope="module")
 def resolver() -> SuperResolver:
-    return Config().load()
+    return ClassicalConfig().load()
 
 
 def opened(path: Path) -> RgbFloat:

@@ -12,12 +12,12 @@ from skimage import data
 
 from pipelines.errors import Cancelled
 from pipelines.media.image import Picture, read_image, write_png
-from pipelines.super_resolution import Config, RgbFloat, SuperResolver, enhance
+from pipelines.super_resolution import ClassicalConfig, RgbFloat, SuperResolver, enhance
 
 
 @pytest.fixture(scope="module")
 def resolver() -> SuperResolver:
-    return Config().load()
+    return ClassicalConfig().load()
 
 
 class Repeat(SuperResolver):
