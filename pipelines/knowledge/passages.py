@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from pipelines.knowledge.documents import Block, Document
-from pipelines.knowledge.parsing.clean import is_wide, join_lines
+from pipelines.knowledge.parsing.clean import WIDE, is_wide, join_lines
 
 TARGET_TOKENS = 160
 MAX_TOKENS = 200
@@ -22,7 +22,9 @@ _ABBREVIATIONS = (
     "mr|mrs|ms|dr|prof|sr|jr|st|vs|etc|e\\.g|i\\.e|cf|al|fig|figs|eq|no|nos|vol|pp|p|ch|sec|art|inc|ltd|co|corp|dept|approx|est|"
     "jan|feb|mar|apr|jun|jul|aug|sep|sept|oct|nov|dec|u\\.s|u\\.k|z\\.b|d\\.h|bzw|ca|nr|str"
 )
-_BOUNDARY = re.compile(r"([。！？!?；]+[”’」』）\"']*)|((?:\.|…)+[\"'”’)\]]*)(?=\s|$)")
+_BOUNDARY = re.compile(r"([。！？!?；]+[”’」』）\"']*)|([.…]{1,9}[\"'”’)\]]{0,3})(?=\s|$)")
+_LOWER = re.compile(r"\s*[a-zà-öø-ÿа-яα-ω]")
+_LONGEST_MARK = 30  # characters of an abbreviation or a list number, at most
 _NO_BOUNDARY = re.compile(rf"(?:^|[\s(\[\"'])(?:{_ABBREVIATIONS}|[A-Za-z])\.$", re.IGNORECASE)
 
 
@@ -62,17 +64,15 @@ def sentences(text: str) -> list[str]:
 
 def _is_inside(line: str, start: int, match: re.Match[str]) -> bool:
     """Whether the full stop belongs to an abbreviation, an initial or a list number ("1. First")."""
-    before = line[start : match.start() + 1]
-    following = line[match.end() :].lstrip()
+    before = line[max(start, match.start() - _LONGEST_MARK) : match.start() + 1]
     is_number = re.fullmatch(r"\s*[-•*]?\s*\d{1,3}\.", before) is not None
-    return is_number or following[:1].islower() or _NO_BOUNDARY.search(before) is not None
+    return is_number or _LOWER.match(line, match.end()) is not None or _NO_BOUNDARY.search(before) is not None
 
 
 def count_tokens(text: str) -> int:
     """About how many tokens a model reads: one per Chinese character, one per six letters of a word or part of them."""
-    wide = sum(map(is_wide, text))
-    words = "".join(" " if is_wide(character) else character for character in text).split()
-    return wide + sum((len(word) + 5) // 6 for word in words)
+    words, wide = (text, 0) if text.isascii() else WIDE.subn(" ", text)
+    return wide + sum((len(word) + 5) // 6 for word in words.split())
 
 
 def _across_pages(document: Document) -> Iterator[tuple[int | None, Block]]:
@@ -114,15 +114,17 @@ class _Builder:
         self._headings: list[str] = []
         self._is_heading_fresh = False
         self._lines: list[list[str]] = []  # paragraphs of sentences, each row a paragraph
+        self._size = 0  # tokens of headings and lines
         self._table_head = ""
         self._is_table = False
         self._has_own = False  # more than what was repeated from before
 
     def add(self, page: int | None, block: Block) -> None:
-        if page != self._page or block.kind == "heading":
+        is_heading = block.kind == "heading" and count_tokens(block.text) <= _HEADING_TOKENS
+        if page != self._page or is_heading:
             self._flush()
             self._page = page
-        if block.kind == "heading":
+        if is_heading:
             self._add_heading(block.text)
             return
         self._is_heading_fresh = False
@@ -149,39 +151,40 @@ class _Builder:
             self._headings = []
         self._headings.append(text)
         self._is_heading_fresh = True
+        self._size = sum(map(count_tokens, self._headings))
 
     def _add_row(self, text: str) -> None:
         if not self._is_table:
             self._table_head = text if count_tokens(text) <= _HEADING_TOKENS else ""
             self._is_table = True
-        if self._size() + count_tokens(text) > MAX_TOKENS and self._has_own:
+        if self._size + count_tokens(text) > MAX_TOKENS and self._has_own:
             self._flush()
             if self._table_head:
-                self._lines.append([self._table_head])
-        self._lines.append([text])
+                self._append(self._table_head, begins=True)
+        self._append(text, begins=True)
         self._has_own = True
 
     def _add_sentence(self, sentence: str, *, begins: bool) -> None:
-        size, own = self._size(), count_tokens(sentence)
-        is_full = size + own > MAX_TOKENS or size >= TARGET_TOKENS
-        if is_full and self._has_own:
+        own = count_tokens(sentence)
+        if self._has_own and (self._size + own > MAX_TOKENS or self._size >= TARGET_TOKENS):
             last = self._lines[-1][-1]
             self._flush()
-            if count_tokens(last) <= _OVERLAP_TOKENS and count_tokens(last) + own + self._size() <= MAX_TOKENS:
-                self._lines.append([last])
-        if begins or not self._lines:
-            self._lines.append([])
-        self._lines[-1].append(sentence)
+            if count_tokens(last) <= min(_OVERLAP_TOKENS, MAX_TOKENS - own - self._size):
+                self._append(last, begins=True)
+        self._append(sentence, begins=begins)
         self._has_own = True
 
-    def _size(self) -> int:
-        parts = (part for line in [self._headings, *self._lines] for part in line)
-        return sum(map(count_tokens, parts))
+    def _append(self, part: str, *, begins: bool) -> None:
+        if begins or not self._lines:
+            self._lines.append([])
+        self._lines[-1].append(part)
+        self._size += count_tokens(part)
 
     def _flush(self) -> None:
         if self._has_own:
             self._emit([*self._headings, *(_paragraph(line) for line in self._lines)])
         self._lines = []
+        self._size = sum(map(count_tokens, self._headings))
         self._has_own = False
 
     def _emit(self, lines: list[str]) -> None:
@@ -201,11 +204,13 @@ def _bounded(sentence: str) -> Iterator[str]:
     if count_tokens(sentence) <= limit:
         yield sentence
         return
-    part = ""
+    part, size = "", 0
     for match in re.finditer(rf"[^\s，、]{{0,{_MAX_WORD}}}(?:[，、]|\s+|(?=.)|$)", sentence):
-        if part and count_tokens(part + match[0]) > limit:
+        own = count_tokens(match[0])
+        if size + own > limit:
             yield part.strip()
-            part = ""
+            part, size = "", 0
         part += match[0]
+        size += own
     if part.strip():
         yield part.strip()

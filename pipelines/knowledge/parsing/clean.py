@@ -12,6 +12,10 @@ _INVISIBLE = dict.fromkeys(
 _LIGATURES = str.maketrans({"ﬀ": "ff", "ﬁ": "fi", "ﬂ": "fl", "ﬃ": "ffi", "ﬄ": "ffl", "ﬅ": "st", "ﬆ": "st"})
 
 
+WIDE = re.compile("[\u0e00-\u0e7f\u2e80-\uffef\U0001b000-\U0010ffff]")
+"""A character of a script that is written without spaces (Chinese, Japanese, Korean, Thai)."""
+
+
 def clean(text: str) -> str:
     """NFC, one kind of space, ligatures spelled out, no control, direction or zero-width characters."""
     visible = text.translate(_INVISIBLE | _LIGATURES)
@@ -25,8 +29,8 @@ def row(cells: list[str]) -> str:
 
 
 def is_wide(character: str) -> bool:
-    """Whether the character belongs to a script that is written without spaces (Chinese, Japanese, Korean, Thai)."""
-    return (character >= "⺀" and (character <= "￯" or character >= "\U0001b000")) or "฀" <= character <= "๿"
+    """Whether the character belongs to a script that is written without spaces."""
+    return WIDE.match(character) is not None
 
 
 def join_lines(first: str, second: str) -> str:

@@ -103,7 +103,8 @@ def _without_page_number(spans: list[_Span]) -> list[_Span]:
         if len(spans) > 1:
             outer = edge(spans, key=lambda span: span.middle)
             distance = min(abs(span.middle - outer.middle) for span in spans if span is not outer)
-            if distance > 1.5 * outer.height and _PAGE_NUMBER.fullmatch(outer.text):
+            is_number = len(outer.text) <= 40 and _PAGE_NUMBER.fullmatch(outer.text) is not None
+            if is_number and distance > 1.5 * outer.height:
                 spans = [span for span in spans if span is not outer]
     return spans
 

@@ -27,8 +27,8 @@ _ORDINARY = re.compile(
 )
 _SENTENCE_END = tuple(".!?:;…。！？：；”’」』)）]")
 _LIST_ITEM = re.compile(r"\s*(?:[-*•·]|\(?\d{1,3}[.)、]|[一二三四五六七八九十]+、)\s*\S")
-_MARKDOWN_HEADING = re.compile(r"#{1,6}\s+(.*?)\s*#*$")
-_CELLS = re.compile(r"\s*\|\s*|\t+")
+_MARKDOWN_HEADING = re.compile(r"#{1,6}\s+(\S.*)")
+_CELLS = re.compile(r"\||\t+")
 
 
 def parse(file: BinaryIO, limits: ReadLimits) -> Iterator[tuple[None, list[tuple[str, str]]]]:
@@ -114,7 +114,7 @@ def _paragraph(lines: list[str]) -> Iterator[tuple[str, str]]:
                 yield "text", held
             held = previous = ""
             if heading:
-                yield "heading", heading[1]
+                yield "heading", heading[1].rstrip("# ")
             elif not set(line) <= set("|-:+= \t"):
                 yield "row", row(cells)
         elif held and _continues(previous, line, longest):

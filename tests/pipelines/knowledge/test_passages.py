@@ -2,6 +2,7 @@
 
 import itertools
 import random
+import time
 from collections import Counter
 
 import pytest
@@ -116,6 +117,15 @@ def test_text_without_sentences_is_cut_all_the_same(text: str) -> None:
     assert "".join("".join(piece.text.split()) for piece in pieces) == "".join(text.split())
 
 
+@pytest.mark.parametrize(
+    "text", ["A. ", "a.", ". ", "…", "x" * 81 + " ", "No. 5. ", '."', "The valve was replaced. ", "，"]
+)
+def test_time_grows_no_faster_than_the_text(text: str) -> None:
+    start = time.process_time()
+    split(document([Block("text", text * (300_000 // len(text)))]))
+    assert time.process_time() - start < 10
+
+
 def test_any_blocks_lose_no_word() -> None:
     dice = random.Random(5)
     words = ["alpha", "beta.", "gamma,", "北京。", "天气", "delta!", "3.5", "e.g.", "x" * 100]
@@ -132,6 +142,9 @@ def test_any_blocks_lose_no_word() -> None:
         ]
         pieces = split(document(*pages))
         found = Counter("".join(piece.text for piece in pieces))
+        rows = [block.text for page in pages for block in page if block.kind == "row"]
+        whole = [piece.text for piece in pieces if not any(row in piece.text for row in rows)]
+        assert all(count_tokens(text) <= MAX_TOKENS for text in whole)
         given = Counter("".join(block.text for page in pages for block in page))
         missing = {letter for letter in given if not letter.isspace() and found[letter] < given[letter]}
         assert not missing, "headings and overlaps repeat letters, nothing takes any away"
