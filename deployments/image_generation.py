@@ -11,7 +11,8 @@ from deployments.handles import Handle
 from deployments.object_store import picture_name
 from deployments.settings import Settings
 from pipelines import image_generation
-from pipelines.image_generation import ImageGenerator, ImageRequest
+from pipelines.errors import InvalidInput
+from pipelines.image_generation import ImageGenerator, ImageRequest, Made
 from pipelines.media.image import Picture, write_png
 
 
@@ -32,7 +33,7 @@ class ImageGeneration(Capability[image_generation.Config, ImageGenerator]):
         """Make one picture per request; the result is their keys, in order."""
 
         def work(generator: ImageGenerator, ticket: Ticket) -> list[bytes]:
-            return [write_png(Picture(picture)) for picture in generator.generate(requests, progress=ticket)]
+            return [_png(made) for made in generator.generate(requests, progress=ticket)]
 
         async def publish(pictures: list[bytes]) -> dict[str, Any]:
             keys = [picture_name("stable-diffusion") for _ in pictures]
@@ -42,3 +43,10 @@ class ImageGeneration(Capability[image_generation.Config, ImageGenerator]):
 
         async for event in self.run(work, publish):
             yield event
+
+
+def _png(made: Made) -> bytes:
+    """One picture as a file; a refused one refuses its call."""
+    if isinstance(made, InvalidInput):
+        raise made
+    return write_png(Picture(made))

@@ -1,8 +1,13 @@
 """Image generation: pictures from text."""
 
-from pipelines.image_generation.base import ImageGenerator, ImageRequest
+from typing import Annotated
+
+from pydantic import Field
+
+from pipelines.image_generation.base import ImageGenerator, ImageRequest, Made
+from pipelines.image_generation.diffusers import DiffusersConfig
 from pipelines.image_generation.icons import IconsConfig
 
-Config = IconsConfig
+Config = Annotated[IconsConfig | DiffusersConfig, Field(discriminator="engine")]
 
-__all__ = ["Config", "IconsConfig", "ImageGenerator", "ImageRequest"]
+__all__ = ["Config", "DiffusersConfig", "IconsConfig", "ImageGenerator", "ImageRequest", "Made"]

@@ -4,8 +4,13 @@ from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from pipelines.errors import InvalidInput
 from pipelines.media import Rgb
 from pipelines.progress import Progress, quiet
+
+SMALLEST_PX = 64
+LARGEST_PX = 2048
+LONGEST_PROMPT = 4000
 
 
 @dataclass(frozen=True)
@@ -18,17 +23,50 @@ class ImageRequest:
     seed: int
 
 
+Made = Rgb | InvalidInput
+"""A picture, RGB uint8 (height, width, 3), or why this one cannot be made."""
+
+
 class ImageGenerator(ABC):
-    """One loaded model. Not thread-safe."""
+    """One loaded model. Not thread-safe.
+
+    Attributes:
+        max_batch: how many requests of equal size gain from being made at once.
+    """
+
+    max_batch: int = 1
 
     @abstractmethod
-    def generate(self, requests: Sequence[ImageRequest], *, progress: Progress = quiet) -> list[Rgb]:
+    def generate(self, requests: Sequence[ImageRequest], *, progress: Progress = quiet) -> list[Made]:
         """Make one picture per request.
 
         Returns:
-            RGB uint8 (height, width, 3) each, in the order of `requests`.
+            One picture or refusal each, in the order of `requests`: a request that cannot be taken, or whose picture
+            may not be shown, does not keep the others from theirs.
 
         Raises:
-            InvalidInput: a size or prompt that the engine cannot take.
             Cancelled: `progress` said so; no partial result.
         """
+
+
+def check(request: ImageRequest) -> None:
+    """Refuse what no engine takes.
+
+    Raises:
+        InvalidInput: a prompt that `check_prompt` refuses, or a side outside 64 to 2048 pixels.
+    """
+    check_prompt(request.prompt)
+    if not all(SMALLEST_PX <= side <= LARGEST_PX for side in (request.width, request.height)):
+        raise InvalidInput(f"Width and height must be {SMALLEST_PX} to {LARGEST_PX} pixels.", "size")
+
+
+def check_prompt(prompt: str) -> None:
+    """Refuse a prompt that no engine takes.
+
+    Raises:
+        InvalidInput: it is empty or has more than 4,000 characters.
+    """
+    if not prompt.strip():
+        raise InvalidInput("The prompt is empty.", "prompt")
+    if len(prompt) > LONGEST_PROMPT:
+        raise InvalidInput(f"The prompt is longer than {LONGEST_PROMPT} characters.", "prompt")

@@ -18,7 +18,7 @@ import numpy as np
 from pipelines.engine import Embed, EngineConfig, ModelCard
 from pipelines.errors import InvalidInput
 from pipelines.image_generation import backdrop
-from pipelines.image_generation.base import ImageGenerator, ImageRequest
+from pipelines.image_generation.base import ImageGenerator, ImageRequest, Made, check, check_prompt
 from pipelines.image_generation.canvas import Canvas
 from pipelines.image_generation.figures import FigurePainter
 from pipelines.image_generation.layout import arrange
@@ -26,12 +26,7 @@ from pipelines.image_generation.prompt import Description, describe
 from pipelines.image_generation.scene import Scene
 from pipelines.image_generation.setting import Setting
 from pipelines.image_generation.vocabulary import Vocabulary
-from pipelines.media import Rgb
 from pipelines.progress import Progress, quiet
-
-SMALLEST_PX = 64
-LARGEST_PX = 2048
-LONGEST_PROMPT = 4000
 
 
 class IconsConfig(EngineConfig):
@@ -84,38 +79,35 @@ class IconIllustrator(ImageGenerator):
         Raises:
             InvalidInput: an empty or too long prompt, or one that names nothing that can be drawn.
         """
-        return self._plan(self._read(prompt), prompt, seed, aspect)
+        described = self._read(prompt)
+        digest = hashlib.sha256(f"{seed}:{prompt}".encode("utf-8", "surrogatepass")).digest()
+        rng = np.random.default_rng(int.from_bytes(digest[:8], "little"))
+        return arrange(described, self._vocabulary.aspect, rng, aspect)
 
-    def generate(self, requests: Sequence[ImageRequest], *, progress: Progress = quiet) -> list[Rgb]:
-        """Draw one picture per request; the same request always gives the same bytes.
-
-        Returns:
-            RGB uint8 (height, width, 3) each, in the order of `requests`.
-
-        Raises:
-            InvalidInput: sides outside 64 to 2048 pixels, or a prompt that `plan` refuses.
-            Cancelled: `progress` said so; no partial result.
-        """
-        scenes = []
-        for request in requests:
-            if not all(SMALLEST_PX <= side <= LARGEST_PX for side in (request.width, request.height)):
-                raise InvalidInput(f"Width and height must be {SMALLEST_PX} to {LARGEST_PX} pixels.", "size")
-            described = self._read(request.prompt)
-            scenes.append(self._plan(described, request.prompt, request.seed, request.width / request.height))
-        pictures = []
+    def generate(self, requests: Sequence[ImageRequest], *, progress: Progress = quiet) -> list[Made]:
+        """Draw one picture per request, as the base says; the same request always gives the same bytes."""
+        scenes = [self._scene(request) for request in requests]
+        made: list[Made] = []
         for index, (request, scene) in enumerate(zip(requests, scenes, strict=True)):
+            if isinstance(scene, InvalidInput):
+                made.append(scene)
+                continue
             canvas = Canvas(request.width, request.height)
             for done in self._paint(scene, canvas):
                 progress((index + done) / len(requests), "drawing")
-            pictures.append(canvas.finish(np.random.default_rng(scene.seed)))
+            made.append(canvas.finish(np.random.default_rng(scene.seed)))
         progress(1.0, "drawing")
-        return pictures
+        return made
+
+    def _scene(self, request: ImageRequest) -> Scene | InvalidInput:
+        try:
+            check(request)
+            return self.plan(request.prompt, request.seed, request.width / request.height)
+        except InvalidInput as refusal:
+            return refusal
 
     def _read(self, prompt: str) -> Description:
-        if not prompt.strip():
-            raise InvalidInput("The prompt is empty.", "prompt")
-        if len(prompt) > LONGEST_PROMPT:
-            raise InvalidInput(f"The prompt is longer than {LONGEST_PROMPT} characters.", "prompt")
+        check_prompt(prompt)
         described = describe(prompt, self._vocabulary)
         if not described.things and not described.says_where:
             raise InvalidInput(
@@ -124,11 +116,6 @@ class IconIllustrator(ImageGenerator):
                 "prompt",
             )
         return described
-
-    def _plan(self, described: Description, prompt: str, seed: int, aspect: float) -> Scene:
-        digest = hashlib.sha256(f"{seed}:{prompt}".encode("utf-8", "surrogatepass")).digest()
-        rng = np.random.default_rng(int.from_bytes(digest[:8], "little"))
-        return arrange(described, self._vocabulary.aspect, rng, aspect)
 
     def _paint(self, scene: Scene, canvas: Canvas) -> Iterator[float]:
         """Paint layer by layer; yields the part done after each."""
