@@ -1,10 +1,16 @@
 """Chat: answers in a conversation, grounded in documents where passages are given."""
 
+from typing import Annotated
+
+from pydantic import Field
+
 from pipelines.chat.base import ChatModel, ChatRequest, Delta, FinishReason, Message, Passage, Role, Usage
 from pipelines.chat.extractive import ExtractiveConfig
 from pipelines.chat.grounding import build_grounded_messages
+from pipelines.chat.openai import OpenAIConfig
+from pipelines.chat.transformers import TransformersConfig
 
-Config = ExtractiveConfig
+Config = Annotated[ExtractiveConfig | TransformersConfig | OpenAIConfig, Field(discriminator="engine")]
 
 __all__ = [
     "ChatModel",
@@ -14,8 +20,10 @@ __all__ = [
     "ExtractiveConfig",
     "FinishReason",
     "Message",
+    "OpenAIConfig",
     "Passage",
     "Role",
+    "TransformersConfig",
     "Usage",
     "build_grounded_messages",
 ]

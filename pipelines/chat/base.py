@@ -82,3 +82,6 @@ class ChatModel(ABC):
         Raises:
             InvalidInput: messages or options that the model cannot take.
         """
+
+    def close(self) -> None:  # noqa: B027  (most engines have nothing to end)
+        """Let answers under way come to their end, then stop what runs beside them. Blocks: not for the event loop."""
