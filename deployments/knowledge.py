@@ -62,13 +62,13 @@ class Knowledge(Capability[knowledge.Config, Library]):
 
     async def embed(self, texts: Sequence[str]) -> NDArray[np.float32]:
         """Texts to unit vectors, float32 (N, dimension)."""
-        return await self.in_engine(lambda library: library.embedder.embed(texts))
+        return await self.in_engine(lambda library: library.embed(texts))
 
     async def embed_counted(self, texts: Sequence[str]) -> tuple[Answering, NDArray[np.float32], int]:
         """What answers, the vectors, and how many tokens were read."""
         answering = await self.answering()
         vectors = await self.embed(texts)
-        tokens = await self.in_engine(lambda library: sum(library.embedder.count_tokens(text) for text in texts))
+        tokens = await self.in_engine(lambda library: sum(library.count_tokens(text) for text in texts))
         return answering, vectors, tokens
 
     def _maintain_soon(self) -> None:

@@ -26,11 +26,10 @@ from deployments.routes.schemas import (
     call_errors,
 )
 from pipelines.chat import Delta, Message, Passage, Usage
-from pipelines.errors import InvalidInput, SensoriumError
+from pipelines.errors import SensoriumError
 
 ALPHABET = string.ascii_letters + string.digits
 DEFAULT_MAX_TOKENS = 500
-MOST_TEXTS = 2048
 
 
 def _message(message: ChatMessage) -> Message:
@@ -141,8 +140,6 @@ def router(graph: Graph) -> APIRouter:
     async def embeddings(body: EmbeddingBody) -> Response:
         """Texts to vectors, by the model that indexes the documents."""
         texts = [body.input] if isinstance(body.input, str) else body.input
-        if not texts or not all(texts) or len(texts) > MOST_TEXTS:
-            raise InvalidInput(f"`input` must be 1 to {MOST_TEXTS} texts, none of them empty.", "input")
         answering, vectors, tokens = await graph.ask(knowledge.embed_counted, texts)
 
         def shown(vector: np.ndarray[Any, np.dtype[np.float32]]) -> list[float] | str:

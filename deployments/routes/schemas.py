@@ -1,6 +1,6 @@
 """What the routes take and give in JSON, and how their errors look in the OpenAPI schema."""
 
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -138,10 +138,13 @@ class ImageBody(Body):
     response_format: Literal["url", "b64_json"] = "url"
 
 
+Text = Annotated[str, Field(min_length=1)]
+
+
 class EmbeddingBody(Body):
     """Body of `POST /v1/embeddings`."""
 
-    input: str | list[str] = Field()
+    input: Text | Annotated[list[Text], Field(min_length=1, max_length=2048)]
     model: str = Field("", max_length=512)
     encoding_format: Literal["float", "base64"] = "float"
 
@@ -151,7 +154,7 @@ class SpeechBody(Body):
 
     input: str = Field(min_length=1, max_length=20_000)
     model: str = Field("", max_length=512)
-    voice: str | None = Field(None, max_length=64)
+    voice: str | None = Field(None, min_length=1, max_length=64)
     response_format: Literal["mp3", "opus", "aac", "flac", "wav", "pcm"] = "mp3"
     speed: float = Field(1.0, ge=0.25, le=4)
 

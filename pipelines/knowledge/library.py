@@ -1,6 +1,7 @@
 """A library: documents come in as files, passages come out for questions."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from threading import Lock
 from typing import BinaryIO, Self
 
 import numpy as np
@@ -22,10 +23,11 @@ _READING = 0.3  # the share of reading in the time that a long document takes; t
 
 
 class Library:
-    """An embedding model and a store. Not thread-safe."""
+    """An embedding model and a store. One thread may add documents while another asks."""
 
     def __init__(self, embedder: Embedder, store: KnowledgeStore) -> None:
         self.embedder = embedder
+        self._embedding = Lock()  # a tokenizer that two threads use at once raises
         self._store = store
 
     @classmethod
@@ -40,6 +42,16 @@ class Library:
             url, model=config.card().model, dimension=embedder.dimension, storage_options=storage_options
         )
         return cls(embedder, store)
+
+    def embed(self, texts: Sequence[str]) -> NDArray[np.float32]:
+        """Texts to unit vectors, float32 (N, dimension)."""
+        with self._embedding:
+            return self.embedder.embed(texts)
+
+    def count_tokens(self, text: str) -> int:
+        """How many tokens the model reads in `text`."""
+        with self._embedding:
+            return self.embedder.count_tokens(text)
 
     def ingest(
         self,
@@ -95,7 +107,7 @@ class Library:
             Overloaded: the store does not answer.
         """
         _check(category)
-        vector = self.embedder.embed([query])[0] if self.embedder.reads(query) else None
+        vector = self.embed([query])[0] if self.embedder.reads(query) else None
         hits = self._store.search(category, query, vector, k)
         if not hits and not self._store.list_documents(category):
             return None
@@ -119,7 +131,7 @@ class Library:
         parts = []
         for start in range(0, len(pieces), _EMBED_AT_ONCE):
             progress(_READING + (1 - _READING) * start / len(pieces), "embedding")
-            parts.append(self.embedder.embed([piece.text for piece in pieces[start : start + _EMBED_AT_ONCE]]))
+            parts.append(self.embed([piece.text for piece in pieces[start : start + _EMBED_AT_ONCE]]))
         progress(1.0, "storing")
         return np.concatenate(parts)
 

@@ -81,15 +81,31 @@ def test_an_engine_is_swapped_in_place_and_no_request_is_lost(graph: RunningGrap
     assert default == german != english
 
 
-@pytest.mark.usefixtures("as_before")
-def test_a_capability_that_cannot_load_fails_alone(graph: RunningGraph) -> None:
-    before = replicas(graph)
-    block = graph.block("SuperResolution")
-    # Past the launcher's own check: what `serve deploy` would let through.
-    graph.edit("SuperResolution", user_config={**block["user_config"], "engine": "telepathy"})
-    time.sleep(3)
-    assert "telepathy" in graph.log(), "the launcher refuses a file that cannot be served and keeps what runs"
+def test_a_file_that_cannot_be_served_changes_nothing(graph: RunningGraph) -> None:
+    before, text = replicas(graph), graph.config.read_text()
+    graph.edit("SuperResolution", user_config={"engine": "telepathy"})
+    ends_s = time.monotonic() + 20
+    while "telepathy" not in graph.log() and time.monotonic() < ends_s:
+        time.sleep(0.2)
+    assert "The graph runs on as before" in graph.log()
     assert graph.state("SuperResolution")["state"] == "ready"
+    assert replicas(graph) == before
+    graph.config.write_text(text)
+
+
+@pytest.mark.usefixtures("as_before")
+def test_a_capability_that_cannot_load_fails_alone(graph: RunningGraph, client: httpx.Client) -> None:
+    before = replicas(graph)
+    graph.edit("SuperResolution", user_config={"engine": "real-esrgan", "model": "./nowhere.pth"})
+    state = graph.wait_for("SuperResolution", state="failing")
+    assert "nowhere.pth" in state["reason"]
+    ready = client.get("/readyz")
+    assert (ready.status_code, ready.json()["status"]) == (200, "ready")
+    answer = client.post("/image/enhanceImage", files={"file": png(40, 30)})
+    assert answer.status_code == 503
+    assert answer.json()["error"]["code"] == "model_unavailable"
+    assert "nowhere.pth" in answer.json()["error"]["message"]
+    assert client.post("/image/imageToText", files={"file": png(40, 30)}).status_code == 200
     assert replicas(graph) == before
 
 
