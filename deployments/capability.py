@@ -140,7 +140,8 @@ class Capability(Generic[ConfigT, EngineT]):
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
         self.store = ObjectStore.open(settings.store_url, public_url=settings.public_url)
-        if share := ray.get_runtime_context().get_assigned_resources().get("GPU"):
+        assigned = ray.get_runtime_context().get_assigned_resources()  # type: ignore[no-untyped-call]  # Ray's
+        if share := assigned.get("GPU"):
             limit_memory(min(share, 1.0))
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="engine")
         self._state = State("loading", "", "")

@@ -305,7 +305,7 @@ def _moved(box: Box, movement: Affine) -> Box:
 def _wider(box: Box) -> Box:
     """The box with a tenth of its longer side added all round."""
     border = 0.1 * float((box[2:] - box[:2]).max())
-    return box + np.array((-border, -border, border, border), np.float64)
+    return np.add(box, (-border, -border, border, border))
 
 
 def _inside(box: Box, other: Box) -> float:
