@@ -19,6 +19,7 @@ ENV PATH=/app/.venv/bin:$PATH \
     PYTHONPATH=/app \
     RAY_AUTH_MODE=token \
     RAY_USAGE_STATS_ENABLED=0 \
+    HF_HUB_OFFLINE=1 \
     RAY_SERVE_HTTP_PROXY_CALLBACK_IMPORT_PATH=deployments.proxy:middlewares \
     SENSORIUM_DATA_DIR=/home/sensorium/data
 EXPOSE 8000

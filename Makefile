@@ -1,15 +1,18 @@
-# make run | test | check | bench: all that a person needs.
+# make run | test | check | bench | pull: all that a person needs.
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 CONFIG ?= serve_config.local.yaml
 BIN := .venv/bin
 # trackers asks for opencv-python, which overwrites opencv-python-headless and wants libGL: it is installed by itself.
 ALONE := trackers
 
-.PHONY: run test check bench
+.PHONY: run test check bench pull
 .DELETE_ON_ERROR:
 
 run: .venv/.run
 	@exec $(BIN)/python -m deployments.run $(CONFIG)
+
+pull: .venv/.run
+	$(BIN)/python -m deployments.pull $(CONFIG)
 
 test: .venv/.test
 	$(BIN)/python -m pytest $(TESTS)

@@ -3,13 +3,13 @@
 from collections.abc import AsyncIterator
 from typing import Any
 
-from pipelines.image_understanding.draw import draw_masks
 from pydantic import TypeAdapter
 
 from deployments.capability import CallEvent, Capability, Source, Ticket
 from deployments.object_store import picture_name
 from pipelines import image_understanding
 from pipelines.image_understanding import ImageUnderstander
+from pipelines.image_understanding.draw import draw_masks
 from pipelines.media.image import Picture, fit, read_image, write_png
 
 LONG_SIDE_PX = 1536
