@@ -193,6 +193,8 @@ class Capability(Generic[ConfigT, EngineT]):
             self._loaded.set()
 
     def _replace(self, config: ConfigT) -> EngineT:
+        if self._engine is not None:
+            self.unload(self._engine)
         self._engine = None  # the old one's memory goes before the new one's comes
         gc.collect()
         if "torch" in sys.modules:
@@ -214,6 +216,9 @@ class Capability(Generic[ConfigT, EngineT]):
     def load(self, config: ConfigT) -> EngineT:
         """Make the engine; runs in its thread."""
         raise NotImplementedError
+
+    def unload(self, engine: EngineT) -> None:  # noqa: B027  most engines have nothing to end
+        """End what an engine keeps running, before another takes its place; runs in its thread."""
 
     async def state(self) -> State:
         """What `/readyz` and `/v1/models` tell of this replica."""

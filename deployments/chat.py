@@ -45,6 +45,10 @@ class Chat(Capability[chat.Config, ChatModel]):
         """Make the engine."""
         return config.load(self._embed)
 
+    def unload(self, engine: ChatModel) -> None:
+        """Let the answers under way end."""
+        engine.close()
+
     async def stream(self, call: ChatCall) -> AsyncIterator[Answering | Delta]:
         """Answer a conversation: first what answers, then the answer's pieces.
 
