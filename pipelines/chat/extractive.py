@@ -1,8 +1,8 @@
 """Chat without a language model: picks the sentences of the retrieved passages that answer, and quotes them.
 
-No checkpoint of its own; it compares words, and sentence embeddings that the knowledge base lends. It writes no sentence
-itself, cannot add up, compare or conclude, and reads English and Chinese. Not grounded in documents, it answers from the
-product's own manual.
+No checkpoint of its own; it compares words, and sentence embeddings that the knowledge base lends. It writes no
+sentence itself, cannot add up, compare or conclude, and reads English and Chinese. Not grounded in documents, it
+answers from the product's own manual.
 """
 
 import asyncio
@@ -25,14 +25,14 @@ from pipelines.engine import Embed, EngineConfig, ModelCard
 
 T = TypeVar("T")
 
-_TOKEN = re.compile(
-    rf"\s*(?:\d+(?:[.,]\d+)*|[{HAN}\u3040-\u30ff\uac00-\ud7af]|[^\W\d_{HAN}\u3040-\u30ff\uac00-\ud7af]{{1,40}}|\S)"
-)
+_SINGLE = f"{HAN}\u3040-\u30ff\uac00-\ud7af"  # Chinese, Japanese and Korean characters
+_TOKEN = re.compile(rf"\s*(?:\d+(?:[.,]\d+)*|[{_SINGLE}]|[^\W\d_{_SINGLE}]{{1,40}}|\S)")
 
+_SMALL_TALK_CHARACTERS = 100
 _GREETING = re.compile(
-    r"\W*(?:hello|hi|hey|good (?:morning|afternoon|evening|day)|greetings|help|who are you|what are you|what can you do(?: for me)?|"
-    r"how can you help(?: me)?|你好|您好|嗨|哈喽|早上好|下午好|晚上好|你是谁|你是什么|你能做什么|你会做什么|你可以做什么|帮助)"
-    r"(?:[ ,]*(?:there|sensorium|all|everyone|吗|呀|啊))*\W*",
+    r"\W*(?:hello|hi|hey|greetings|good (?:morning|afternoon|evening|day)|help|who are you|what are you|"
+    r"what can you do(?: for me)?|how can you help(?: me)?|你好|您好|嗨|哈喽|早上好|下午好|晚上好|你是谁|你是什么|帮助|"
+    r"你(?:能|会|可以)做什么)(?:[ ,]*(?:there|sensorium|all|everyone|吗|呀|啊))*\W*",
     re.IGNORECASE,
 )
 _THANKS = re.compile(
@@ -40,30 +40,30 @@ _THANKS = re.compile(
     re.IGNORECASE,
 )
 
-
-class _Replies:
-    """What the engine says in its own words, in English and Chinese."""
-
-    introduction = (
-        "Hello! I am Sensorium's embedded chat engine. I have no language model: I find the sentences that answer your "
-        "question in your uploaded documents (upload them under a category and send that `category` with your question), "
-        "or, without a category, in Sensorium's own manual. Ask me, for example, how to upload a document.",
-        "你好！我是 Sensorium 的内置问答引擎。我没有语言模型：我会在您上传的文档中找出回答问题的句子（上传时指定类别，提问时带上同一个 "
-        "`category`）；不带类别时，我从 Sensorium 的使用手册中回答。例如，您可以问我怎样上传文档。",
-    )
-    thanks = ("You are welcome.", "不客气。")
-    nothing_asked = ("There is no question in the conversation yet.", "There is no question in the conversation yet.")
-    documents_silent = (
-        "The documents in this category do not answer this question.",
-        "该类别的文档中没有这个问题的答案。",
-    )
-    manual_silent = (
-        "I cannot answer that. I am Sensorium's embedded chat engine and have no language model: I answer only from uploaded "
-        "documents (send their `category` with the question) and from Sensorium's own manual. For free conversation, choose an "
-        "engine with a language model in the `user_config` of the `Chat` block of the serve configuration.",
-        "这个问题我无法回答。我是 Sensorium 的内置问答引擎，没有语言模型，只能根据已上传的文档（提问时带上它们的 `category`）和 Sensorium "
-        "的使用手册来回答。如需自由对话，请在服务配置 `Chat` 块的 `user_config` 中选用带语言模型的引擎。",
-    )
+# What the engine says in its own words, in English and in Chinese.
+_INTRODUCTION = (
+    "Hello! I am Sensorium's embedded chat engine. I have no language model: I find the sentences that answer your "
+    "question in your uploaded documents (upload them under a category and send that `category` with your question), "
+    "or, without a category, in Sensorium's own manual. Ask me, for example, how to upload a document.",
+    "你好！我是 Sensorium 的内置问答引擎。我没有语言模型：我会在您上传的文档中找出回答问题的句子"
+    "（上传时指定类别，提问时带上同一个 `category`）；不带类别时，我从 Sensorium 的使用手册中回答。"
+    "例如，您可以问我怎样上传文档。",
+)
+_WELCOME = ("You are welcome.", "不客气。")
+_NO_QUESTION = "There is no question in the conversation yet."
+_DOCUMENTS_SILENT = (
+    "The documents in this category do not answer this question.",
+    "该类别的文档中没有这个问题的答案。",
+)
+_MANUAL_SILENT = (
+    "I cannot answer that. I am Sensorium's embedded chat engine and have no language model: I answer only from "
+    "uploaded documents (send their `category` with the question) and from Sensorium's own manual. For free "
+    "conversation, choose an engine with a language model in the `user_config` of the `Chat` block of the "
+    "serve configuration.",
+    "这个问题我无法回答。我是 Sensorium 的内置问答引擎，没有语言模型，只能根据已上传的文档"
+    "（提问时带上它们的 `category`）和 Sensorium 的使用手册来回答。"
+    "如需自由对话，请在服务配置 `Chat` 块的 `user_config` 中选用带语言模型的引擎。",
+)
 
 
 class ExtractiveConfig(EngineConfig):
@@ -76,8 +76,8 @@ class ExtractiveConfig(EngineConfig):
         return ModelCard(
             model="extractive",
             licence="Apache-2.0",
-            description="Quotes the sentences of your documents, or of the product's manual, that answer a question, and says so "
-            "when none does. English and Chinese. Not a language model: it writes nothing itself.",
+            description="Quotes the sentences of your documents, or of the product's manual, that answer a question, "
+            "and says so when none does. English and Chinese. Not a language model: it writes nothing itself.",
             embedded=True,
         )
 
@@ -130,15 +130,13 @@ class Extractive(ChatModel):
         read = sum(len(tokens(text)) for text in [*(m.content for m in request.messages), *(p.text for p in passages)])
         asked = stand_alone(request.messages, self._embed)
         language = 1 if is_chinese(asked) else 0
-        said = _small_talk(request.messages, asked)
-        if said:
-            return said[language], (), read
-        question = Question.read(asked)
-        if request.passages is None:
-            found = extract(question, self._manuals[language], self._embed)
-            return found.text if found else _Replies.manual_silent[language], (), read
-        found = extract(question, passages, self._embed)
-        return (found.text, found.sources, read) if found else (_Replies.documents_silent[language], (), read)
+        if said := _small_talk(request.messages, asked, language):
+            return said, (), read
+        is_grounded = request.passages is not None
+        found = extract(Question.read(asked), passages if is_grounded else self._manuals[language], self._embed)
+        if found is None:
+            return (_DOCUMENTS_SILENT if is_grounded else _MANUAL_SILENT)[language], (), read
+        return found.text, found.sources if is_grounded else (), read
 
     async def _run(self, work: Callable[[], T]) -> T:
         return await asyncio.get_running_loop().run_in_executor(self._thread, work)
@@ -165,8 +163,8 @@ class _Remembered:
 
 
 def tokens(text: str) -> list[str]:
-    """The tokens of a text, each with the white space before it; joined they are the text without trailing white space."""
-    return _TOKEN.findall(text)
+    """The tokens, each with the white space before it: joined, they are the text without its trailing white space."""
+    return _TOKEN.findall(text.rstrip())
 
 
 def read_manual(name: str) -> tuple[Passage, ...]:
@@ -175,10 +173,11 @@ def read_manual(name: str) -> tuple[Passage, ...]:
     return tuple(Passage(name, None, section.strip(), 1.0) for section in re.split(r"\n(?=## )", text))
 
 
-def _small_talk(messages: tuple[Message, ...], asked: str) -> tuple[str, str] | None:
+def _small_talk(messages: tuple[Message, ...], asked: str, language: int) -> str:
+    """The answer to what is no question, or ""."""
     if not asked:
-        return _Replies.nothing_asked
-    last = next(message.content for message in reversed(messages) if message.role == "user")
+        return _NO_QUESTION
+    last = next(message.content for message in reversed(messages) if message.role == "user")[:_SMALL_TALK_CHARACTERS]
     if _GREETING.fullmatch(last):
-        return _Replies.introduction
-    return _Replies.thanks if _THANKS.fullmatch(last) else None
+        return _INTRODUCTION[language]
+    return _WELCOME[language] if _THANKS.fullmatch(last) else ""

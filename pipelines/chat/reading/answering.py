@@ -12,10 +12,13 @@ from pipelines.engine import Embed
 
 # Log odds below which nothing answers: between what answerable and unanswerable questions reached on documents unlike
 # those that the weights come from.
-ENGLISH_THRESHOLD = -2.3
+ENGLISH_THRESHOLD = -2.5
 CHINESE_THRESHOLD = -2.0
 MARGIN = 1.5
+LEANING_MARGIN = 0.5
 MOST_SENTENCES = 3
+
+
 @dataclass(frozen=True)
 class Extract:
     """Sentences that answer, verbatim, and the passages that they stand in (best first)."""
@@ -34,11 +37,21 @@ def extract(question: Question, passages: Sequence[Passage], embed: Embed) -> Ex
     threshold = CHINESE_THRESHOLD if question.chinese else ENGLISH_THRESHOLD
     if not ranked or ranked[0].score < threshold:
         return None
-    floor = max(threshold, ranked[0].score - MARGIN)
-    chosen = [one for one in ranked[:MOST_SENTENCES] if one.score >= floor]
+    chosen = _choose(ranked, max(threshold, ranked[0].score - MARGIN))
     order = list(dict.fromkeys(one.sentence.passage for one in chosen))
     chosen.sort(key=lambda one: (order.index(one.sentence.passage), one.sentence.position))
     return Extract(_join(chosen), tuple(passages[index] for index in order))
+
+
+def _choose(ranked: Sequence[Ranked], floor: float) -> list[Ranked]:
+    chosen: list[Ranked] = []
+    for one in ranked[:MOST_SENTENCES]:
+        # One that leans on a chosen sentence has its score from that, unless it scores as well.
+        before = [other.score for other in chosen if other.sentence.text == one.sentence.before]
+        leans = one.sentence.quote != one.sentence.text
+        if one.score >= floor and not (leans and before and one.score < before[0] - LEANING_MARGIN):
+            chosen.append(one)
+    return chosen
 
 
 def _join(chosen: Sequence[Ranked]) -> str:

@@ -21,31 +21,50 @@ _LEAD = re.compile(
     r"^(?:(?:and|but|so|or|also|then|ok(?:ay)?|what about|how about|(?:and )?the same for)\b[\s,]*)+", re.IGNORECASE
 )
 _ASKING = re.compile(
-    r"\b(?:what|which|who|whom|whose|when|where|why|how(?: (?:many|much|long|often|far|old|high|large|big|fast|heavy))?)\b",
+    r"\b(?:what|which|who|whom|whose|when|where|why|how(?: (?:many|much|long|often|far|old|large|heavy))?)\b",
     re.IGNORECASE,
 )
 _CLAUSE = re.compile(
-    r"^(?:what|which|who|whom|whose|when|where|why|how|is|are|was|were|do|does|did|can|could|may|must|should|has|have|will|tell|list|give|"
-    r"explain|show|describe)\b(?! about)",
+    r"^(?:what|which|who|whom|whose|when|where|why|how|is|are|was|were|do|does|did|can|could|may|must|should|has|have|"
+    r"will|tell|list|give|explain|show|describe)\b(?! about)",
     re.IGNORECASE,
 )
 _FUNCTION = frozenset(
     """a an and are as at be been by can could did do does during for from had has have how i in into is it its many may
     me much must my of on one or our per shall should than that the their there these they this those to under was we
-    were what when where which who whom whose why will with would you your about after before between""".split()
+    were what when where which who whom whose why will with would you your about after before between""".split()  # noqa: SIM905
 )
-_PREPOSITIONS = frozenset("in at on for of from to by with under during between before after since".split())
-_DETERMINERS = frozenset("the a an our my your their its this that these those".split())
+_PREPOSITIONS = frozenset(
+    {
+        "in",
+        "at",
+        "on",
+        "for",
+        "of",
+        "from",
+        "to",
+        "by",
+        "with",
+        "under",
+        "during",
+        "between",
+        "before",
+        "after",
+        "since",
+    }
+)
+_DETERMINERS = frozenset({"the", "a", "an", "our", "my", "your", "their", "its", "this", "that", "these", "those"})
 _PRONOUN = re.compile(
-    r"\b(?:it|its|they|them|their|he|him|his|she|her|this(?= one\b|\W*$)|that(?= one\b|\W*$)|these(?=\W*$)|those(?=\W*$)|there(?=\W*$))\b",
+    r"\b(?:it|its|they|them|their|he|him|his|she|her|(?:this|that)(?= one\b|\W*$)|(?:these|those|there)(?=\W*$))\b",
     re.IGNORECASE,
 )
 _EXPLETIVE = re.compile(
-    r"\b(?:does|did|will|would) it take\b|\b(?:is|was|isn't) it (?:possible|allowed|safe|necessary|ok|okay|true|permitted|required)\b|\bis there\b",
+    r"\b(?:does|did|will|would) it take\b|\bis there\b"
+    r"|\b(?:is|was|isn't) it (?:possible|allowed|safe|necessary|ok|okay|true|permitted|required)\b",
     re.IGNORECASE,
 )
-_POSSESSIVE = frozenset("its their his her".split())
-_PERSONAL = frozenset("he him his she her".split())
+_POSSESSIVE = frozenset({"its", "their", "his", "her"})
+_PERSONAL = frozenset({"he", "him", "his", "she", "her"})
 _PERSON = re.compile(r"\b[A-Z][\w'’-]+(?: (?:van|von|de|der|da|bin|al) | )[A-Z][\w'’-]+(?: [A-Z][\w'’-]+)?")
 
 _NAMED = re.compile(r"\b(?=\w*[A-Z\d])[\w-]+")
@@ -56,7 +75,7 @@ _HAN_ASKING = re.compile(
     "多少|多久|多长|多大|多高|多远|什么|谁|哪|几|何时|何处|为何|如何|怎么|怎样|是否|能否|可否|吗|[有是能可要需][不没]"
 )
 _HAN_PRONOUN = re.compile(
-    "它们|他们|她们|它|他(?!人)|她|(?:这个|那个|这|那)(?=[的有是要需])|(?<![极及尤])其(?![他它余中实])"
+    "它们|他们|她们|它|(?<!其)他(?!人)|她|(?:这个|那个|这|那)(?=[的有是要需])|(?<![极及尤])其(?![他它余中实])"
 )
 _HAN_CHUNK = re.compile(rf"[{HAN}A-Za-z\d]+?(?=[的有是在要为可能应需每一多几什哪谁何怎如由向从]|[^{HAN}A-Za-z\d]|$)")
 
@@ -169,8 +188,9 @@ def _replace_pronoun(previous: str, reply: str, said: str) -> str:
     if match is None:
         return said
     before = _chunks(said[: match.start()])
-    is_object = said[: match.start()].split()[-1:] and said[: match.start()].split()[-1].lower() in _PREPOSITIONS
-    if any(chunk.determined for chunk in before) and ("," in said[: match.start()] or not is_object):
+    leading = said[: match.start()]
+    is_object = re.search(r"(\w+) $", leading) is not None and leading.split()[-1].lower() in _PREPOSITIONS
+    if any(chunk.determined for chunk in before) and ("," in leading or not is_object):
         return said  # it stands for something in this very question
     word = match.group().lower()
     subject = _antecedent(previous, reply, word)
@@ -186,18 +206,15 @@ def _antecedent(previous: str, reply: str, pronoun: str) -> str:
             return str(people[0])
     chunks = _chunks(previous)
     places = [chunk for chunk in chunks if chunk.preposition in {"in", "at", "on"}]
-    if pronoun == "there":
-        chunks = places
-    else:
-        chunks = [chunk for chunk in chunks if chunk not in places] or chunks
+    others = [chunk for chunk in chunks if chunk not in places] or chunks
+    chunks = places if pronoun == "there" else others
     named = [chunk for chunk in chunks if _NAMED.search(chunk.text)]
     best = (named or [chunk for chunk in chunks if chunk.determined] or chunks)[-1:]
     if not best:
         return ""
     name = " ".join(_NAMED.findall(best[0].text)) or best[0].text
-    return f"{best[0].preposition if pronoun == 'there' else ''} {'the' if best[0].determined else ''} {name}".strip().replace(
-        "  ", " "
-    )
+    preposition = [best[0].preposition] if pronoun == "there" else []
+    return " ".join([*preposition, *(["the"] if best[0].determined else []), name])
 
 
 def _resolve_chinese(previous: str, said: str) -> str:

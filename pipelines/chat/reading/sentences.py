@@ -12,21 +12,23 @@ from pipelines.chat.base import Passage
 from pipelines.chat.reading.words import HAN
 
 _ABBREVIATIONS = frozenset(
-    "mr mrs ms dr prof st no nos fig figs sec ch vol pp p ed eds inc ltd co corp dept approx est etc vs e.g i.e cf al jan "
-    "feb mar apr jun jul aug sep sept oct nov dec u.s u.k gen col sgt rev hon jr sr tel art".split()
+    """mr mrs ms dr prof st no nos fig figs sec ch vol pp p ed eds inc ltd co corp dept approx est etc vs e.g i.e cf al
+    jan feb mar apr jun jul aug sep sept oct nov dec u.s u.k gen col sgt rev hon jr sr tel art""".split()  # noqa: SIM905
 )
-_ENGLISH_END = re.compile(r"[.!?]+[\"'”’)\]]*(?=\s+[\"'“‘(\[]?[A-Z0-9])")
+_ENGLISH_END = re.compile(r"(?<![.!?])[.!?]+[\"'”’)\]]*(?=\s+[\"'“‘(\[]?[A-Z0-9])")
 _CHINESE_END = re.compile(rf"(?:[。！？]|…+|(?<=[{HAN}])[!?])+[”’」』）)]*")
 _CLOSED = re.compile(r"[.!?。！？…:：;；][\"'”’)\]」』）]*$")
+_BULLET = re.compile("[-*•·▪‣●]")
 _ITEM = re.compile(r"(?:[-*•·▪‣●]|\(?\d{1,2}[.)、]|\(?[a-z][.)]|[（(][一二三四五六七八九十]+[)）])\s*")
 _YEAR = re.compile(r"(?<!\d)(?:19|20)\d\d(?!\d)年?")
 _CHAPTER = re.compile(r"chapter|section|part|appendix|第")
 _LEANING = re.compile(
-    r"(?:it|its|they|their|them|he|his|she|her|this|these|those|that|such|both|of these|of them|the (?:former|latter))\b"
-    r"|[该其它他她此这]",
+    r"(?:it|its|they|their|them|he|his|she|her|this|these|those|that|such|both|of these|of them)\b"
+    r"|the (?:former|latter)\b|[该其它他她此这]",
     re.IGNORECASE,
 )
 _WRAPPED_WIDTH = 50
+_MOST_CHARACTERS = 20_000  # of one passage: a table row may be as long as its author liked
 
 
 @dataclass(frozen=True)
@@ -70,7 +72,7 @@ def read_passages(passages: Sequence[Passage]) -> list[Sentence]:
     """All sentences of the passages, once each where passages overlap."""
     found: dict[tuple[str, str], Sentence] = {}
     for index, passage in enumerate(passages):
-        for sentence in _read(passage.text, index):
+        for sentence in _read(passage.text[:_MOST_CHARACTERS], index):
             known = found.setdefault((passage.document, sentence.text), sentence)
             if not known.before and sentence.before:  # the overlap of two passages: the other one has the context
                 found[passage.document, sentence.text] = replace(known, before=sentence.before)
@@ -87,7 +89,7 @@ def _english_ends(text: str) -> Iterator[int]:
 
 def _is_abbreviated(before: str) -> bool:
     """Whether a full stop after `before` belongs to its last word: "Dr", an initial, the number of a list item."""
-    word = before.split()[-1].lower().lstrip("(\"'“‘[") if before.strip() else ""
+    word = re.split(r"\s", before)[-1].lower().lstrip("(\"'“‘[")
     is_initial = re.fullmatch(r"[a-z](?:\.[a-z])*", word) is not None and word not in {"a.m", "p.m", "i"}
     return word in _ABBREVIATIONS or is_initial or re.fullmatch(r"\s*\d{1,2}", before) is not None
 
@@ -127,7 +129,7 @@ def _goes_on(line: str, following: str) -> bool:
 def _is_heading(block: str, following: list[str]) -> bool:
     if block.startswith("#"):
         return True
-    if not following or _CLOSED.search(block) or _width(block) > 90:
+    if not following or _CLOSED.search(block) or _BULLET.match(block) or _width(block) > 90:
         return False
     figures = re.search(r"\d", _YEAR.sub("", block))
     if "|" in block:  # the head of a table has no figures, or only years

@@ -13,6 +13,7 @@ from typing import Any
 HAN = "\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff"
 _UNIT = re.compile(rf"(?P<number>\d+(?:[.,]\d+)*)|(?P<han>[{HAN}]+)|(?P<word>[^\W\d_{HAN}]+(?:['’][^\W\d_{HAN}]+)*)")
 _HAN_CHARACTER = re.compile(f"[{HAN}]")
+_HAN_GRAMMAR = re.compile("[的是谁吗呢什哪怎几]|多少|如何")
 _LATIN_LETTER = re.compile("[A-Za-z]")
 
 _STOP = frozenset(
@@ -21,7 +22,7 @@ _STOP = frozenset(
     its itself just kind let ll m many may me mean might much must my name no not of off on one only or other our out
     over own per please re s same shall she should so some such t tell than that the their them then there these they
     this those through to too type under up us ve very was we were what when where which while who whom whose why will
-    with would you your explain describe called""".split()
+    with would you your explain describe called""".split()  # noqa: SIM905
 )
 # A question word goes whole before its parts, with the measure word that it counts by.
 _HAN_STOP = re.compile(
@@ -48,8 +49,8 @@ def stem(word: str) -> str:
 
 
 def is_chinese(text: str) -> bool:
-    """Whether the text is mostly Chinese: more Chinese characters than half its Latin letters."""
-    return 2 * len(_HAN_CHARACTER.findall(text)) > len(_LATIN_LETTER.findall(text))
+    """Whether the text is Chinese: by its grammar, whatever foreign names it holds, or by most of its characters."""
+    return bool(_HAN_GRAMMAR.search(text)) or 2 * len(_HAN_CHARACTER.findall(text)) > len(_LATIN_LETTER.findall(text))
 
 
 def plain(text: str) -> str:
@@ -85,7 +86,7 @@ def terms(text: str) -> list[str]:
 
 @lru_cache(maxsize=2_000)
 def all_terms(text: str) -> frozenset[str]:
-    """Everything that `terms` of a question could ask for in this text: stop words count, every pair, every character."""
+    """Everything that `terms` of a question could ask for in this text: with stop words and every Chinese pair."""
     found: set[str] = set()
     for unit in _UNIT.finditer(plain(text)):
         if unit["number"]:

@@ -1,0 +1,21 @@
+from collections.abc import Callable
+
+import pytest
+
+from pipelines.chat.extractive import Extractive, ExtractiveConfig
+from pipelines.knowledge import MiniLmConfig
+
+
+@pytest.fixture(scope="session")
+def embedder():
+    return MiniLmConfig().load()
+
+
+@pytest.fixture(scope="session")
+def embed(embedder) -> Callable:
+    return embedder.embed
+
+
+@pytest.fixture(scope="session")
+def model(embed) -> Extractive:
+    return ExtractiveConfig().load(embed)
