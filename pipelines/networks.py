@@ -55,8 +55,8 @@ def read_tensors(source: Path | IO[bytes], name: str) -> "dict[str, Tensor]":
         content = torch.load(source, map_location="cpu", weights_only=True)
     except (
         # What a damaged file makes PyTorch's reader and its unpickler raise; they have no class of their own for it.
-        *(SafetensorError, pickle.UnpicklingError, struct.error, EOFError, OSError),
-        *(RuntimeError, ValueError, TypeError, AttributeError, LookupError),
+        *(SafetensorError, pickle.UnpicklingError, struct.error, EOFError, OSError, MemoryError),
+        *(RuntimeError, ValueError, TypeError, AttributeError, LookupError, AssertionError, ArithmeticError),
     ):
         raise unreadable(name) from None
     if isinstance(content, dict):
@@ -72,8 +72,8 @@ def filled(
     """Make the network that tensors fit, with their values, ready to be asked.
 
     Args:
-        make: from a checkpoint's tensors a network of the size that their shapes tell; it raises `KeyError` or
-            `ValueError` where they are of another architecture.
+        make: from a checkpoint's tensors a network of the size that their shapes tell; it raises `LookupError`
+            or `ValueError` where they are of another architecture.
         tensors: every parameter of the network and nothing else.
         name: the file's name, for the message.
         where: device and number format.
@@ -87,7 +87,7 @@ def filled(
         with torch.device("meta"):
             network = make(tensors)
         network.load_state_dict(tensors, assign=True)
-    except (KeyError, ValueError, RuntimeError):  # the last is PyTorch's for names and shapes that do not match
+    except (LookupError, ValueError, RuntimeError):  # the last is PyTorch's for names and shapes that do not match
         raise unreadable(name) from None
     return network.eval().requires_grad_(False).to(where.device, where.dtype)
 

@@ -57,7 +57,7 @@ class Shape:
         """As a checkpoint's shapes tell.
 
         Raises:
-            KeyError, ValueError: the tensors are not those of this architecture.
+            LookupError, ValueError: the tensors are not those of this architecture.
         """
         blocks = len({name.split(".")[0] for name in tensors if name.startswith("block")})
         if blocks not in (4, 5):
@@ -154,7 +154,7 @@ class IFNet(nn.Module):
         """A network of the size that a checkpoint's shapes tell; its values are not loaded.
 
         Raises:
-            KeyError, ValueError: the tensors are not those of this architecture.
+            LookupError, ValueError: the tensors are not those of this architecture.
         """
         return cls(Shape.of(tensors))
 

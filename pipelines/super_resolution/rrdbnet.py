@@ -91,7 +91,7 @@ class RRDBNet(nn.Module):
         """A network of the size that a checkpoint's shapes tell; its values are not loaded.
 
         Raises:
-            KeyError, ValueError: the tensors are not those of this architecture.
+            LookupError, ValueError: the tensors are not those of this architecture.
         """
         features, inputs, _, _ = tensors["conv_first.weight"].shape
         growth = tensors["body.0.rdb1.conv1.weight"].shape[0]

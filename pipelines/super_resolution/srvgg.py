@@ -38,7 +38,7 @@ class SRVGGNetCompact(nn.Module):
         """A network of the size that a checkpoint's shapes tell; its values are not loaded.
 
         Raises:
-            KeyError, ValueError: the tensors are not those of this architecture.
+            LookupError, ValueError: the tensors are not those of this architecture.
         """
         features = tensors["body.0.weight"].shape[0]
         layers = len({name.split(".")[1] for name in tensors if name.startswith("body.")})
