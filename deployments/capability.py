@@ -217,7 +217,7 @@ class Capability(Generic[ConfigT, EngineT]):
         """Make the engine; runs in its thread."""
         raise NotImplementedError
 
-    def unload(self, engine: EngineT) -> None:  # noqa: B027  most engines have nothing to end
+    def unload(self, engine: EngineT) -> None:
         """End what an engine keeps running, before another takes its place; runs in its thread."""
 
     async def state(self) -> State:
