@@ -1,8 +1,13 @@
 """Videos from a still picture."""
 
+from typing import Annotated
+
+from pydantic import Field
+
 from pipelines.video_generation.base import Clip, VideoGenerator, VideoRequest
 from pipelines.video_generation.camera_motion import CameraMotionConfig
+from pipelines.video_generation.diffusers import DiffusersConfig
 
-Config = CameraMotionConfig
+Config = Annotated[CameraMotionConfig | DiffusersConfig, Field(discriminator="engine")]
 
-__all__ = ["CameraMotionConfig", "Clip", "Config", "VideoGenerator", "VideoRequest"]
+__all__ = ["CameraMotionConfig", "Clip", "Config", "DiffusersConfig", "VideoGenerator", "VideoRequest"]

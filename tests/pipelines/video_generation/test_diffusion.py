@@ -1,0 +1,223 @@
+"""Image-to-video diffusion: tiny checkpoints of the real architectures, against the library called directly."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from pipelines.errors import Cancelled, InvalidInput, ModelUnavailable
+from pipelines.media import Rgb
+from pipelines.video_generation import DiffusersConfig, VideoRequest
+from pipelines.video_generation.diffusers import DiffusionAnimator
+from tests.checkpoints.video_generation import make_tiny_stable_video_diffusion, make_tiny_wan
+
+KINDS = {"svd": make_tiny_stable_video_diffusion, "wan": make_tiny_wan}
+
+
+@pytest.fixture(autouse=True)
+def one_thread() -> Iterator[None]:
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]:
+    root = tmp_path_factory.mktemp("models")
+    return lambda kind: root / kind if (root / kind).exists() else KINDS[kind](root / kind)
+
+
+@pytest.fixture(scope="module")
+def animator(folder: Callable[[str], Path]) -> Callable[[str], DiffusionAnimator]:
+    loaded: dict[str, DiffusionAnimator] = {}
+
+    def load(kind: str) -> DiffusionAnimator:
+        if kind not in loaded:
+            config = DiffusersConfig(
+                model=str(folder(kind)), steps=2, pixels=96 * 64, decode_frames=4, prompt="it rains"
+            )
+            loaded[kind] = config.load()
+        return loaded[kind]
+
+    return load
+
+
+@pytest.fixture(scope="module")
+def picture() -> Rgb:
+    """Of the shape of the videos."""
+    down, across = np.mgrid[:64, :96]
+    return np.stack([across * 2, down * 3, 255 - across - down], -1).astype(np.uint8)
+
+
+def test_stable_video_diffusion_gives_the_frames_of_the_library(
+    folder: Callable, animator: Callable, picture: Rgb
+) -> None:
+    from diffusers import StableVideoDiffusionPipeline
+
+    reference = StableVideoDiffusionPipeline.from_pretrained(folder("svd"), local_files_only=True)
+    options = {"width": 96, "height": 64, "num_inference_steps": 2, "decode_chunk_size": 4, "output_type": "np"}
+    generator = torch.Generator().manual_seed(5)
+    expected = reference(
+        Image.fromarray(picture), **options, num_frames=5, fps=12, motion_bucket_id=253, generator=generator
+    ).frames[0]
+    clip = animator("svd").generate(picture, VideoRequest(frames=5, fps=12, motion=1, seed=5))
+    frames = list(clip.frames)
+    apart = max(np.abs(one - other * 255).max() for one, other in zip(frames, expected, strict=True))
+    print("farthest from the library, of 255:", apart, "spread:", frames[0].std())
+    assert apart <= 1
+    assert (clip.count, clip.fps, clip.width, clip.height) == (5, 12, 96, 64)
+    assert {(each.shape, each.dtype) for each in frames} == {((64, 96, 3), np.dtype(np.uint8))}
+    assert np.std(frames) > 10
+
+
+def test_wan_gives_the_frames_of_the_library(folder: Callable, animator: Callable, picture: Rgb) -> None:
+    from diffusers import WanImageToVideoPipeline
+
+    reference = WanImageToVideoPipeline.from_pretrained(folder("wan"), local_files_only=True)
+    expected = reference(
+        Image.fromarray(picture),
+        "it rains",
+        width=96,
+        height=64,
+        num_frames=9,
+        num_inference_steps=2,
+        generator=torch.Generator().manual_seed(5),
+        output_type="np",
+    ).frames[0]
+    clip = animator("wan").generate(picture, VideoRequest(frames=11, seed=5))
+    frames = list(clip.frames)
+    apart = max(np.abs(one - other * 255).max() for one, other in zip(frames, expected, strict=True))
+    print("farthest from the library, of 255:", apart, "spread:", frames[0].std())
+    assert apart <= 1
+    assert (clip.count, clip.fps, clip.width, clip.height) == (9, 24, 96, 64)
+    assert np.std(frames) > 5
+
+
+def test_defaults_are_those_of_the_model(animator: Callable, picture: Rgb) -> None:
+    clip = animator("svd").generate(picture, VideoRequest())
+    assert (clip.count, clip.fps) == (6, 7)
+    assert len(list(clip.frames)) == 6
+
+
+def test_motion_fps_and_seed_each_change_the_video_and_nothing_else_does(animator: Callable, picture: Rgb) -> None:
+    def first(**options: float) -> bytes:
+        return next(iter(animator("svd").generate(picture, VideoRequest(frames=2, **options)).frames)).tobytes()
+
+    plain = first()
+    assert first(motion=0.5, fps=7, seed=0) == plain
+    assert len({plain, first(motion=0.0), first(motion=1.0), first(fps=20), first(seed=1)}) == 5
+
+
+@pytest.mark.parametrize(
+    ("width", "height", "size"),
+    [
+        (96, 64, (96, 64)),
+        (640, 960, (64, 96)),
+        (500, 500, (80, 80)),
+        (1, 1, (80, 80)),
+        (5000, 1, (96, 64)),
+        (1, 5000, (64, 96)),
+        (333, 77, (96, 64)),
+    ],
+)
+def test_the_video_has_the_shape_of_the_picture(
+    width: int, height: int, size: tuple[int, int], animator: Callable
+) -> None:
+    clip = animator("svd").generate(np.full((height, width, 3), 90, np.uint8), VideoRequest(frames=2))
+    assert (clip.width, clip.height) == size
+    assert next(iter(clip.frames)).shape == (*size[::-1], 3)
+
+
+@pytest.mark.parametrize(
+    ("shape", "size"), [(16 / 9, (1024, 576)), (4 / 3, (896, 640)), (1, (768, 768)), (2 / 3, (640, 896))]
+)
+def test_sizes_at_the_published_scale(shape: float, size: tuple[int, int], folder: Callable) -> None:
+    pipeline = DiffusersConfig(model=str(folder("svd"))).load()
+    pipeline._traits = replace(pipeline._traits, multiple_px=64)
+    assert pipeline._fitted(np.zeros((600, round(600 * shape), 3), np.uint8)).size == size
+
+
+def test_the_picture_is_cut_not_squeezed(animator: Callable) -> None:
+    """A disc of a tall picture stays a disc."""
+    down, across = np.mgrid[:1200, :400]
+    disc = ((down - 600) ** 2 + (across - 200) ** 2 < 150**2)[..., None] * np.full(3, 255, np.uint8)
+    fitted = np.asarray(animator("svd")._fitted(disc.astype(np.uint8)))
+    mask = fitted[..., 0] > 127
+    wide, tall = np.ptp(np.nonzero(mask.any(0))[0]) + 1, np.ptp(np.nonzero(mask.any(1))[0]) + 1
+    assert abs(wide - tall) <= 2
+
+
+@pytest.mark.parametrize(
+    ("kind", "options", "name"),
+    [
+        ("svd", {"frames": 7}, "frames"),
+        ("svd", {"frames": 1}, "frames"),
+        ("svd", {"fps": 31}, "fps"),
+        ("svd", {"fps": float("nan")}, "fps"),
+        ("svd", {"motion": 1.1}, "motion"),
+        ("svd", {"motion": float("nan")}, "motion"),
+        ("wan", {"motion": 0.5}, "motion"),
+        ("wan", {"frames": 4}, "frames"),
+        ("wan", {"frames": 122}, "frames"),
+    ],
+)
+def test_options_that_the_model_cannot_take_are_refused(
+    kind: str, options: dict[str, float], name: str, animator: Callable, picture: Rgb
+) -> None:
+    with pytest.raises(InvalidInput) as refused:
+        animator(kind).generate(picture, VideoRequest(**options))
+    assert refused.value.param == name
+
+
+def test_progress_tells_steps_and_decoding(animator: Callable, picture: Rgb) -> None:
+    told: list[tuple[float, str]] = []
+    clip = animator("svd").generate(
+        picture, VideoRequest(), progress=lambda done, stage: told.append((round(done, 2), stage))
+    )
+    assert told == [(0, "denoising"), (0.33, "denoising"), (0.67, "denoising")]
+    list(clip.frames)
+    assert told[3:] == [(0, "decoding"), (0.67, "decoding")]
+
+
+@pytest.mark.parametrize("leave_at", ["denoising", "decoding"])
+def test_cancelling_stops_and_leaves_the_animator_whole(leave_at: str, animator: Callable, picture: Rgb) -> None:
+    request = VideoRequest(frames=6, seed=3)
+    before = list(animator("svd").generate(picture, request).frames)
+    calls = []
+
+    def leave(done: float | None, stage: str, /) -> None:
+        calls.append(stage)
+        if stage == leave_at and done:
+            raise Cancelled("gone")
+
+    with pytest.raises(Cancelled):
+        list(animator("svd").generate(picture, request, progress=leave).frames)
+    assert calls[-1] == leave_at
+    assert calls.count(leave_at) == 2
+    assert np.array_equal(list(animator("svd").generate(picture, request).frames), before)
+
+
+def test_other_kinds_and_missing_weights_are_said(
+    folder: Callable, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with pytest.raises(ModelUnavailable, match="no GPU"):
+        DiffusersConfig(model=str(folder("svd")), device="cpu", offload="model").load()
+    (tmp_path / "other").mkdir()
+    (tmp_path / "other" / "model_index.json").write_text('{"_class_name": "FluxPipeline"}')
+    with pytest.raises(ModelUnavailable, match="other is no Stable Video Diffusion or Wan"):
+        DiffusersConfig(model=str(tmp_path / "other")).load()
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path))
+    with pytest.raises(ModelUnavailable, match="make pull"):
+        DiffusersConfig().load()
+
+
+def test_the_card_tells_the_terms() -> None:
+    assert "Commercial use needs a licence" in DiffusersConfig().card().description
+    free = DiffusersConfig(model="Wan-AI/Wan2.2-TI2V-5B-Diffusers").card()
+    assert free.licence == "Apache-2.0"
+    assert "licence" not in free.description
