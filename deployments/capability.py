@@ -245,14 +245,14 @@ class Capability(Generic[ConfigT, EngineT]):
         return Answering(self._state.engine, self._state.model)
 
     async def in_engine(self, work: Callable[[EngineT], ResultT]) -> ResultT:
-        """Run one short piece of work in the engine's thread."""
+        """Run one piece of work in the engine's thread."""
         await self.answering()
-        return await asyncio.get_running_loop().run_in_executor(self._thread, lambda: work(self._loaded_engine()))
+        return await asyncio.get_running_loop().run_in_executor(self._thread, self._guarded, work)
 
-    def _guarded(self, work: Callable[[EngineT, Ticket], ResultT], ticket: Ticket) -> ResultT:
+    def _guarded(self, work: Callable[[EngineT], ResultT]) -> ResultT:
         """Run work in a thread; one call that wants more memory than there is fails alone."""
         try:
-            return work(self._loaded_engine(), ticket)
+            return work(self._loaded_engine())
         except MemoryError:
             raise Overloaded("There is not enough memory for this call.", 30) from None
         except RuntimeError as error:
@@ -269,7 +269,7 @@ class Capability(Generic[ConfigT, EngineT]):
             )
         return self._engine
 
-    async def run(
+    def run(
         self,
         work: Callable[[EngineT, Ticket], ResultT],
         publish: Callable[[ResultT], Awaitable[Any]] | None = None,
@@ -279,10 +279,25 @@ class Capability(Generic[ConfigT, EngineT]):
 
         Closing the stream stops `work` at its next look at its progress.
         """
+
+        def start(ticket: Ticket) -> asyncio.Future[ResultT]:
+            loop = asyncio.get_running_loop()
+            return loop.run_in_executor(thread or self._thread, self._guarded, lambda engine: work(engine, ticket))
+
+        return self.follow(start, publish)
+
+    async def follow(
+        self,
+        start: Callable[[Ticket], asyncio.Future[ResultT]],
+        publish: Callable[[ResultT], Awaitable[Any]] | None = None,
+    ) -> AsyncIterator[CallEvent]:
+        """The events of one call whose work `start` begins, then `publish` on the event loop.
+
+        Closing the stream cancels the work and makes its next look at its progress raise `Cancelled`.
+        """
         yield await self.answering()
         ticket = Ticket()
-        loop = asyncio.get_running_loop()
-        finished = loop.run_in_executor(thread or self._thread, self._guarded, work, ticket)
+        finished = start(ticket)
         finished.add_done_callback(_retrieved)
         try:
             async for update in ticket.updates_until(finished):
