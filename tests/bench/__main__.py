@@ -1,0 +1,34 @@
+"""What the graph costs, printed as tables: `make bench`, or `make bench BENCH="latency video"`, `BENCH="--full video"`.
+
+Every figure stands beside the bare call: the same work by the same engine, in this process, without the graph. Both are
+measured in turns in one run, so that a noisy machine disturbs both alike and the ratio still holds. Nothing here passes
+or fails. Everything is bounded in number and stays on loopback.
+"""
+
+import argparse
+import os
+import signal
+import tempfile
+from pathlib import Path
+
+from tests.bench import documents, latency, start, video
+from tests.bench.setting import Bench, table
+
+GROUPS = {"start": start, "latency": latency, "video": video, "documents": documents}
+
+parser = argparse.ArgumentParser(prog="python -m tests.bench", description="What the graph costs.")
+parser.add_argument("groups", nargs="*", metavar="group", help=f"any of {', '.join(GROUPS)}; default: all")
+parser.add_argument("--full", action="store_true", help="more calls, 10-minute videos, 100,000 passages")
+chosen = parser.parse_args()
+if unknown := set(chosen.groups) - set(GROUPS):
+    parser.error(f"there is no group {', '.join(sorted(unknown))}")
+print(
+    f"{os.cpu_count()} cores, load at the start {os.getloadavg()[0]:.1f}; median (p10–p90; of fewer than 10: min–max)"
+)
+signal.signal(signal.SIGTERM, signal.default_int_handler)  # so that the graph ends with this process
+with tempfile.TemporaryDirectory() as folder, Bench(Path(folder), full=chosen.full) as bench:
+    for name, group in GROUPS.items():
+        if not chosen.groups or name in chosen.groups:
+            rows = group.measure(bench)
+            print(f'\n{name}: {group.__doc__}\nmake bench BENCH="{name}{" --full" * chosen.full}"\n')
+            table((*("figure", "n", "graph", "bare", "ratio"), *group.FURTHER), rows)
