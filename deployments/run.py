@@ -81,6 +81,7 @@ def _serve(path: Path, port: int) -> int:
     print("Starting Ray …", flush=True)
     try:
         ray.init(include_dashboard=False, log_to_driver=False, namespace="serve", logging_level=logging.WARNING)
+        logging.getLogger("ray.serve").setLevel(logging.WARNING)
         _apply(path)
         if not _wait_until_ready(port, started_s):
             return 1
