@@ -108,6 +108,8 @@ def _apply(path: Path) -> None:
 
 
 def _apply_changes(path: Path) -> None:
+    from ray.exceptions import RayError
+
     from deployments import config
 
     seen = path.stat().st_mtime_ns
@@ -122,7 +124,7 @@ def _apply_changes(path: Path) -> None:
         seen = now
         try:
             _apply(path)
-        except config.ConfigInvalid as error:
+        except (config.ConfigInvalid, RayError) as error:
             print(f"{error}\nThe graph runs on as before.", file=sys.stderr, flush=True)
         else:
             print(f"{path.name} has changed: applied.", flush=True)
