@@ -31,6 +31,7 @@ PADDING_S = 0.2
 # Speech rises and falls; what stays within this range is a hum, a tone, hiss or silence.
 MIN_RANGE_DB = 8.0
 MIN_LEVEL_DB = -80.0
+MAX_TONE_SHARE = 0.9  # of the energy within 150 Hz: beeps and whistles; speech has 0.5 to 0.75
 THRESHOLD = 0.3  # of the range, above the background
 # The model was made for 100 frames a second; somewhat fewer suit slow and clear speech much better and quick speech
 # hardly worse, and take less time.
@@ -167,7 +168,8 @@ def _cut(samples: Waveform, start: int, *, last: bool) -> tuple[list[Stretch], i
         goes_on = bool(spans) and spans[-1][1] + round(100 * MIN_PAUSE_S) > level.size
         # Also the beginning of a word is too short to be noticed.
         used = FRAME * (spans.pop()[0] if goes_on else level.size - round(100 * (MIN_SPEECH_S + PADDING_S)))
-    return [Stretch(samples[a * FRAME : b * FRAME], (start + a * FRAME) / SAMPLE_RATE_HZ) for a, b in spans], used
+    stretches = [Stretch(samples[a * FRAME : b * FRAME], (start + a * FRAME) / SAMPLE_RATE_HZ) for a, b in spans]
+    return [stretch for stretch in stretches if _tone_share(stretch.samples) < MAX_TONE_SHARE], used
 
 
 def _level_db(samples: Waveform) -> NDArray[np.float64]:
@@ -177,6 +179,14 @@ def _level_db(samples: Waveform) -> NDArray[np.float64]:
     power = np.mean(frames.astype(np.float64) ** 2, axis=1)
     smooth = np.convolve(power, np.ones(5) / 5, mode="same") if power.size >= 5 else power
     return 10 * np.log10(smooth + 1e-10)
+
+
+def _tone_share(samples: Waveform) -> float:
+    """How much of the energy of each 32 ms lies within five neighbouring bins of 31 Hz, weighted by energy; 0 to 1."""
+    frames = samples[: samples.size // 512 * 512].reshape(-1, 512) * np.hanning(512)
+    power = np.abs(np.fft.rfft(frames, axis=1)) ** 2
+    total = np.cumsum(power, axis=1)
+    return float(np.sum(np.max(total[:, 5:] - total[:, :-5], axis=1)) / max(np.sum(total[:, -1]), 1e-12))
 
 
 def _speech_runs(level: NDArray[np.float64]) -> list[tuple[int, int]]:

@@ -200,7 +200,12 @@ class _Library:
     def __init__(self, library: Path, data: Path) -> None:
         self._data = data
         with tempfile.TemporaryDirectory() as folder:  # the loader tells libraries apart by their files
-            self._c = ctypes.CDLL(str(shutil.copy(library, folder)))
+            try:
+                self._c = ctypes.CDLL(str(shutil.copy(library, folder)))
+            except OSError as error:
+                raise ModelUnavailable(
+                    "eSpeak NG cannot be loaded from the temporary folder: set TMPDIR to one that may hold programs."
+                ) from error
         self._sound = bytearray()
         self._declare()
         # ctypes does not keep the callback alive.

@@ -102,7 +102,7 @@ def in_order_outside_pauses(segments: list[Segment]) -> None:
 
 
 def test_same_sound_same_text_however_it_is_cut(recognizer: SpeechRecognizer, jfk: np.ndarray) -> None:
-    part = jfk[: 45 * RATE // 10]
+    part = jfk[3 * RATE : 45 * RATE // 10]
     whole = list(recognizer.transcribe([part]))
     assert whole
     assert list(recognizer.transcribe(blocks(part, 1_237))) == whole
