@@ -182,7 +182,8 @@ def test_progress_and_cancel(recognizer: SpeechRecognizer, jfk: np.ndarray) -> N
 def test_stretches_are_bounded_and_nothing_is_lost() -> None:
     """Ten minutes of something loud that rises and falls without a pause."""
     t = np.arange(600 * RATE, dtype=np.float32) / RATE
-    sound = np.sin(2 * np.pi * 200 * t) * (0.3 + 0.29 * np.sin(2 * np.pi * 3 * t))
+    voice = sum(np.sin(2 * np.pi * hz * t) for hz in (200, 700, 1_600)) / 3
+    sound = voice * (0.3 + 0.29 * np.sin(2 * np.pi * 3 * t))
     held = [(s.start_s, s.samples.size / RATE) for s in speech_stretches(blocks(sound.astype(np.float32)))]
     assert max(length for _, length in held) <= MAX_SEGMENT_S + 2 * PADDING_S + 0.05
     ends = [start + length for start, length in held]
