@@ -19,8 +19,8 @@ class Sought(Enum):
     ANYTHING = "anything"
 
 
-FIGURES = frozenset({Sought.MONEY, Sought.SHARE, Sought.QUANTITY, Sought.TIME})
-"""Kinds that show for certain: there is a figure, or there is none."""
+CERTAIN = frozenset({Sought.MONEY, Sought.SHARE, Sought.QUANTITY, Sought.TIME, Sought.PERSON})
+"""Kinds whose signs are certain: there is a figure or a name, or there is none."""
 
 
 def _any(*patterns: str) -> re.Pattern[str]:
@@ -97,12 +97,15 @@ _ANSWERS = {
         r"\b(?:prevent\w*|therefore|led|otherwise|by|if|would|could|can|may)\b",
         "因|由于|为|以便|以免|导致|防止|避免|所以|故",
     ),
-    # Capitals are the sign, so this one minds them.
-    Sought.PERSON: re.compile(rf"\b[A-Z]\w|\b[Tt]he \w|[{HAN}]{{2}}"),
+    # A capital that does not begin the sentence, or a word for a person by the look of it; so case matters.
+    Sought.PERSON: re.compile(
+        rf"(?<=\w\W)[A-Z]\w|(?<=\w\W\W)[A-Z]\w|\b\w{{3,}}(?:ers?|ors?|ists?|ians?|ants?|ees?|men|women|man|woman)\b"
+        rf"|\b(?:people|persons?|staff|president|company|students?|children|adults?|chief|head|he|she|they)\b|[{HAN}]{{2}}"
+    ),
 }
 
 _DATE = _any(
-    rf"\b\d{{1,2}} {_MONTH}",
+    rf"\b\d{{1,2}} {_MONTH}|(?:{_MONTH}|\b(?:spring|summer|autumn|fall|winter)) (?:1[5-9]|20)\d\d\b",
     r"\b(?:in|since|of|and|from|until|by|after|before|during) (?:1[5-9]|20)\d\d\b|(?:1[5-9]|20)\d\d年",
 )
 

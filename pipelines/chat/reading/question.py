@@ -55,7 +55,7 @@ class Question:
         said = {number(match) for match in _NUMBER.findall(self.text)}
         left = _NUMBER.sub(lambda match: " " if number(match.group()) in said else match.group(), plain(sentence))
         if self.sought is Sought.PERSON:
-            left = _WORD.sub(lambda match: " " if stem(match.group()) in self.terms else match.group(), left)
+            left = _WORD.sub(lambda match: "x" if stem(match.group()) in self.terms else match.group(), left)
         return shows(self.sought, left)
 
 

@@ -1,9 +1,9 @@
 """Which sentences answer a question: a linear score of lexical and semantic evidence.
 
 The weights are those of a logistic regression on public questions with and without an answer (SQuAD 2.0 and XQuAD in
-English; XQuAD and CMRC 2018 in Chinese), rounded; `unknown` and `topic_missing` were set by hand. The score knows words
-and likeness, not meaning: a sentence that denies what is asked, or a question that only two sentences together answer,
-is beyond it.
+English; XQuAD and CMRC 2018 in Chinese), rounded; `unknown`, `topic_missing` and the English `no_figure` were set by
+hand. The score knows words and likeness, not meaning: a sentence that denies what is asked, or a question that only two
+sentences together answer, is beyond it.
 """
 
 import math
@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipelines.chat.base import Passage
-from pipelines.chat.reading.kinds import FIGURES
+from pipelines.chat.reading.kinds import CERTAIN
 from pipelines.chat.reading.question import Question, years
 from pipelines.chat.reading.sentences import Sentence, read_passages
 from pipelines.chat.reading.words import HAN, all_terms, stem, terms
@@ -44,8 +44,8 @@ class _Weights:
     context: float  # further share in its heading or the sentence before it
     likeness: float = 0  # cosine of question and sentence
     run: float = 0  # longest run of the question's characters, of twelve
-    no_figure: float  # a quantity or time is asked for, and there is none
-    no_sign: float  # a person, place or reason is asked for, and there is no sign of one
+    no_figure: float  # a quantity, time or person is asked for, and there is none
+    no_sign: float  # a place or reason is asked for, and there is no sign of one
     name_missing: float = 0  # share of names that stand nowhere near
     number_missing: float  # share of numbers that stand nowhere near
     topic_missing: float = 0  # the first word, in Chinese the topic, stands nowhere near
@@ -59,7 +59,7 @@ _ENGLISH = _Weights(
     kin=3.9,
     context=2.0,
     likeness=5.8,
-    no_figure=-1.6,
+    no_figure=-2.6,
     no_sign=-0.8,
     name_missing=-2.0,
     number_missing=-4.0,
@@ -127,7 +127,7 @@ def _score(question: Question, sentences: Sequence[Sentence], near: Sequence[fro
         + weights.name_missing * (missing * is_name @ rarity)
         + weights.number_missing * (missing * is_number @ rarity)
         + weights.topic_missing * np.array(is_off_topic)
-        + (weights.no_figure if question.sought in FIGURES else weights.no_sign) * np.array(is_unmet)
+        + (weights.no_figure if question.sought in CERTAIN else weights.no_sign) * np.array(is_unmet)
     )
     if weights.run:
         scores += weights.run * np.array([_longest_run(question.text, sentence.quote) for sentence in sentences])
