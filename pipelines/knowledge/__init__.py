@@ -1,8 +1,13 @@
 """The knowledge base: documents to passages, embeddings, and a store that finds them again."""
 
+from typing import Annotated
+
+from pydantic import Field
+
 from pipelines.knowledge.base import Embedder
 from pipelines.knowledge.minilm import MiniLmConfig
+from pipelines.knowledge.sentence_transformers import SentenceTransformersConfig
 
-Config = MiniLmConfig
+Config = Annotated[MiniLmConfig | SentenceTransformersConfig, Field(discriminator="engine")]
 
-__all__ = ["Config", "Embedder", "MiniLmConfig"]
+__all__ = ["Config", "Embedder", "MiniLmConfig", "SentenceTransformersConfig"]

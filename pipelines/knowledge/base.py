@@ -11,10 +11,16 @@ class Embedder(ABC):
     """One loaded embedding model. Not thread-safe."""
 
     dimension: int
+    likeness: tuple[float, float] = (0.1, 0.7)
+    """Cosine of a question with a passage that has nothing to do with it, and with one that answers it."""
 
     @abstractmethod
     def embed(self, texts: Sequence[str]) -> NDArray[np.float32]:
         """Texts to unit vectors, float32 (N, dimension), batched inside."""
+
+    def embed_query(self, text: str) -> NDArray[np.float32]:
+        """A question to a unit vector, float32 (dimension,); models may read questions otherwise than passages."""
+        return self.embed([text])[0]  # type: ignore[no-any-return]
 
     @abstractmethod
     def count_tokens(self, text: str) -> int:

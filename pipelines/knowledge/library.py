@@ -9,9 +9,9 @@ from numpy.typing import NDArray
 
 from pipelines.chat.base import Passage
 from pipelines.errors import InvalidInput
+from pipelines.knowledge import Config
 from pipelines.knowledge.base import Embedder
 from pipelines.knowledge.documents import ReadLimits, read_document
-from pipelines.knowledge.minilm import MiniLmConfig
 from pipelines.knowledge.passages import Piece, split
 from pipelines.knowledge.store import DocumentRecord, KnowledgeStore
 from pipelines.progress import Progress, quiet
@@ -31,7 +31,7 @@ class Library:
         self._store = store
 
     @classmethod
-    def open(cls, config: MiniLmConfig, url: str, *, storage_options: Mapping[str, str] | None = None) -> Self:
+    def open(cls, config: Config, url: str, *, storage_options: Mapping[str, str] | None = None) -> Self:
         """Load the model and open the store.
 
         Raises:
@@ -107,8 +107,8 @@ class Library:
             Overloaded: the store does not answer.
         """
         _check(category)
-        vector = self.embed([query])[0] if self.embedder.reads(query) else None
-        hits = self._store.search(category, query, vector, k)
+        vector = self._embed_query(query) if self.embedder.reads(query) else None
+        hits = self._store.search(category, query, vector, k, self.embedder.likeness)
         if not hits and not self._store.list_documents(category):
             return None
         return tuple(Passage(hit.document, hit.page, hit.text, hit.score) for hit in hits)
@@ -126,6 +126,10 @@ class Library:
     def maintain(self) -> None:
         """Keep searches fast after many changes; call it now and then, when there is time."""
         self._store.maintain()
+
+    def _embed_query(self, text: str) -> NDArray[np.float32]:
+        with self._embedding:
+            return self.embedder.embed_query(text)
 
     def _embed(self, pieces: list[Piece], progress: Progress) -> NDArray[np.float32]:
         parts = []

@@ -87,6 +87,11 @@ class MiniLm(Embedder):
 
     def reads(self, text: str) -> bool:
         """Whether most letters of `text` are Latin: the only script that the model was trained on."""
-        letters = [character for character in text if character.isalpha()]
-        foreign = sum(is_wide(character) or character > "\u024f" for character in letters)
-        return bool(letters) and foreign * 2 <= len(letters)
+        return is_latin(text)
+
+
+def is_latin(text: str) -> bool:
+    """Whether most letters of `text` are Latin; False where it has none."""
+    letters = [character for character in text if character.isalpha()]
+    foreign = sum(is_wide(character) or character > "\u024f" for character in letters)
+    return bool(letters) and foreign * 2 <= len(letters)

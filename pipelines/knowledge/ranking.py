@@ -2,8 +2,8 @@
 
 Neither the distance of vectors nor BM25 says by itself whether a passage answers at all. The score here does, roughly:
 below 0.1 the passage has nothing to do with the question, above 0.3 it usually answers it. Meaning is the cosine
-similarity, stretched over the range that MiniLM uses. Words is the share of the question's terms that the passage has;
-terms that are rare among the candidates count more, and BM25 breaks ties.
+similarity, stretched over the range that the model uses. Words is the share of the question's terms that the passage
+has; terms that are rare among the candidates count more, and BM25 breaks ties.
 """
 
 import math
@@ -15,7 +15,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-_COSINES = (0.1, 0.7, 1.0)
 _MEANINGS = (0.0, 0.9, 1.0)  # of passages that have nothing to do with the question, that answer it, that repeat it
 _MEANING_WEIGHT = 0.6
 
@@ -31,7 +30,10 @@ class Candidate:
 
 
 def rank(
-    candidates: Sequence[Candidate], terms: Sequence[str], vector: NDArray[np.float32] | None
+    candidates: Sequence[Candidate],
+    terms: Sequence[str],
+    vector: NDArray[np.float32] | None,
+    likeness: tuple[float, float] = (0.1, 0.7),
 ) -> list[tuple[Candidate, float]]:
     """Candidates with their scores, best first; equal ones in the order of their documents.
 
@@ -39,6 +41,7 @@ def rank(
         candidates: what the searches found.
         terms: of the question.
         vector: of the question, a unit vector, or None where the model cannot read it.
+        likeness: the model's cosine of what is unrelated, and of question and answer.
     """
     if not candidates:
         return []
@@ -47,7 +50,7 @@ def rank(
         scores = words
     else:
         cosines = np.stack([candidate.vector for candidate in candidates]) @ vector
-        meaning = np.interp(cosines, _COSINES, _MEANINGS)
+        meaning = np.interp(cosines, (*likeness, 1.0), _MEANINGS)
         scores = _MEANING_WEIGHT * meaning + (1 - _MEANING_WEIGHT) * words if terms else meaning
     order = sorted(
         range(len(candidates)),

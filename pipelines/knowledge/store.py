@@ -29,7 +29,7 @@ from pipelines.knowledge.ranking import Candidate, rank
 from pipelines.knowledge.terms import document_terms, query_terms
 
 _T = TypeVar("_T")
-_TABLE = "passages"
+TABLE = "passages"
 _CANDIDATES = 50
 _MOST_TERMS = 64
 _ATTEMPTS = 6
@@ -89,13 +89,8 @@ class KnowledgeStore:
         Raises:
             ModelUnavailable: made for another model, unreachable, or on a server on which documents could be lost.
         """
-        import lancedb
-
-        options = _with_http(storage_options or {}) if _is_remote(url) else {}
-        if _is_remote(url):
-            probe_conditional_put(url, options)
         try:
-            database = lancedb.connect(url, storage_options=options or None, read_consistency_interval=timedelta(0))
+            database = connect(url, storage_options)
             table = _insist(lambda: _open_table(database, model, dimension))
         except _FAILURES as error:
             raise ModelUnavailable(
@@ -166,7 +161,14 @@ class KnowledgeStore:
         self._commit(lambda: self._table.delete(f"document_id = '{document}'"))
         return True
 
-    def search(self, category: str, query: str, vector: NDArray[np.float32] | None, k: int = 8) -> list[Hit]:
+    def search(
+        self,
+        category: str,
+        query: str,
+        vector: NDArray[np.float32] | None,
+        k: int = 8,
+        likeness: tuple[float, float] = (0.1, 0.7),
+    ) -> list[Hit]:
         """The best passages of a category, by meaning and by words.
 
         Args:
@@ -174,6 +176,7 @@ class KnowledgeStore:
             query: the question.
             vector: of the question, float32 (dimension,); None where the model cannot read it: then words alone count.
             k: at most this many.
+            likeness: the model's cosine of what is unrelated, and of question and answer.
 
         Returns:
             Best first, scores falling; see `pipelines.knowledge.ranking` for what they mean.
@@ -190,7 +193,7 @@ class KnowledgeStore:
         if vector is not None:
             for row in self._by_meaning(vector, where):
                 found.setdefault((row["document_id"], row["position"]), _candidate(row, 0.0))
-        ranked = rank(list(found.values()), terms, vector)[:k]
+        ranked = rank(list(found.values()), terms, vector, likeness)[:k]
         return [
             Hit(row["document_id"], row["document"], row["page"], row["position"], row["text"], score)
             for row, score in ((candidate.row, score) for candidate, score in ranked)
@@ -232,7 +235,7 @@ class KnowledgeStore:
 
     def _records(self, where: str) -> list[DocumentRecord]:
         columns = [*_RECORD_COLUMNS, "category"]
-        with _answering():
+        with answering():
             rows = self._table.search().where(where).select(columns).to_list()
         return [DocumentRecord(id=row.pop("document_id"), name=row.pop("document"), **row) for row in rows]
 
@@ -243,6 +246,21 @@ class KnowledgeStore:
             if not _is_remote(self._url) and shutil.disk_usage(self._url).free < _LITTLE_SPACE_BYTES:
                 raise StorageFull("The knowledge base has no space left.") from error
             raise Overloaded("Too many documents are being added at once; try again.") from error
+
+
+def connect(url: str, storage_options: Mapping[str, str] | None = None) -> Any:
+    """The LanceDB database at a place whose server keeps what it acknowledges.
+
+    Raises:
+        ModelUnavailable: it does not, or does not answer.
+        OSError, RuntimeError, ValueError: LanceDB's, where a folder cannot be used.
+    """
+    import lancedb
+
+    options = _with_http(storage_options or {}) if _is_remote(url) else {}
+    if _is_remote(url):
+        probe_conditional_put(url, options)
+    return lancedb.connect(url, storage_options=options or None, read_consistency_interval=timedelta(0))
 
 
 def _insist(action: Callable[[], _T]) -> _T:
@@ -265,11 +283,11 @@ def _key(category: str) -> str:
     return hashlib.sha256(category.encode()).hexdigest()
 
 
-def _open_table(database: Any, model: str, dimension: int) -> Any:
+def table_schema(model: str, dimension: int) -> Any:
+    """The Arrow schema of the table."""
     import pyarrow as pa
-    from lancedb.index import FTS, BTree
 
-    schema = pa.schema(
+    return pa.schema(
         [
             pa.field("document_id", pa.string(), nullable=False, metadata=_INSERTED_ONCE),
             pa.field("category_key", pa.string(), nullable=False),
@@ -287,10 +305,16 @@ def _open_table(database: Any, model: str, dimension: int) -> Any:
         ],
         metadata={"embedding_model": model},
     )
-    if _TABLE in database.table_names():
-        table = database.open_table(_TABLE)
+
+
+def _open_table(database: Any, model: str, dimension: int) -> Any:
+    from lancedb.index import FTS, BTree
+
+    if TABLE in database.table_names():
+        table = database.open_table(TABLE)
     else:
-        table = database.create_table(_TABLE, schema=schema, exist_ok=True)  # another process may be faster
+        schema = table_schema(model, dimension)
+        table = database.create_table(TABLE, schema=schema, exist_ok=True)  # another process may be faster
     words = FTS(base_tokenizer="whitespace", lower_case=False, stem=False, remove_stop_words=False, ascii_folding=False)
     for column, index in (("terms", words), ("category_key", BTree()), ("document_id", BTree())):
         if column not in _indexed(table):
@@ -308,8 +332,8 @@ def _check_made_for(table: Any, model: str, dimension: int) -> None:
     if (made_for, made_dimension) != (model, dimension):
         raise ModelUnavailable(
             f"The knowledge base was made with {made_for} ({made_dimension} numbers a passage), but {model} "
-            f"({dimension}) is configured. Configure the former, or give the knowledge base a new, empty place and "
-            "upload its documents again."
+            f"({dimension}) is configured. Configure the former, or stop the service and make all vectors anew: "
+            "`python -m pipelines.knowledge.reembed CONFIG PLACE` (this configuration, the knowledge base's place)."
         )
 
 
@@ -339,7 +363,7 @@ def _rows(schema: Any, record: DocumentRecord, pieces: Sequence[Piece], vectors:
 
 
 def _read(query: Any) -> list[dict[str, Any]]:
-    with _answering():
+    with answering():
         table = query.limit(_CANDIDATES).to_arrow()
     column = table["vector"].combine_chunks()
     vectors = column.flatten().to_numpy().reshape(-1, column.type.list_size)
@@ -366,7 +390,8 @@ def _with_http(options: Mapping[str, str]) -> dict[str, str]:
 
 
 @contextmanager
-def _answering() -> Iterator[None]:
+def answering() -> Iterator[None]:
+    """LanceDB's failures within are told as `Overloaded`."""
     try:
         yield
     except _FAILURES as error:

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from pipelines.errors import Cancelled, InvalidInput, UnusableMedia
-from pipelines.knowledge import Config
+from pipelines.knowledge import MiniLmConfig
 from pipelines.knowledge.library import Library
 from pipelines.knowledge.store import DocumentRecord
 from tests.pipelines.knowledge.drawn import docx, pdf, plain_pdf
@@ -97,7 +97,7 @@ UNANSWERABLE = [
 
 @pytest.fixture(scope="module")
 def library(tmp_path_factory: pytest.TempPathFactory) -> Library:
-    return Library.open(Config(threads=2), str(tmp_path_factory.mktemp("library")))
+    return Library.open(MiniLmConfig(threads=2), str(tmp_path_factory.mktemp("library")))
 
 
 def ingest(library: Library, data: bytes, name: str, kind: str, category: str) -> DocumentRecord:

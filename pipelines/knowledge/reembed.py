@@ -1,0 +1,133 @@
+"""Make all vectors of a knowledge base anew, with another embedding model.
+
+    python -m pipelines.knowledge.reembed serve_config.yaml .data/knowledge
+
+The passages' text is in the table, so no document has to be uploaded again. Stop the service first: a document that is
+added meanwhile makes this give up. The new vectors come in with one commit, so that whatever happens before it, the
+knowledge base is as it was.
+"""
+
+import argparse
+import sys
+import tempfile
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from pipelines.errors import NotFound, Overloaded, SensoriumError
+from pipelines.knowledge.base import Embedder
+from pipelines.knowledge.store import TABLE, KnowledgeStore, answering, connect, table_schema
+from pipelines.progress import Progress, quiet
+
+_AT_ONCE = 128
+
+
+def reembed(
+    url: str,
+    embedder: Embedder,
+    model: str,
+    *,
+    storage_options: Mapping[str, str] | None = None,
+    progress: Progress = quiet,
+) -> int:
+    """Replace the vectors of all passages.
+
+    Args:
+        url: of the knowledge base, a folder or "s3://bucket/prefix".
+        embedder: what makes the new ones.
+        model: its name, kept with them.
+        storage_options: see `KnowledgeStore.open`.
+        progress: called between batches.
+
+    Returns:
+        How many passages there are.
+
+    Raises:
+        NotFound: no knowledge base is there.
+        Overloaded: it was changed meanwhile, and is as whoever changed it left it; or its place does not answer.
+        Cancelled: `progress` said so; nothing has changed.
+    """
+    import pyarrow as pa
+
+    with answering():
+        database = connect(url, storage_options)
+        if TABLE not in database.table_names():
+            raise NotFound("There is no knowledge base at that place.")
+        table = database.open_table(TABLE)
+        version, total = table.version, table.count_rows()
+    schema = table_schema(model, embedder.dimension)
+    with tempfile.TemporaryDirectory() as folder:
+        rows = str(Path(folder) / "rows")
+        with pa.OSFile(rows, "wb") as file, pa.ipc.new_stream(file, schema) as writer:
+            for batch in _embedded(table, schema, embedder, total, progress):
+                writer.write_batch(batch)
+        progress(1.0, "storing")
+        with answering(), pa.memory_map(rows) as file:
+            if table.version != version:
+                raise Overloaded("Documents were added or removed meanwhile: stop the service and run this again.")
+            database.create_table(TABLE, data=pa.ipc.open_stream(file), schema=schema, mode="overwrite")
+    # Opening it makes the indexes of words and keys.
+    KnowledgeStore.open(url, model=model, dimension=embedder.dimension, storage_options=storage_options)
+    return int(total)
+
+
+def _embedded(table: Any, schema: Any, embedder: Embedder, total: int, progress: Progress) -> Iterator[Any]:
+    """The table's rows with new vectors, batch by batch."""
+    import pyarrow as pa
+
+    kept = [name for name in schema.names if name != "vector"]
+    done = 0
+    for batch in _batches(table, kept):
+        progress(done / total, "embedding")
+        vectors = np.ascontiguousarray(embedder.embed(batch["text"].to_pylist()), np.float32)
+        column = pa.FixedSizeListArray.from_arrays(pa.array(vectors.reshape(-1)), embedder.dimension)
+        yield pa.record_batch([*(batch[name] for name in kept), column], schema=schema)
+        done += batch.num_rows
+
+
+def _batches(table: Any, columns: list[str]) -> Iterator[Any]:
+    with answering():
+        reader = table.search().select(columns).to_batches(_AT_ONCE)
+    while True:
+        with answering():
+            batch = next(reader, None)
+        if batch is None:
+            return
+        yield batch
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """The command; 0 when the knowledge base is of the configured model."""
+    import yaml
+    from pydantic import TypeAdapter
+
+    from pipelines.knowledge import Config
+
+    parser = argparse.ArgumentParser(prog="python -m pipelines.knowledge.reembed", description=__doc__.split("\n")[0])
+    parser.add_argument("config", type=Path, help="serve configuration whose Knowledge block names the model")
+    parser.add_argument("place", help="the knowledge base: a folder, or s3://bucket/prefix")
+    arguments = parser.parse_args(argv)
+    try:
+        deployments = yaml.safe_load(arguments.config.read_text())["applications"][0]["deployments"]
+        block = next(block for block in deployments if block["name"] == "Knowledge")
+        config = TypeAdapter(Config).validate_python(block["user_config"])
+    except (OSError, yaml.YAMLError, LookupError, TypeError, StopIteration, ValueError) as error:
+        parser.error(f"{arguments.config} has no Knowledge block that can be read ({type(error).__name__})")
+    try:
+        count = reembed(arguments.place, config.load(), config.card().model, progress=_told)
+    except SensoriumError as error:
+        sys.stderr.write(f"\n{error.message}\n")
+        return 1
+    sys.stderr.write(f"\n{count} passages have vectors of {config.card().model} now.\n")
+    return 0
+
+
+def _told(fraction: float | None, stage: str, /) -> None:
+    sys.stderr.write(f"\r{stage} {fraction or 0:.0%} ")
+    sys.stderr.flush()
+
+
+if __name__ == "__main__":
+    sys.exit(main())

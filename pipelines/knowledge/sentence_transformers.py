@@ -1,0 +1,174 @@
+"""Embeddings by any checkpoint that sentence-transformers reads, by default one for a hundred languages.
+
+Checkpoint: BAAI/bge-m3 (MIT, 1024 numbers, https://arxiv.org/abs/2402.03216); on a CPU rather
+sentence-transformers/all-MiniLM-L6-v2 (Apache-2.0, 384 numbers, English). Questions and passages get the prompts that
+the checkpoint's own configuration has for them. A store keeps to the model that it was made with: see `reembed`.
+"""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, Literal, Self
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import Field
+
+from pipelines.device import DeviceName, DtypeName, place
+from pipelines.engine import EngineConfig, ModelCard
+from pipelines.errors import ModelUnavailable
+from pipelines.knowledge.base import Embedder
+from pipelines.knowledge.minilm import is_latin
+from pipelines.weights import Weights, is_path, locate
+
+_FILES = ("*.safetensors", "*.json", "*.txt", "*.model")
+_PICKLED = {"BAAI/bge-m3": "pytorch_model.bin"}  # published in torch's format alone; read with `weights_only`
+_LICENCES = {"BAAI/bge-m3": "MIT", "sentence-transformers/all-MiniLM-L6-v2": "Apache-2.0"}
+_TOKENIZERS = ("tokenizer.json", "tokenizer.model", "sentencepiece.bpe.model", "vocab.json", "vocab.txt")
+_CHINESE = "服务器每天凌晨两点自动备份，备份文件保留九十天。"
+_PAIRS = (
+    ("When is the library open?", "The library is open from nine to six, on Saturdays until noon."),
+    ("How heavy is the pump?", "The pump weighs 42 kilograms without its base plate."),
+    ("Who wrote the report?", "The report on water quality was written by Maria Jensen."),
+    ("What does a ticket cost?", "Tickets are 12 euros for adults and 5 euros for children."),
+    ("Why was the bridge closed?", "Engineers closed the bridge because of cracks in two of its cables."),
+    ("Where are the backups kept?", "Backup copies are stored in a second data centre, 80 km away."),
+)
+
+
+class SentenceTransformersConfig(EngineConfig):
+    """An embedding model on this machine's GPU or CPU."""
+
+    engine: Literal["sentence-transformers"] = "sentence-transformers"
+    model: str = Field("BAAI/bge-m3", description="Hub id or local folder of a sentence-transformers checkpoint.")
+    revision: str = Field("main", description="Commit, tag or branch on the hub.")
+    device: DeviceName = Field("auto", description="Where it runs.")
+    dtype: DtypeName = Field("auto", description="Number format of weights and activations.")
+    batch_size: int = Field(32, ge=1, le=1024, description="Texts embedded at once.")
+
+    @property
+    def name(self) -> str:
+        """What the model is called: its hub id, or its folder's name."""
+        return Path(self.model).name if is_path(self.model) else self.model
+
+    def card(self) -> ModelCard:
+        """What this configuration answers with."""
+        return ModelCard(
+            model=self.name,
+            licence=_LICENCES.get(self.model, "see the model's page"),
+            description="Sentence embeddings: finds passages by meaning, in the languages that the model knows.",
+        )
+
+    def weights(self) -> tuple[Weights, ...]:
+        """The checkpoint and its tokenizer."""
+        pickled = [_PICKLED[self.model]] if self.model in _PICKLED else []
+        return (Weights(self.model, self.revision, (*_FILES, *pickled)),)
+
+    def load(self) -> "SentenceTransformers":
+        """Load the model.
+
+        Raises:
+            ModelUnavailable: the weights are missing or damaged, or of a kind that needs code of its own.
+        """
+        return SentenceTransformers.load(self)
+
+
+class SentenceTransformers(Embedder):
+    """The loaded model. Not thread-safe.
+
+    Args:
+        model: a `SentenceTransformer`.
+        batch_size: texts embedded at once.
+    """
+
+    def __init__(self, model: Any, batch_size: int = 32) -> None:
+        self._model = model
+        self._batch_size = batch_size
+        self.dimension = int(model.get_embedding_dimension())
+        self._reads_chinese = _has_words_for(_CHINESE, model.tokenizer)
+        self.likeness = self._measured_likeness()
+
+    @classmethod
+    def load(cls, config: SentenceTransformersConfig) -> Self:
+        """Read the weights; nothing is fetched and no code of a repository is run."""
+        import pickle
+
+        import torch
+        from huggingface_hub.errors import StrictDataclassError
+        from safetensors import SafetensorError
+        from sentence_transformers import SentenceTransformer
+
+        folder = locate(config.weights()[0])
+        placement = place(config.device, config.dtype)
+        damaged = ModelUnavailable(
+            f"The weights of {config.name} cannot be read: files are missing or damaged, or it is no model for "
+            "sentence-transformers. Fetch them again with `make pull`, or choose another model."
+        )
+        if not any((folder / name).is_file() for name in _TOKENIZERS):
+            raise damaged  # transformers would make an empty tokenizer
+        try:
+            model = SentenceTransformer(
+                str(folder),
+                device=str(placement.device),
+                local_files_only=True,
+                model_kwargs={"dtype": placement.dtype, "use_safetensors": any(folder.glob("*.safetensors"))},
+            )
+        except torch.OutOfMemoryError:
+            raise
+        except (
+            OSError,
+            ValueError,
+            KeyError,
+            TypeError,
+            RuntimeError,
+            SafetensorError,
+            StrictDataclassError,
+            pickle.UnpicklingError,
+        ) as error:
+            raise damaged from error
+        return cls(model, config.batch_size)
+
+    def embed(self, texts: Sequence[str]) -> NDArray[np.float32]:
+        """Passages to unit vectors, float32 (N, dimension); what goes beyond the model's length is not read."""
+        if not texts:
+            return np.empty((0, self.dimension), np.float32)
+        return self._vectors(self._model.encode_document, texts, ("document", "passage", "corpus"))
+
+    def embed_query(self, text: str) -> NDArray[np.float32]:
+        """A question to a unit vector, float32 (dimension,), with the model's prompt for questions."""
+        vector: NDArray[np.float32] = self._vectors(self._model.encode_query, [text], ("query",))[0]
+        return vector
+
+    def count_tokens(self, text: str) -> int:
+        """How many tokens the model reads in `text`, its marks included, without truncation."""
+        return len(self._model.tokenizer(text, truncation=False, verbose=False)["input_ids"])
+
+    def reads(self, text: str) -> bool:
+        """Whether the model has words for the script of `text`: Latin, or all where its vocabulary has Chinese."""
+        return self._reads_chinese or is_latin(text)
+
+    def _vectors(self, encode: Any, texts: Sequence[str], prompts: tuple[str, ...]) -> NDArray[np.float32]:
+        # The library takes the first that is named; a checkpoint may name one and leave it empty.
+        named = next((name for name in prompts if self._model.prompts.get(name)), None)
+        vectors = encode(
+            list(texts),
+            prompt_name=named,
+            batch_size=self._batch_size,
+            normalize_embeddings=True,
+            show_progress_bar=False,
+        )
+        return np.asarray(vectors, np.float32)
+
+    def _measured_likeness(self) -> tuple[float, float]:
+        """Models differ in how alike they find things: see it on a few questions and answers."""
+        questions = np.stack([self.embed_query(question) for question, _ in _PAIRS])
+        cosines = questions @ self.embed([answer for _, answer in _PAIRS]).T
+        is_pair = np.eye(len(_PAIRS), dtype=bool)
+        unrelated, answering = (float(np.percentile(part, 75)) for part in (cosines[~is_pair], cosines[is_pair]))
+        answering = min(answering, 0.95)
+        return min(unrelated, answering - 0.05), answering
+
+
+def _has_words_for(text: str, tokenizer: Any) -> bool:
+    """Whether a tokenizer knows all of a text, and better than byte by byte."""
+    tokens = tokenizer(text, add_special_tokens=False)["input_ids"]
+    return tokenizer.unk_token_id not in tokens and len(tokens) <= len(text)
