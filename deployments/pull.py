@@ -8,10 +8,10 @@ import argparse
 import sys
 from pathlib import Path
 
+from httpx2 import HTTPError  # what huggingface_hub's client raises
 from huggingface_hub import snapshot_download
 from huggingface_hub.errors import (
     GatedRepoError,
-    HTTPError,
     LocalEntryNotFoundError,
     RepositoryNotFoundError,
     RevisionNotFoundError,

@@ -80,7 +80,14 @@ def _serve(path: Path, port: int) -> int:
     started_s = time.monotonic()
     print("Starting Ray …", flush=True)
     try:
-        ray.init(include_dashboard=False, log_to_driver=False, namespace="serve", logging_level=logging.WARNING)
+        # `local`: never somebody else's cluster that this machine also knows of
+        ray.init(
+            address="local",
+            include_dashboard=False,
+            log_to_driver=False,
+            namespace="serve",
+            logging_level=logging.WARNING,
+        )
         logging.getLogger("ray.serve").setLevel(logging.WARNING)
         _apply(path)
         if not _wait_until_ready(port, started_s):
