@@ -138,7 +138,7 @@ class ContinuousBatch:
         await asyncio.to_thread(_wait_for_end, manager)
         error = manager.background_thread_status.fatal_error
         if isinstance(error, torch.OutOfMemoryError):
-            return error
+            return error.with_traceback(None)  # its frames hold the tensors that had no room
         failure = ModelUnavailable(f"{self._name} stopped while it was answering; the next call starts it anew.")
         failure.__cause__ = error
         return failure

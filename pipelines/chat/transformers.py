@@ -164,7 +164,7 @@ class TransformersChat(ChatModel):
 
     async def search_query(self, messages: tuple[Message, ...]) -> str:
         """The last question as a query that stands alone, by rules."""
-        return await self._run(partial(stand_alone, messages, self._embed))
+        return await asyncio.to_thread(stand_alone, messages, self._embed)
 
     async def stream(self, request: ChatRequest) -> AsyncGenerator[Delta, None]:
         """Answer token by token; see `ChatModel`. Of the options, `top_p` and `seed` are followed.
