@@ -26,6 +26,7 @@ from deployments.routes.schemas import (
     call_errors,
 )
 from pipelines.chat import Delta, Message, Passage, Usage
+from pipelines.chat.tool_calls import join_tool_calls
 from pipelines.errors import SensoriumError
 
 ALPHABET = string.ascii_letters + string.digits
@@ -72,7 +73,7 @@ async def _completion(call: Call, head: dict[str, Any], grounded: bool) -> dict[
         tool_calls.extend(last.tool_calls)
     message: dict[str, Any] = {"role": "assistant", "content": "".join(text)}
     if tool_calls:
-        message["tool_calls"] = tool_calls
+        message["tool_calls"] = join_tool_calls(tool_calls)
     completion: dict[str, Any] = {
         **head,
         "object": "chat.completion",
