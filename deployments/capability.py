@@ -9,6 +9,7 @@ import gc
 import logging
 import sys
 import time
+from abc import ABC, abstractmethod
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -127,7 +128,7 @@ class Ticket:
                 yield self._latest
 
 
-class Capability(Generic[ConfigT, EngineT]):
+class Capability(ABC, Generic[ConfigT, EngineT]):
     """Base of the capabilities' deployments: one engine in one thread of its own.
 
     One thread, because engines are not thread-safe and because a cancelled call may still run to its next look at the
@@ -213,9 +214,9 @@ class Capability(Generic[ConfigT, EngineT]):
         if self._retry is not None and time.monotonic() - self._failed_s > RETRY_LOAD_S:
             self._begin_load(self._retry)
 
+    @abstractmethod
     def load(self, config: ConfigT) -> EngineT:
         """Make the engine; runs in its thread."""
-        raise NotImplementedError
 
     def unload(self, engine: EngineT) -> None:
         """End what an engine keeps running, before another takes its place; runs in its thread."""
