@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from pipelines.engine import Embed
-from pipelines.image_generation import Config, IconsConfig
+from pipelines.image_generation import IconsConfig
 from pipelines.image_generation.icons import IconIllustrator
 from pipelines.image_generation.looks import known_looks
 from pipelines.image_generation.prompt import describe
@@ -81,12 +81,12 @@ def test_the_card_is_honest() -> None:
 
 def test_unknown_keys_are_refused() -> None:
     with pytest.raises(ValueError, match="steps"):
-        Config.model_validate({"engine": "icons", "steps": 3})
+        IconsConfig.model_validate({"engine": "icons", "steps": 3})
 
 
 def test_importing_loads_no_library() -> None:
     code = (
-        "import sys, pipelines.image_generation as g; g.Config().card();"
+        "import sys, pipelines.image_generation as g; g.IconsConfig().card();"
         "print([m for m in ('torch', 'PIL', 'scipy', 'cv2', 'sentence_transformers', 'qtawesome') if m in sys.modules])"
     )
     assert (
