@@ -25,7 +25,11 @@ if unknown := set(chosen.groups) - set(GROUPS):
 print(
     f"{os.cpu_count()} cores, load at the start {os.getloadavg()[0]:.1f}; median (p10–p90; of fewer than 10: min–max)"
 )
-signal.signal(signal.SIGTERM, signal.default_int_handler)  # so that the graph ends with this process
+for number in (
+    signal.SIGINT,
+    signal.SIGTERM,
+):  # so that the graph ends with this process, in the background of a shell too
+    signal.signal(number, signal.default_int_handler)
 with tempfile.TemporaryDirectory() as folder, Bench(Path(folder), full=chosen.full) as bench:
     for name, group in GROUPS.items():
         if not chosen.groups or name in chosen.groups:
