@@ -175,5 +175,5 @@ async def _round(call: Callable[[], Awaitable[bool]], clients: int, in_a_row: in
 
 def _row(name: str, graph_ms: list[float], bare_ms: list[float], refused: int) -> list[object]:
     (graph_p50, graph_p99), (bare_p50, bare_p99) = np.percentile(graph_ms, (50, 99)), np.percentile(bare_ms, (50, 99))
-    added = [f"{graph_p50 - bare_p50:+.1f}", f"{graph_p99:.1f}", f"{bare_p99:.1f}", f"{graph_p99 - bare_p99:+.1f}"]
+    added = [f"{graph_p50 - bare_p50:+,.1f}", f"{graph_p99:,.1f}", f"{bare_p99:,.1f}", f"{graph_p99 - bare_p99:+,.1f}"]
     return beside(name, graph_ms, bare_ms, *added, refused)

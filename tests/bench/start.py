@@ -7,6 +7,8 @@ import re
 import subprocess
 import sys
 from collections import Counter, defaultdict
+from contextlib import suppress
+from pathlib import Path
 
 import psutil
 
@@ -14,37 +16,24 @@ from tests.bench.setting import Bench, beside, say, seconds, spread
 from tests.serving import ROOT, RunningGraph
 
 FURTHER = ("limit",)
-ROLES = {
-    r"ray::ServeReplica:\w+:(\w+)": r"replica \1",
-    r"ray::ServeController": "Serve's controller",
-    r"ray::ProxyActor": "HTTP proxy",
-    r"ray::DashboardAgent": "dashboard agent",
-    r"ray::RuntimeEnvAgent": "runtime environment agent",
-    r"ray::": "idle workers",
-    r"deployments\.run": "launcher",
-    r"raylet/raylet ": "raylet",
-    r"gcs/gcs_server ": "gcs",
-    r"dashboard/dashboard\.py": "dashboard's server",
-    r"log_monitor\.py": "log monitor",
-    r"monitor\.py": "autoscaler's monitor",
-}
 
 
 def processes(graph: RunningGraph) -> list[tuple[str, psutil.Process]]:
-    """The tree below the launcher, each process with what it is."""
+    """The tree below the launcher, each process with its name: a deployment, a part of Serve or of Ray."""
     launcher = psutil.Process(graph.process.pid)
-    tree = [launcher, *launcher.children(recursive=True)]
-    return [(_role(" ".join(process.cmdline())), process) for process in tree]
+    children = [(child, child.cmdline()) for child in launcher.children(recursive=True) if child.is_running()]
+    return [("launcher", launcher), *((_name(command), child) for child, command in children if command)]
 
 
-def _role(command: str) -> str:
-    found = (match.expand(role) for pattern, role in ROLES.items() if (match := re.search(pattern, command)))
-    return next(found, "other")
+def _name(command: list[str]) -> str:
+    """`Chat` of "ray::ServeReplica:sensorium:Chat.stream", `log_monitor` of "python -u …/log_monitor.py"."""
+    program = next(word for word in command if not re.search(r"(^-.*|/python[\d.]*)$", word))
+    return Path(program).stem.split(":")[-1]
 
 
 def measure(bench: Bench) -> list[list[object]]:
     bare_s, bare_mb, tree_mb = [], [], []
-    roles_mb: defaultdict[str, list[float]] = defaultdict(list)
+    parts_mb: defaultdict[str, list[float]] = defaultdict(list)
 
     def load_bare() -> None:
         say("loading the bare engines into a process of their own")
@@ -54,11 +43,12 @@ def measure(bench: Bench) -> list[list[object]]:
 
     def weigh(graph: RunningGraph) -> None:
         now_mb: Counter[str] = Counter()
-        for role, process in processes(graph):
-            now_mb[role] += process.memory_full_info().pss / 1e6
+        for name, process in processes(graph):
+            with suppress(psutil.NoSuchProcess):  # a worker that has just ended
+                now_mb[name] += process.memory_full_info().pss / 1e6
         tree_mb.append(now_mb.total())
-        for role, weight_mb in now_mb.items():
-            roles_mb[role].append(weight_mb)
+        for name, weight_mb in now_mb.items():
+            parts_mb[name].append(weight_mb)
 
     for _ in range(4 if bench.full else 1):
         bare_s.append(seconds(load_bare))
@@ -66,9 +56,9 @@ def measure(bench: Bench) -> list[list[object]]:
             weigh(graph)
     bare_s.append(seconds(load_bare))
     weigh(bench.graph)
-    heaviest_first = sorted(roles_mb.items(), key=lambda item: -max(item[1]))
+    heaviest_first = sorted(parts_mb.items(), key=lambda item: -max(item[1]))
     return [
         beside("ready after, s", bench.starts_s, bare_s, "90"),
         beside("the whole tree, MB", tree_mb, bare_mb, "4,000"),
-        *([f"  {role}", len(values), spread(values)] for role, values in heaviest_first),
+        *([f"  {name}", len(values), spread(values)] for name, values in heaviest_first),
     ]

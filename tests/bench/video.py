@@ -29,7 +29,7 @@ def measure(bench: Bench) -> list[list[object]]:
     long_s = FULL_S if bench.full else LONG_S
     say("drawing the clips")
     short, long = (mp4(frames=length_s * FPS, fps=FPS, width=WIDTH, height=HEIGHT) for length_s in (SHORT_S, long_s))
-    replicas = {role: process.pid for role, process in processes(bench.graph)}
+    pids = {name: process.pid for name, process in processes(bench.graph)}
 
     def track(video: VideoReader) -> None:
         track_video(video, bench.engines["object_tracking"], io.BytesIO(), io.BytesIO())
@@ -42,7 +42,7 @@ def measure(bench: Bench) -> list[list[object]]:
         ("ObjectTracking", "/video/motInference", track),
         ("FrameInterpolation", "/video/mmeditingInference", interpolate),
     ):
-        upload, replica = partial(_upload, bench.graph.url + path), replicas[f"replica {deployment}"]
+        upload, replica = partial(_upload, bench.graph.url + path), pids[deployment]
         upload(short)  # the first call of all is not measured
         short_mb, graph, direct, loop = [], [], [], []
         for number in range(ROUNDS):
