@@ -24,24 +24,24 @@ class ObjectTracking(Capability[object_tracking.Config, ObjectTracker]):
         return config.load()
 
     async def track(self, source: Source) -> AsyncIterator[CallEvent]:
-        """Track one upload; the result is the keys of the `video` and of its `tracks`."""
+        """Track one upload; the result is the keys of the `video` and of its `tracks`, and `counts` by class."""
         with TemporaryFile() as annotated, TemporaryFile() as text:
 
-            def work(tracker: ObjectTracker, ticket: Ticket) -> None:
+            def work(tracker: ObjectTracker, ticket: Ticket) -> dict[str, int]:
                 with (
                     self.store.open_reader(source.key) as file,
                     VideoReader(file, source.container, max_pixels=self.settings.max_pixels) as video,
                 ):
-                    track_video(video, tracker, annotated, text, progress=ticket)
+                    return track_video(video, tracker, annotated, text, progress=ticket)
 
-            async def publish(_: None) -> dict[str, Any]:
+            async def publish(counts: dict[str, int]) -> dict[str, Any]:
                 key = video_name("static/video")
                 tracks_key = key.removesuffix(".mp4") + ".txt"
                 annotated.seek(0)
                 text.seek(0)
                 await self.store.put_file(tracks_key, text, "text/plain")
                 await self.store.put_file(key, annotated, "video/mp4")
-                return {"video": key, "tracks": tracks_key}
+                return {"video": key, "tracks": tracks_key, "counts": counts}
 
             async for event in self.run(work, publish):
                 yield event

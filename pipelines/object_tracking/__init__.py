@@ -1,8 +1,13 @@
 """Object tracking: boxes with identities through a video."""
 
+from typing import Annotated
+
+from pydantic import Field
+
 from pipelines.object_tracking.base import ObjectTracker, Tracks
 from pipelines.object_tracking.classical import ClassicalConfig
+from pipelines.object_tracking.transformers import TransformersConfig
 
-Config = ClassicalConfig
+Config = Annotated[ClassicalConfig | TransformersConfig, Field(discriminator="engine")]
 
-__all__ = ["ClassicalConfig", "Config", "ObjectTracker", "Tracks"]
+__all__ = ["ClassicalConfig", "Config", "ObjectTracker", "Tracks", "TransformersConfig"]

@@ -35,7 +35,7 @@ class Detections:
 
     Attributes:
         xyxy: float32 (N, 4), left, top, right, bottom in pixels.
-        scores: float32 (N,), 0 to 1. From 0.7 a detection begins a track; below 0.6 it only prolongs one.
+        scores: float32 (N,), 0 to 1. Sure ones begin a track, others only prolong one.
         labels: N class names. Association ignores them; a track is named by the majority of its detections.
     """
 
@@ -75,15 +75,18 @@ class Associator:
         fps: frames per second of the video.
         every: the detector looks at every n-th frame; boxes between are interpolated.
         ids: where public ids come from; shots of one video share it, so that no id is used twice.
+        sure: score from which on a detection begins a track; below this by more than 0.1 it only prolongs one.
     """
 
-    def __init__(self, *, fps: float, every: int = 1, ids: Iterator[int] | None = None) -> None:
+    def __init__(self, *, fps: float, every: int = 1, ids: Iterator[int] | None = None, sure: float = 0.7) -> None:
         from trackers import BIoU, ByteTrackTracker
 
         looks_per_s = fps / every
         self._tracker = ByteTrackTracker(
             lost_track_buffer=math.ceil(LOST_S * 30),  # counted in frames of a 30 fps video, whatever the rate
             frame_rate=looks_per_s,
+            track_activation_threshold=sure,
+            high_conf_det_threshold=sure - 0.1,
             minimum_consecutive_frames=1,  # belief is decided here, in hindsight
             # Boxes that are far apart in time hardly overlap: grow them where the detector looks seldom.
             iou=BIoU(buffer_ratio=min(0.4, 1.5 / looks_per_s)),

@@ -10,8 +10,6 @@ from collections.abc import Iterable, Iterator
 from itertools import chain, count, groupby, islice
 from typing import Literal
 
-import numpy as np
-
 from pipelines.engine import EngineConfig, ModelCard
 from pipelines.errors import InvalidInput
 from pipelines.media import Rgb
@@ -19,6 +17,7 @@ from pipelines.object_tracking.base import ObjectTracker, Tracks
 from pipelines.object_tracking.byte_track import Associator
 from pipelines.object_tracking.motion import MotionDetector
 from pipelines.object_tracking.people import PeopleDetector
+from pipelines.object_tracking.shots import ShotNumber
 
 AHEAD_S = 2.0
 AHEAD_FRAMES = (8, 90)
@@ -27,7 +26,6 @@ AHEAD_BYTES = 192 * 2**20
 
 MOTION_FPS = 6.0
 MOVING_CAMERA = 0.3
-CUT = 20.0
 
 DetectorName = Literal["auto", "motion", "people"]
 
@@ -96,7 +94,7 @@ class ClassicalTracker(ObjectTracker):
 
     def _track(self, frames: Iterable[Rgb], fps: float) -> Iterator[tuple[Rgb, Tracks]]:
         ids = count(1)
-        for _, shot in groupby(frames, key=_ShotNumber()):
+        for _, shot in groupby(frames, key=ShotNumber()):
             yield from self._track_shot(shot, fps, ids)
 
     def _track_shot(self, shot: Iterator[Rgb], fps: float, ids: Iterator[int]) -> Iterator[tuple[Rgb, Tracks]]:
@@ -124,25 +122,3 @@ def _drain(window: deque[Rgb]) -> Iterator[Rgb]:
     """The frames of the window, which forgets each as it goes."""
     while window:
         yield window.popleft()
-
-
-class _ShotNumber:
-    """Counts shots: a cut is a frame that differs much, and much more than the frames before did."""
-
-    def __init__(self) -> None:
-        self._number = 0
-        self._thumbnail: Rgb | None = None
-        self._usual = 0.0
-
-    def __call__(self, frame: Rgb) -> int:
-        import cv2
-
-        thumbnail = np.asarray(cv2.resize(frame, (32, 32), interpolation=cv2.INTER_AREA), np.uint8)
-        if self._thumbnail is not None:
-            change = float(np.mean(cv2.absdiff(thumbnail, self._thumbnail)))
-            if change > max(CUT, 3 * self._usual):
-                self._number += 1
-            else:
-                self._usual += 0.2 * (change - self._usual)
-        self._thumbnail = thumbnail
-        return self._number
