@@ -137,8 +137,10 @@ class KnowledgeStore:
         rows = _rows(self._table.schema, record, pieces, vectors)
 
         def insert() -> None:
-            # All rows of a document have one key: either none of them is there, or all are.
-            self._table.merge_insert("document_id").when_not_matched_insert_all().execute(rows)
+            # All rows of a document have one key: either none of them is there, or all are. Without the index: a join
+            # through it does not note which keys it inserts, and two inserts of one key would both be committed.
+            insertion = self._table.merge_insert("document_id").use_index(False)
+            insertion.when_not_matched_insert_all().execute(rows)
 
         self._commit(insert)
         return self.find(category, sha256) or record

@@ -288,9 +288,10 @@ def test_cancelled_reading_leaves_no_process() -> None:
             raise Cancelled("gone")
 
     data = plain_pdf(["\n".join([FOX] * 55)] * 200)
+    before = psutil.Process().children()  # a running graph, where other tests have started one
     with pytest.raises(Cancelled):
         read_document(io.BytesIO(data), "a.pdf", "pdf", progress=stop)
-    assert not psutil.Process().children(recursive=True)
+    assert psutil.Process().children() == before
     assert len(fractions) < 100
 
 
