@@ -1,11 +1,11 @@
-# make run | test | check | bench | pull: all that a person needs.
+# make run | test | check | bench | pull | openmmlab: all that a person needs.
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 CONFIG ?= serve_config.local.yaml
 BIN := .venv/bin
 # trackers asks for opencv-python, which overwrites opencv-python-headless and wants libGL: it is installed by itself.
 ALONE := trackers
 
-.PHONY: run test check bench pull
+.PHONY: run test check bench pull openmmlab
 .DELETE_ON_ERROR:
 
 run: .venv/.run
@@ -24,6 +24,10 @@ check: .venv/.test
 
 bench: .venv/.test
 	$(BIN)/python -m tests.bench $(BENCH)
+
+# The second environment, for the engines mmtracking and mmediting: see openmmlab/build.sh.
+openmmlab:
+	@PYTHON="$(PYTHON)" openmmlab/build.sh
 
 .venv/.run: pyproject.toml constraints.txt
 	@test -x $(BIN)/python || $(PYTHON) -m venv .venv

@@ -258,7 +258,7 @@ class Capability(ABC, Generic[ConfigT, EngineT]):
             raise Overloaded("There is not enough memory for this call.", 30) from None
         except RuntimeError as error:
             torch = sys.modules.get("torch")
-            if torch is None or not isinstance(error, torch.OutOfMemoryError):
+            if torch is None or not isinstance(error, torch.cuda.OutOfMemoryError):
                 raise
             torch.cuda.empty_cache()
             raise Overloaded("There is not enough GPU memory for this call.", 30) from None

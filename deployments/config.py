@@ -1,16 +1,18 @@
 """`serve_config*.yaml`, read strictly: Serve ignores keys that it does not know, so a typo in one would pass unseen."""
 
+import shlex
 from pathlib import Path
 from typing import Any
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from ray.runtime_env import RuntimeEnv
 from ray.serve.config import AutoscalingConfig
 from ray.serve.schema import HTTPOptionsSchema, RayActorOptionsSchema, ServeDeploySchema
 
 from deployments.engines import CONFIGS
 from deployments.handles import deployment_name
-from deployments.settings import Settings
+from deployments.settings import PROJECT, Settings
 
 IMPORT_PATH = "deployments.graph:build"
 DEPLOYMENTS = ("Ingress", *(deployment_name(capability) for capability in CONFIGS))
@@ -53,10 +55,19 @@ class Block(Strict):
             raise ValueError(f"there is no deployment {self.name}")
         _only_known(self.ray_actor_options, RayActorOptionsSchema, "ray_actor_options")
         _only_known(self.autoscaling_config, AutoscalingConfig, "autoscaling_config")
+        self._check_environment()
         adapter = next((CONFIGS[name] for name in CONFIGS if deployment_name(name) == self.name), None)
         if adapter is not None:
             adapter.validate_python(self.user_config or {})
         return self
+
+    def _check_environment(self) -> None:
+        environment = self.ray_actor_options.get("runtime_env") or {}
+        if unknown := set(environment) - RuntimeEnv.known_fields:
+            raise ValueError(f"runtime_env has no {', '.join(sorted(unknown))}")
+        executable = environment.get("py_executable", "")
+        if _is_in_project(executable) and not (PROJECT / executable).is_file():
+            raise ValueError(f"there is no {executable} in the project")  # Ray would wait for it for ever
 
 
 class ApplicationBlock(Strict):
@@ -94,6 +105,19 @@ class ServeConfig(Strict):
         return self
 
 
+def _is_in_project(executable: str) -> bool:
+    """A path that begins neither at the root nor with a command to be found by name."""
+    return "/" in executable and not executable.startswith("/")
+
+
+def _resolve_executables(raw: dict[str, Any]) -> None:
+    """Make paths from the project absolute: Ray would begin wherever it was started. Ray's shell reads the result."""
+    for block in raw["applications"][0]["deployments"]:
+        environment = block["ray_actor_options"].get("runtime_env") or {}
+        if _is_in_project(executable := environment.get("py_executable", "")):
+            environment["py_executable"] = shlex.quote(str(PROJECT / executable))
+
+
 def _complaint(error: Any) -> str:
     where = ".".join(str(part) for part in error["loc"])
     found = error["input"]
@@ -110,6 +134,7 @@ def read(path: Path) -> ServeDeploySchema:
     try:
         raw = yaml.safe_load(path.read_text(encoding="utf-8"))
         ServeConfig.model_validate(raw)
+        _resolve_executables(raw)
         return ServeDeploySchema.model_validate(raw)
     except OSError as error:
         raise ConfigInvalid(f"{path}: {error.strerror}") from error

@@ -4,7 +4,7 @@ import pickle
 import struct
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, TypeVar
+from typing import IO, TYPE_CHECKING, Any, TypeVar
 
 from pipelines.device import DeviceName, DtypeName, Placement, place
 from pipelines.errors import ModelUnavailable
@@ -14,6 +14,12 @@ if TYPE_CHECKING:
     from torch import Tensor, nn
 
 NetworkT = TypeVar("NetworkT", bound="nn.Module")
+
+DAMAGED = (
+    *(pickle.UnpicklingError, struct.error, EOFError, OSError, MemoryError),
+    *(RuntimeError, ValueError, TypeError, AttributeError, LookupError, AssertionError, ArithmeticError),
+)
+"""What a damaged file makes PyTorch's reader and its unpickler raise; they have no class of their own for it."""
 
 
 def find_file(weights: Weights, name: str) -> Path:
@@ -49,21 +55,35 @@ def read_tensors(source: Path | IO[bytes], name: str) -> "dict[str, Tensor]":
     from safetensors import SafetensorError
     from safetensors.torch import load_file
 
-    try:
-        if isinstance(source, Path) and source.suffix == ".safetensors":
+    if isinstance(source, Path) and source.suffix == ".safetensors":
+        try:
             return load_file(source)
-        content = torch.load(source, map_location="cpu", weights_only=True)
-    except (
-        # What a damaged file makes PyTorch's reader and its unpickler raise; they have no class of their own for it.
-        *(SafetensorError, pickle.UnpicklingError, struct.error, EOFError, OSError, MemoryError),
-        *(RuntimeError, ValueError, TypeError, AttributeError, LookupError, AssertionError, ArithmeticError),
-    ):
-        raise unreadable(name) from None
+        except (SafetensorError, *DAMAGED):
+            raise unreadable(name) from None
+    content = read_content(source, name)
     if isinstance(content, dict):
         content = content.get("params_ema", content.get("params", content))
     if not isinstance(content, dict) or not all(isinstance(value, torch.Tensor) for value in content.values()):
         raise unreadable(name)
     return {str(key): value for key, value in content.items()}
+
+
+def read_content(source: Path | IO[bytes], name: str) -> Any:
+    """Read what `torch.save` wrote, onto the CPU: tensors and plain values. No code in it is run.
+
+    Args:
+        source: the file, as a path or opened; either of PyTorch's formats.
+        name: the file's name, for the message.
+
+    Raises:
+        ModelUnavailable: damaged, or with other objects in it.
+    """
+    import torch
+
+    try:
+        return torch.load(source, map_location="cpu", weights_only=True)
+    except DAMAGED:
+        raise unreadable(name) from None
 
 
 def filled(
