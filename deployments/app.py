@@ -14,7 +14,7 @@ from starlette.responses import Response
 from deployments import errors
 from deployments.calls import Graph
 from deployments.guards import Guards
-from deployments.routes import audio, chat, documents, files, health, images, speech, vision
+from deployments.routes import audio, chat, console, documents, files, health, images, speech, vision
 from pipelines.errors import Overloaded, SensoriumError
 
 SWEEP_EVERY_S = 300
@@ -43,7 +43,7 @@ def create_app(graph: Graph) -> FastAPI:
         strict_content_type=False,
     )
     app.add_middleware(Guards, settings=graph.settings)
-    for module in (chat, speech, audio, images, documents, vision, health, files):
+    for module in (chat, speech, audio, images, documents, vision, health, files, console):
         app.include_router(module.router(graph))
     app.add_exception_handler(SensoriumError, _told)
     app.add_exception_handler(RequestValidationError, _invalid)

@@ -18,8 +18,9 @@ from deployments.network import is_loopback
 from deployments.settings import Settings
 from pipelines.errors import InputTooLarge, InvalidInput, SensoriumError
 
-OPEN_PATHS = frozenset({"/healthz", "/readyz"})
-SIGNED_PREFIXES = ("/stable-diffusion/", "/sam/", "/realesrgan/")
+OPEN_PATHS = frozenset({"/", "/healthz", "/readyz"})
+OPEN_PREFIXES = ("/console/", "/stable-diffusion/", "/sam/", "/realesrgan/")
+"""Ways in without a key: the console's own files, and what is signed."""
 STREAMED_PREFIXES = ("/v1/asr", "/v1/audio/transcriptions", "/image/", "/video/", "/uploadFile/uploadLearningFile")
 """Routes that read their body themselves, under caps of their own."""
 
@@ -57,7 +58,7 @@ class Guards:
 
     def _check(self, path: str, headers: Mapping[str, str]) -> None:
         if self._keys:
-            if path not in OPEN_PATHS and not path.startswith(SIGNED_PREFIXES):
+            if path not in OPEN_PATHS and not path.startswith(OPEN_PREFIXES):
                 self._check_key(headers)
             return
         for name, address in (("Host", f"//{headers.get('host', '')}"), ("Origin", headers.get("origin", ""))):

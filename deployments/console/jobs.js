@@ -1,0 +1,111 @@
+/** Long work on the server: submit, follow, cancel, list; and which job each tab showed last. */
+
+import { events, json, send } from "./api.js";
+import { Problem } from "./problem.js";
+
+/**
+ * @typedef {object} Job
+ * @property {string} id
+ * @property {string} route
+ * @property {"queued" | "running" | "succeeded" | "failed" | "cancelled"} state
+ * @property {number} progress 0 to 1, never falls
+ * @property {string | null} stage
+ * @property {number} created_at Unix time in seconds
+ * @property {number | null} started_at
+ * @property {number | null} ended_at
+ * @property {Record<string, any> | null} result the body that the synchronous call would have given
+ * @property {{code: string, message: string} | null} error
+ */
+
+/** The tab that shows the results of each route. */
+export const TAB_OF_ROUTE = {
+  "/v1/images/generations": "generate-image",
+  "/image/imageToText": "describe-image",
+  "/image/enhanceImage": "enhance-image",
+  "/image/generateVideo": "animate-image",
+  "/video/motInference": "track-video",
+  "/video/mmeditingInference": "interpolate-video",
+};
+
+const STORED = "sensorium.jobs";
+const LONGEST_PAUSE_MS = 10_000;
+
+/** @param {Job} job */
+export const isOver = (job) => ["succeeded", "failed", "cancelled"].includes(job.state);
+
+/** @param {string} id */
+const address = (id) => `/v1/jobs/${encodeURIComponent(id)}`;
+
+/**
+ * @param {import("./request.js").Description} description
+ * @param {object} options
+ * @param {string} options.once the same for each try of one submission: the server makes one job of them
+ * @param {(fraction: number) => void} options.onprogress of the upload
+ * @param {AbortSignal} options.signal
+ * @returns {Promise<Job>}
+ */
+export const submit = (description, { once, onprogress, signal }) =>
+  send(description, { onprogress, signal, headers: { "Idempotency-Key": once } });
+
+/** @param {string} id @returns {Promise<Job>} */
+export const cancel = (id) => json(address(id), { method: "DELETE" });
+
+/**
+ * One page, newest first.
+ * @param {string | null} after the last id of the page before
+ * @returns {Promise<{data: Job[], has_more: boolean}>}
+ */
+export const list = (after) => json(`/v1/jobs?limit=20${after ? `&after=${encodeURIComponent(after)}` : ""}`);
+
+/**
+ * Follow a job to its end, over interruptions of the connection.
+ * @param {string} id
+ * @param {object} options
+ * @param {(job: Job) => void} options.onchange
+ * @param {(problem: Problem) => void} options.onlost the connection is gone; it is tried again
+ * @param {AbortSignal} options.signal
+ * @throws {Problem} one that waiting does not mend: the job is not there any more
+ */
+export async function follow(id, { onchange, onlost, signal }) {
+  let pauseMs = 500;
+  for (;;) {
+    try {
+      for await (const job of events(`${address(id)}/events`, { signal })) {
+        pauseMs = 500;
+        onchange(job);
+        if (isOver(job)) return;
+      }
+    } catch (problem) {
+      if (!(problem instanceof Problem) || !problem.isPassing) throw problem;
+      onlost(problem);
+    }
+    await pause(pauseMs, signal);
+    pauseMs = Math.min(pauseMs * 2, LONGEST_PAUSE_MS);
+  }
+}
+
+/** @param {number} ms @param {AbortSignal} signal */
+function pause(ms, signal) {
+  return new Promise((resolve, reject) => {
+    const timer = setTimeout(resolve, ms);
+    signal.addEventListener("abort", () => (clearTimeout(timer), reject(signal.reason)), { once: true });
+  });
+}
+
+/** @returns {Record<string, string>} job id by tab */
+const stored = () => JSON.parse(localStorage.getItem(STORED) ?? "{}");
+
+/** @param {string} tab @returns {string | undefined} */
+export const remembered = (tab) => stored()[tab];
+
+/** @param {string} tab @param {string} id */
+export const remember = (tab, id) => localStorage.setItem(STORED, JSON.stringify({ ...stored(), [tab]: id }));
+
+/** @param {string} tab */
+export function forget(tab) {
+  const { [tab]: _, ...others } = stored();
+  localStorage.setItem(STORED, JSON.stringify(others));
+}
+
+/** A new name for one submission; `crypto.randomUUID` is missing where the page came over plain HTTP. */
+export const newSubmission = () => [...crypto.getRandomValues(new Uint8Array(16))].map((b) => b.toString(16).padStart(2, "0")).join("");

@@ -1,0 +1,73 @@
+/** The API key: asked for once, kept in this browser, sent to this server. */
+
+import { one } from "./dom.js";
+
+const STORED = "sensorium.key";
+
+/** @type {Promise<boolean> | null} */
+let asking = null;
+
+/** The key in use, or an empty text. */
+export const currentKey = () => localStorage.getItem(STORED) ?? "";
+
+/** @returns {Record<string, string>} */
+export const keyHeaders = () => (currentKey() ? { Authorization: `Bearer ${currentKey()}` } : {});
+
+/**
+ * Ask for a key after a refusal. Calls that are refused at the same time share one question.
+ * @param {string} refused the key that was sent
+ * @returns {Promise<boolean>} whether there is another key to try
+ */
+export function askForKey(refused) {
+  if (currentKey() !== refused) return Promise.resolve(true);
+  asking ??= openDialog(
+    refused ? "The server does not know this key. Enter another." : "This server wants a key. Whoever runs it can give you one.",
+  ).finally(() => {
+    asking = null;
+  });
+  return asking;
+}
+
+/** Let the button at the top change or forget the key. */
+export function setUpKeyButton() {
+  const button = one("#key-button");
+  button.hidden = !currentKey();
+  button.addEventListener("click", async () => {
+    if (await openDialog("The key that this browser sends.")) location.reload();
+  });
+}
+
+/**
+ * @param {string} why
+ * @returns {Promise<boolean>} whether the key was changed
+ */
+function openDialog(why) {
+  const dialog = one("#key-dialog");
+  const form = one("form", dialog);
+  one(".key-why", dialog).textContent = why;
+  one("[data-do=forget]", dialog).hidden = !currentKey();
+  one("#key-button").hidden = false;
+  form.reset();
+  return new Promise((resolve) => {
+    const done = (/** @type {boolean} */ changed) => {
+      listening.abort();
+      dialog.close();
+      resolve(changed);
+    };
+    const listening = new AbortController();
+    const { signal } = listening;
+    form.addEventListener(
+      "submit",
+      (event) => {
+        event.preventDefault();
+        localStorage.setItem(STORED, form.elements.key.value.trim());
+        done(true);
+      },
+      { signal },
+    );
+    one("[data-do=forget]", dialog).addEventListener("click", () => (localStorage.removeItem(STORED), done(true)), { signal });
+    one("[data-do=cancel]", dialog).addEventListener("click", () => done(false), { signal });
+    dialog.addEventListener("cancel", () => done(false), { signal });
+    dialog.showModal();
+  });
+}

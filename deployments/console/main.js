@@ -1,0 +1,26 @@
+/** The console: each tab sets itself up, then the tab that the address names is shown. */
+
+import "./tabs/chat.js";
+import "./tabs/documents.js";
+import "./tabs/speech-to-text.js";
+import "./tabs/text-to-speech.js";
+import "./tabs/generate-image.js";
+import "./tabs/describe-image.js";
+import "./tabs/enhance-image.js";
+import "./tabs/animate-image.js";
+import "./tabs/track-video.js";
+import "./tabs/interpolate-video.js";
+import "./tabs/jobs.js";
+import { showCategories } from "./categories.js";
+import { guardUploads } from "./job-tab.js";
+import { setUpKeyButton } from "./keys.js";
+import { refuseStrayDrops } from "./pick.js";
+import { watchCapabilities } from "./status.js";
+import { setUpTabs } from "./tabs.js";
+
+showCategories();
+setUpKeyButton();
+refuseStrayDrops();
+guardUploads();
+setUpTabs();
+watchCapabilities();

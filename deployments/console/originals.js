@@ -1,0 +1,60 @@
+/** What was sent with a job, kept in this browser: after a reload the result still stands beside its original. */
+
+const DATABASE = "sensorium";
+const STORE = "originals";
+const MOST_KEPT = 12;
+
+/** @returns {Promise<IDBDatabase>} */
+function open() {
+  return new Promise((resolve, reject) => {
+    const request = indexedDB.open(DATABASE, 1);
+    request.onupgradeneeded = () => request.result.createObjectStore(STORE, { keyPath: "job" }).createIndex("at", "at");
+    request.onsuccess = () => resolve(request.result);
+    request.onerror = () => reject(request.error);
+  });
+}
+
+/**
+ * Keep a file, and let go of those that are older than the last few.
+ * A browser that has no room, or keeps nothing in a private window, does without.
+ * @param {string} job
+ * @param {File} file
+ */
+export async function keepOriginal(job, file) {
+  try {
+    const database = await open();
+    const store = database.transaction(STORE, "readwrite").objectStore(STORE);
+    store.put({ job, file, at: Date.now() });
+    store.index("at").getAllKeys().onsuccess = (event) => {
+      const keys = /** @type {IDBRequest<IDBValidKey[]>} */ (event.target).result;
+      for (const key of keys.slice(0, -MOST_KEPT)) store.delete(key);
+    };
+    await new Promise((resolve) => {
+      store.transaction.oncomplete = resolve;
+      store.transaction.onabort = resolve;
+    });
+    database.close();
+  } catch (error) {
+    if (!(error instanceof DOMException)) throw error;
+  }
+}
+
+/**
+ * @param {string} job
+ * @returns {Promise<File | null>} null where it was sent elsewhere or is no longer kept
+ */
+export async function originalOf(job) {
+  try {
+    const database = await open();
+    const request = database.transaction(STORE).objectStore(STORE).get(job);
+    const found = await new Promise((resolve, reject) => {
+      request.onsuccess = () => resolve(request.result);
+      request.onerror = () => reject(request.error);
+    });
+    database.close();
+    return found?.file ?? null;
+  } catch (error) {
+    if (error instanceof DOMException) return null;
+    throw error;
+  }
+}

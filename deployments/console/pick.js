@@ -1,0 +1,69 @@
+/** Choosing files: by the button or by dropping them anywhere on the tab. */
+
+import { clear, el, one } from "./dom.js";
+import { picture, player } from "./media.js";
+import { bytes } from "./words.js";
+
+/**
+ * Take files that are chosen or dropped.
+ * @param {HTMLElement} panel
+ * @param {(files: File[]) => void} onfiles
+ */
+export function takeFiles(panel, onfiles) {
+  const input = /** @type {HTMLInputElement} */ (one(".drop input", panel));
+  const zone = one(".drop", panel);
+  input.addEventListener("change", () => onfiles([...(input.files ?? [])]));
+  panel.addEventListener("dragover", (event) => {
+    event.preventDefault();
+    zone.classList.add("over");
+  });
+  panel.addEventListener("dragleave", (event) => {
+    if (!panel.contains(/** @type {Node | null} */ (event.relatedTarget))) zone.classList.remove("over");
+  });
+  panel.addEventListener("drop", (event) => {
+    event.preventDefault();
+    zone.classList.remove("over");
+    const dropped = [...(event.dataTransfer?.files ?? [])];
+    if (!dropped.length) return;
+    const kept = new DataTransfer();
+    for (const file of input.multiple ? dropped : dropped.slice(0, 1)) kept.items.add(file);
+    input.files = kept.files;
+    input.dispatchEvent(new Event("change", { bubbles: true }));
+  });
+}
+
+/**
+ * A file dropped beside every tab's place must not replace the page.
+ */
+export function refuseStrayDrops() {
+  for (const type of ["dragover", "drop"]) window.addEventListener(type, (event) => event.preventDefault());
+}
+
+/**
+ * Show the one file that is chosen.
+ * @param {HTMLElement} panel
+ * @param {File | null} file
+ */
+export function showChosen(panel, file) {
+  const zone = one(".drop", panel);
+  const old = one(".chosen", zone);
+  if (old) {
+    clear(old);
+    old.remove();
+  }
+  zone.classList.toggle("filled", file !== null);
+  if (!file) return;
+  zone.append(el("div", { class: "chosen" }, preview(file), el("div", {}, el("b", {}, file.name), el("small", {}, bytes(file.size)))));
+}
+
+/** @param {File} file */
+function preview(file) {
+  const src = URL.createObjectURL(file);
+  if (file.type.startsWith("image/")) {
+    const image = picture(src, "");
+    image.addEventListener("error", () => image.remove());
+    return image;
+  }
+  if (file.type.startsWith("video/")) return player(src, "The video that was chosen");
+  return null;
+}

@@ -1,0 +1,77 @@
+/** Each capability's engine, model and state, beside its form and as a dot on its tab. */
+
+import { call } from "./api.js";
+import { el, one } from "./dom.js";
+import { Problem } from "./problem.js";
+
+const QUIET_MS = 15_000;
+const BUSY_MS = 2_000;
+
+const STATES = {
+  ready: "Ready",
+  cold: "Cold: it starts with the next call",
+  starting: "Starting",
+  loading: "Loading",
+  failing: "Failing",
+};
+
+/** @type {Map<string, {description: string, licence: string, embedded: boolean}>} */
+const cards = new Map();
+
+/** Look at once, then again and again while the page is seen. */
+export async function watchCapabilities() {
+  let pauseMs = QUIET_MS;
+  if (!document.hidden) {
+    const states = await look();
+    if (!states || Object.values(states).some((it) => ["starting", "loading"].includes(it.state))) pauseMs = BUSY_MS;
+  }
+  setTimeout(watchCapabilities, pauseMs);
+}
+
+/** @returns {Promise<Record<string, any> | null>} null where the server does not say */
+async function look() {
+  const banner = one("#banner");
+  try {
+    const response = await fetch("/readyz"); // answers 503 with the same body while capabilities start
+    const { capabilities } = await response.json();
+    await readCards(capabilities);
+    banner.hidden = true;
+    for (const place of document.querySelectorAll("[data-capability]")) show(place, capabilities[place.dataset.capability]);
+    return capabilities;
+  } catch (error) {
+    if (!(error instanceof TypeError || error instanceof SyntaxError || error instanceof Problem)) throw error;
+    banner.textContent = navigator.onLine ? "Sensorium does not answer. It is asked again every few seconds." : "This device is offline.";
+    banner.hidden = error instanceof Problem;
+    return null;
+  }
+}
+
+/** The engines' own words, read again when an engine has changed. */
+async function readCards(capabilities) {
+  if (Object.values(capabilities).every((it) => cards.has(cardKey(it)))) return;
+  const { data } = await (await call("/v1/models")).json();
+  for (const model of data) cards.set(cardKey({ engine: model.engine, model: model.id }), model);
+}
+
+/** @param {{engine: string, model: string}} it */
+const cardKey = (it) => JSON.stringify([it.engine, it.model]);
+
+/**
+ * @param {HTMLElement} place
+ * @param {{state: string, engine: string, model: string, reason: string, load_s: number}} it
+ */
+function show(place, it) {
+  const tab = document.getElementById(place.closest("section").id.replace("panel-", "tab-"));
+  tab.dataset.state = it.state;
+  const card = cards.get(cardKey(it));
+  const loading = it.state === "loading" && it.load_s ? ` for ${Math.round(it.load_s)} s` : "";
+  place.dataset.state = it.state;
+  place.replaceChildren(
+    el("span", { class: "state" }, STATES[it.state] + loading),
+    el("span", {}, "Engine ", el("b", {}, it.engine)),
+    it.model === it.engine ? "" : el("span", {}, "Model ", el("b", {}, it.model)),
+    card?.embedded ? el("span", { class: "badge", title: "It needs no downloaded weights and does not compete with models." }, "embedded") : "",
+    card ? el("p", {}, card.description) : "",
+    it.reason ? el("p", { class: "reason" }, it.reason) : "",
+  );
+}

@@ -1,0 +1,23 @@
+/** Animate image: a picture → a short video. */
+
+import { addJobTab, fileOf, numberOf } from "../job-tab.js";
+import { download, figure, player, sourceOf } from "../media.js";
+
+addJobTab({
+  name: "animate-image",
+
+  describe(form) {
+    const { frames, fps, motion, seed } = form.elements;
+    return {
+      path: "/image/generateVideo",
+      query: { frames: numberOf(frames), fps: numberOf(fps), motion: numberOf(motion), seed: numberOf(seed) },
+      form: { field: "file", file: fileOf(form), example: "photo.jpg" },
+      asJob: true,
+    };
+  },
+
+  async show(result) {
+    const src = await sourceOf(result.svdVideoUrl);
+    return figure(player(src, "The video"), download(src, "animated.mp4"));
+  },
+});

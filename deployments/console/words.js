@@ -1,0 +1,48 @@
+/** Numbers and times as people read them. */
+
+/** @param {number} count */
+export function bytes(count) {
+  const units = ["bytes", "kB", "MB", "GB"];
+  let step = 0;
+  while (count >= 1000 && step < units.length - 1) {
+    count /= 1000;
+    step += 1;
+  }
+  return `${step && count < 10 ? count.toFixed(1) : Math.round(count)} ${units[step]}`;
+}
+
+/**
+ * A length of time.
+ * @param {number} seconds
+ */
+export function duration(seconds) {
+  const whole = Math.max(0, Math.round(seconds));
+  if (whole < 60) return `${whole} s`;
+  const minutes = Math.floor(whole / 60);
+  if (minutes < 60) return `${minutes} min ${whole % 60} s`;
+  return `${Math.floor(minutes / 60)} h ${minutes % 60} min`;
+}
+
+/**
+ * A running clock: 0:07.
+ * @param {number} seconds
+ */
+export const clock = (seconds) => `${Math.floor(seconds / 60)}:${String(Math.floor(seconds % 60)).padStart(2, "0")}`;
+
+const TIME = new Intl.DateTimeFormat(undefined, { timeStyle: "medium" });
+const DAY_AND_TIME = new Intl.DateTimeFormat(undefined, { dateStyle: "medium", timeStyle: "short" });
+
+/**
+ * A moment: today's by its time, others with their day.
+ * @param {number} unixS
+ */
+export function moment(unixS) {
+  const date = new Date(unixS * 1000);
+  return (date.toDateString() === new Date().toDateString() ? TIME : DAY_AND_TIME).format(date);
+}
+
+/**
+ * @param {number} count
+ * @param {string} singular
+ */
+export const plural = (count, singular) => `${count} ${singular}${count === 1 ? "" : "s"}`;
