@@ -15,7 +15,7 @@ import pytest
 
 from pipelines.errors import Cancelled, InvalidInput
 from pipelines.media.audio import AudioReader
-from pipelines.speech_recognition import Config, Segment, SpeechRecognizer
+from pipelines.speech_recognition import PocketSphinxConfig, Segment, SpeechRecognizer
 from pipelines.speech_recognition.pocketsphinx import MAX_SEGMENT_S, PADDING_S, speech_stretches
 
 SAID = "and so my fellow americans ask not what your country can do for you ask what you can do for your country"
@@ -26,7 +26,7 @@ RATE = 16_000
 
 @pytest.fixture(scope="module")
 def recognizer() -> SpeechRecognizer:
-    return Config().load()
+    return PocketSphinxConfig().load()
 
 
 @pytest.fixture(scope="module")

@@ -14,7 +14,7 @@ from pydantic import ValidationError
 
 from pipelines.errors import Cancelled, InvalidInput, ModelUnavailable
 from pipelines.media.audio import pcm_blocks
-from pipelines.speech_recognition import Config as RecognizerConfig
+from pipelines.speech_recognition import PocketSphinxConfig
 from pipelines.speech_synthesis import Config, SpeechSynthesizer
 
 TEXTS = {
@@ -294,7 +294,7 @@ def test_importing_loads_no_library() -> None:
 
 
 def test_english_is_understood_again(espeak: SpeechSynthesizer) -> None:
-    recognizer = RecognizerConfig().load()
+    recognizer = PocketSphinxConfig().load()
     said = ["one two three four five six seven eight nine ten", "please open the window and close the door"]
     heard = []
     for text in said:
