@@ -39,7 +39,7 @@ def read_model(loader: Any, weights: Weights, where: Placement) -> Any:
     parameters = {name for name, _ in model.named_parameters()}
     if parameters & set(report["missing_keys"]) or report["mismatched_keys"]:
         raise unreadable(weights)  # transformers fills what is missing with random numbers
-    return model.eval().requires_grad_(False).to(where.device)
+    return model.eval().to(where.device)
 
 
 def read_image_processor(loader: Any, weights: Weights, **options: Any) -> Any:

@@ -13,7 +13,7 @@ from PIL import Image
 from skimage import color, data
 
 from pipelines.errors import Cancelled
-from pipelines.image_understanding import Config, Description, ImageUnderstander, draw_masks
+from pipelines.image_understanding import ClassicalConfig, Description, ImageUnderstander, draw_masks
 from pipelines.image_understanding.segments import segment
 from pipelines.media import Rgb
 from pipelines.media.image import fit
@@ -22,7 +22,7 @@ from tests.pipelines.image_understanding import pages, scenes
 
 @pytest.fixture(scope="module")
 def understander() -> ImageUnderstander:
-    return Config().load()
+    return ClassicalConfig().load()
 
 
 @pytest.fixture(scope="module")
