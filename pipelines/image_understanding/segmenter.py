@@ -108,7 +108,7 @@ class Segmenter:
 
         Args:
             image: RGB uint8 (H, W, 3).
-            progress: is told after each batch of points; stops the work.
+            progress: is told when the picture is read and after each batch of points; stops the work.
 
         Returns:
             bool (N, H, W), 0 ≤ N ≤ 60, the largest first.
@@ -120,6 +120,7 @@ class Segmenter:
 
         with torch.inference_mode():
             embedding, frame = self._embed(image)
+            progress(0.0, "segmenting")
             found: list[Tensor] = []
             best: list[Tensor] = []
             for done, answers, qualities in self._answers(embedding, frame):
