@@ -21,7 +21,8 @@ from pipelines.errors import InvalidInput, ModelUnavailable
 from pipelines.media import Waveform
 from pipelines.progress import Progress, quiet
 from pipelines.speech_synthesis.base import SpeechSynthesizer, Voice
-from pipelines.speech_synthesis.text import clean, is_speakable, language_of, pieces
+from pipelines.speech_synthesis.speaking import checked, speak
+from pipelines.speech_synthesis.text import language_of
 
 NORMAL_WPM = 175
 MIN_WPM, MAX_WPM = 80, 450  # what eSpeak NG itself can do; beyond that its sound is stretched
@@ -119,11 +120,7 @@ class EspeakNg(SpeechSynthesizer):
                 to 4, or a text without a letter or a digit.
             Cancelled: `progress` said so.
         """
-        if not 0.25 <= speed <= 4:
-            raise InvalidInput("speed must be 0.25 to 4.", "speed")
-        text = clean(text)
-        if not is_speakable(text):
-            raise InvalidInput("The text holds nothing that can be spoken.", "text")
+        text = checked(text, speed)
         return self._speak(text, self.find_voice(voice, language, text), speed, progress)
 
     def find_voice(self, name: str | None, language: str | None, text: str) -> EspeakVoice:
@@ -171,27 +168,24 @@ class EspeakNg(SpeechSynthesizer):
     def _speak(self, text: str, voice: EspeakVoice, speed: float, progress: Progress) -> Iterator[Waveform]:
         target_wpm = NORMAL_WPM * speed
         wpm = min(max(target_wpm, MIN_WPM), MAX_WPM)
-        done = 0
-        spoken = False
-        pause: Waveform = np.zeros(0, np.float32)
         with _Library(self._library, self._data) as espeak:
             espeak.choose(voice, round(wpm))
-            for piece in pieces(text, MAX_PIECE_CHARS):
-                progress(min(done / len(text), 1.0), "speaking")
-                done += len(piece.text)
-                samples = _without_silent_ends(espeak.say(piece.text))
-                if not samples.size:
-                    continue
-                if wpm != target_wpm:
+
+            def say(piece: str) -> Waveform:
+                samples = _without_silent_ends(espeak.say(piece))
+                if samples.size and wpm != target_wpm:
                     samples = espeak.stretched(samples, target_wpm / wpm)
-                if pause.size:
-                    yield pause
-                spoken = True
-                yield samples.astype(np.float32) / np.float32(32768)
-                pause = np.zeros(round(piece.pause_s / max(speed, 1) * self.sample_rate_hz), np.float32)
-        if not spoken:
-            raise InvalidInput(f"The voice {voice.name!r} can speak nothing of this text.", "text")
-        progress(1.0, "speaking")
+                return samples.astype(np.float32) / np.float32(32768)
+
+            yield from speak(
+                text,
+                say,
+                voice=voice.name,
+                speed=speed,
+                max_chars=MAX_PIECE_CHARS,
+                sample_rate_hz=self.sample_rate_hz,
+                progress=progress,
+            )
 
 
 class _Library:

@@ -209,7 +209,7 @@ def test_memory_does_not_grow_with_the_length(recognizer: SpeechRecognizer, spee
 
 def test_what_cannot_be_loaded_is_told(folder: Path, tmp_path: Path) -> None:
     def broken(name: str, data: bytes | None) -> Path:
-        copy = shutil.copytree(folder, tmp_path / f"{name}-{len(data or b'')}")
+        copy = shutil.copytree(folder, tmp_path / f"{name}-{data and len(data)}")
         (copy / name).unlink() if data is None else (copy / name).write_bytes(data)
         return copy
 

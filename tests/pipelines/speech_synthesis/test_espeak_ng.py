@@ -15,7 +15,7 @@ from pydantic import ValidationError
 from pipelines.errors import Cancelled, InvalidInput, ModelUnavailable
 from pipelines.media.audio import pcm_blocks
 from pipelines.speech_recognition import PocketSphinxConfig
-from pipelines.speech_synthesis import Config, SpeechSynthesizer
+from pipelines.speech_synthesis import EspeakNgConfig, SpeechSynthesizer
 
 TEXTS = {
     "en": "The garden was quiet. Nobody knew, at that hour, where the old gardener had gone! Did he leave a note?",
@@ -27,7 +27,7 @@ TEXTS = {
 
 @pytest.fixture(scope="module")
 def espeak() -> SpeechSynthesizer:
-    return Config().load()
+    return EspeakNgConfig().load()
 
 
 def speak(engine: SpeechSynthesizer, text: str, **how: object) -> np.ndarray:
@@ -74,7 +74,7 @@ def test_same_text_same_samples_whatever_was_spoken_between(espeak: SpeechSynthe
 
 
 def test_two_engines_and_two_calls_at_once_do_not_meet(espeak: SpeechSynthesizer) -> None:
-    other = Config(language="de").load()
+    other = EspeakNgConfig(language="de").load()
     alone = list(espeak.synthesize(TEXTS["en"])), list(other.synthesize(TEXTS["es"], speed=2, language="es"))
     together = list(
         zip(espeak.synthesize(TEXTS["en"]), other.synthesize(TEXTS["es"], speed=2, language="es"), strict=False)
@@ -185,13 +185,13 @@ def test_language_tags(espeak: SpeechSynthesizer, tag: str, voice: str) -> None:
 
 
 def test_configured_language_speaks_latin_text_only() -> None:
-    german = Config(language="de").load()
+    german = EspeakNgConfig(language="de").load()
     assert np.array_equal(speak(german, "Wagen"), speak(german, "Wagen", voice="german"))
     assert np.array_equal(speak(german, "今天"), speak(german, "今天", language="zh"))
     with pytest.raises(ModelUnavailable, match="xx-klingon"):
-        Config(language="xx-klingon").load()
+        EspeakNgConfig(language="xx-klingon").load()
     with pytest.raises(ValidationError):
-        Config(lang="de")
+        EspeakNgConfig(lang="de")
 
 
 def test_unknown_voice_or_language_names_some_that_there_are(espeak: SpeechSynthesizer) -> None:
@@ -273,8 +273,8 @@ def test_hostile_text_does_not_bring_the_process_down() -> None:
     script = f"""
 import itertools, numpy as np
 from pipelines.errors import InvalidInput
-from pipelines.speech_synthesis import Config
-espeak = Config().load()
+from pipelines.speech_synthesis import EspeakNgConfig
+espeak = EspeakNgConfig().load()
 for text in {HOSTILE!r}:
     for language in ("en", "zh", None):
         try:
