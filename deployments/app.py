@@ -14,7 +14,8 @@ from starlette.responses import Response
 from deployments import errors
 from deployments.calls import Graph
 from deployments.guards import Guards
-from deployments.routes import audio, chat, console, documents, files, health, images, speech, vision
+from deployments.job_table import JobTable
+from deployments.routes import audio, chat, console, documents, files, health, images, jobs, speech, vision
 from pipelines.errors import Overloaded, SensoriumError
 
 SWEEP_EVERY_S = 300
@@ -43,7 +44,7 @@ def create_app(graph: Graph) -> FastAPI:
         strict_content_type=False,
     )
     app.add_middleware(Guards, settings=graph.settings)
-    for module in (chat, speech, audio, images, documents, vision, health, files, console):
+    for module in (chat, speech, audio, images, documents, vision, jobs, health, files, console):
         app.include_router(module.router(graph))
     app.add_exception_handler(SensoriumError, _told)
     app.add_exception_handler(RequestValidationError, _invalid)
@@ -56,7 +57,8 @@ async def _sweep(graph: Graph) -> None:
     """Delete old results and abandoned uploads, for as long as the replica lives."""
     while True:
         try:
-            await graph.store.sweep(graph.settings.result_ttl_s, SWEPT)
+            in_use = await graph.in_jobs(JobTable.inputs_in_use)
+            await graph.store.sweep(graph.settings.result_ttl_s, SWEPT, in_use)
         except Overloaded as error:
             logger.warning("the store could not be swept: %s", error.message)
         await asyncio.sleep(min(SWEEP_EVERY_S, graph.settings.result_ttl_s))

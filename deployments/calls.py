@@ -1,19 +1,22 @@
 """How the ingress reaches the capabilities: handles, and calls under a deadline that end in our own errors."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import suppress
-from typing import Any, Self, cast
+from typing import Any, Self, TypeVar, cast
 
 from ray.serve.handle import DeploymentResponseGenerator
 
 from deployments.capability import Answering, Done
 from deployments.errors import DeadlineExceeded, from_ray
 from deployments.handles import Handle, Handles
+from deployments.job_table import JobTable
 from deployments.object_store import ObjectStore
 from deployments.settings import Settings
 from deployments.status import Status
 from pipelines.errors import ModelLoading
+
+_T = TypeVar("_T")
 
 
 class Call:
@@ -69,14 +72,36 @@ async def _next(stream: AsyncIterator[Any], ends_s: float) -> Any:
 
 
 class Graph:
-    """What the routes work with: settings, the object store, the capabilities and their status."""
+    """What the routes work with: settings, the object store, the record of jobs, the capabilities and their status."""
 
-    def __init__(self, settings: Settings, store: ObjectStore, handles: Handles) -> None:
+    def __init__(
+        self, settings: Settings, store: ObjectStore, handles: Handles, jobs: JobTable, worker: Handle | None = None
+    ) -> None:
         self.settings = settings
         self.store = store
         self.handles = handles
         self.status = Status(handles)
         self.was_ready = False
+        self._jobs = jobs
+        self._worker = worker
+
+    async def sign(self, key: str) -> str:
+        """An absolute address of a result, for as long as the settings say."""
+        return await self.store.sign(key, expires_s=self.settings.signed_url_s)
+
+    async def read(self, key: str) -> bytes:
+        """A small result, whole."""
+        _, chunks = await self.store.stream(key)
+        return b"".join([chunk async for chunk in chunks])
+
+    async def in_jobs(self, work: Callable[[JobTable], _T]) -> _T:
+        """Read or write the record of jobs."""
+        return await asyncio.to_thread(work, self._jobs)
+
+    def wake_jobs(self) -> None:
+        """Tell the worker of a new job; it would find it by itself a little later."""
+        if self._worker is not None:
+            self._worker.wake.remote()
 
     async def call(self, method: Handle, *args: Any, deadline_s: float | None = None) -> Call:
         """Begin a call whose events are streamed: `with await graph.call(handle.method, …) as call`.

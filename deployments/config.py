@@ -15,7 +15,7 @@ from deployments.handles import deployment_name
 from deployments.settings import PROJECT, Settings
 
 IMPORT_PATH = "deployments.graph:build"
-DEPLOYMENTS = ("Ingress", *(deployment_name(capability) for capability in CONFIGS))
+DEPLOYMENTS = ("Ingress", "Jobs", *(deployment_name(capability) for capability in CONFIGS))
 
 
 class ConfigInvalid(ValueError):

@@ -25,6 +25,12 @@ class DeadlineExceeded(errors.SensoriumError):
     code = "deadline_exceeded"
 
 
+class TooManyJobs(errors.Overloaded):
+    """The queue of jobs is full."""
+
+    code = "too_many_jobs"
+
+
 STATUS: dict[type[errors.SensoriumError], int] = {
     errors.InvalidInput: 400,
     Unauthorized: 401,
@@ -36,6 +42,7 @@ STATUS: dict[type[errors.SensoriumError], int] = {
     errors.ModelUnavailable: 503,
     errors.ModelLoading: 503,
     errors.Overloaded: 503,
+    TooManyJobs: 429,
     errors.StorageFull: 503,
     DeadlineExceeded: 504,
 }

@@ -13,6 +13,7 @@ from deployments.frame_interpolation import FrameInterpolation
 from deployments.image_generation import ImageGeneration
 from deployments.image_understanding import ImageUnderstanding
 from deployments.ingress import Ingress
+from deployments.jobs import Jobs
 from deployments.knowledge import Knowledge
 from deployments.object_tracking import ObjectTracking
 from deployments.settings import Settings
@@ -29,20 +30,19 @@ def build(settings: Settings) -> Application:
         settings: the YAML's `args`, completed by the environment.
     """
     knowledge = _bind(Knowledge, settings)
-    return _bind(
-        Ingress,
-        settings,
-        knowledge=knowledge,
-        chat=_bind(Chat, settings, knowledge),
-        speech_recognition=_bind(SpeechRecognition, settings),
-        speech_synthesis=_bind(SpeechSynthesis, settings),
-        image_generation=_bind(ImageGeneration, settings, knowledge),
-        image_understanding=_bind(ImageUnderstanding, settings),
-        super_resolution=_bind(SuperResolution, settings),
-        object_tracking=_bind(ObjectTracking, settings),
-        video_generation=_bind(VideoGeneration, settings),
-        frame_interpolation=_bind(FrameInterpolation, settings),
-    )
+    capabilities = {
+        "knowledge": knowledge,
+        "chat": _bind(Chat, settings, knowledge),
+        "speech_recognition": _bind(SpeechRecognition, settings),
+        "speech_synthesis": _bind(SpeechSynthesis, settings),
+        "image_generation": _bind(ImageGeneration, settings, knowledge),
+        "image_understanding": _bind(ImageUnderstanding, settings),
+        "super_resolution": _bind(SuperResolution, settings),
+        "object_tracking": _bind(ObjectTracking, settings),
+        "video_generation": _bind(VideoGeneration, settings),
+        "frame_interpolation": _bind(FrameInterpolation, settings),
+    }
+    return _bind(Ingress, settings, jobs=_bind(Jobs, settings, **capabilities), **capabilities)
 
 
 def _bind(kind: type, *args: Any, **handles: Application) -> Application:

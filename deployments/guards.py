@@ -6,11 +6,10 @@ name made to point here.
 """
 
 import hmac
-import uuid
 from collections.abc import Mapping
 from urllib.parse import urlsplit
 
-from starlette.datastructures import Headers, MutableHeaders
+from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from deployments import errors
@@ -26,7 +25,7 @@ STREAMED_PREFIXES = ("/v1/asr", "/v1/audio/transcriptions", "/image/", "/video/"
 
 
 class Guards:
-    """ASGI middleware: request id, host and origin, key, size of JSON bodies."""
+    """ASGI middleware: host and origin, key, size of JSON bodies."""
 
     def __init__(self, app: ASGIApp, settings: Settings) -> None:
         self._app = app
@@ -40,21 +39,14 @@ class Guards:
             await self._app(scope, receive, send)
             return
         headers = Headers(scope=scope)
-        request_id = headers.get("x-request-id") or str(uuid.uuid4())
-
-        async def named(message: Message) -> None:
-            if message["type"] == "http.response.start":
-                MutableHeaders(scope=message).setdefault("x-request-id", request_id)
-            await send(message)
-
         try:
             self._check(scope["path"], headers)
             if not scope["path"].startswith(STREAMED_PREFIXES):
                 receive = await self._whole_body(headers, receive)
         except SensoriumError as error:
-            await errors.response(scope["path"], errors.describe(error))(scope, receive, named)
+            await errors.response(scope["path"], errors.describe(error))(scope, receive, send)
             return
-        await self._app(scope, receive, named)
+        await self._app(scope, receive, send)
 
     def _check(self, path: str, headers: Mapping[str, str]) -> None:
         if self._keys:

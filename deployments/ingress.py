@@ -6,6 +6,7 @@ from ray import serve
 from deployments.app import create_app
 from deployments.calls import Graph
 from deployments.handles import Handle, Handles
+from deployments.job_table import JobTable
 from deployments.network import is_loopback
 from deployments.object_store import ObjectStore
 from deployments.settings import Settings
@@ -16,7 +17,7 @@ from deployments.status import http_address
 class Ingress:
     """All routes, composed of the capabilities."""
 
-    def __init__(self, settings: Settings, **handles: Handle) -> None:
+    def __init__(self, settings: Settings, jobs: Handle, **handles: Handle) -> None:
         host, port = http_address()
         if not settings.api_keys and not is_loopback(host):
             raise RuntimeError(
@@ -25,7 +26,7 @@ class Ingress:
         public_url = settings.public_url or f"http://127.0.0.1:{port}"
         settings = settings.model_copy(update={"public_url": public_url.rstrip("/")})
         store = ObjectStore.open(settings.store_url, public_url=settings.public_url)
-        self._graph = Graph(settings, store, Handles(**handles))
+        self._graph = Graph(settings, store, Handles(**handles), JobTable(settings.jobs_url), jobs)
 
     def __serve_build_asgi_app__(self) -> FastAPI:
         """What Serve calls once the replica is made."""

@@ -151,8 +151,6 @@ def _readiness(port: int) -> dict[str, Any]:
 def _wait_until_ready(port: int, started_s: float) -> bool:
     from ray import serve
 
-    from deployments import config
-
     last = ""
     while True:
         body = _readiness(port)
@@ -165,8 +163,9 @@ def _wait_until_ready(port: int, started_s: float) -> bool:
                 return False
         capabilities = body.get("capabilities", {})
         waiting = [name for name, it in capabilities.items() if it["state"] in ("starting", "loading")]
-        line = f"{len(capabilities) - len(waiting)} of {len(config.DEPLOYMENTS) - 1} capabilities are up"
+        line = f"{len(capabilities) - len(waiting)} of {len(capabilities)} capabilities are up"
         line += f"; waiting for {', '.join(waiting)}" if waiting else ""
+        line = line if capabilities else "the graph is being made"
         if line != last:
             print(f"  {time.monotonic() - started_s:4.0f} s  {line}", flush=True)
             last = line

@@ -24,6 +24,11 @@ class Settings(BaseSettings):
     knowledge_url: str = Field(
         "", description="Knowledge base: a folder or `s3://bucket/prefix`. Default: in `data_dir`."
     )
+    jobs_url: str = Field(
+        "",
+        description="Record of jobs, as SQLAlchemy's URL: `postgresql+psycopg://…` where several machines serve. "
+        "Default: an SQLite file in `data_dir`.",
+    )
     public_url: str = Field("", description="How clients reach the product. Default: the loopback address and port.")
     api_keys: Annotated[tuple[SecretStr, ...], NoDecode] = Field(
         (), description="Keys that clients must send, separated by commas. Without any, only loopback is served."
@@ -39,6 +44,7 @@ class Settings(BaseSettings):
 
     signed_url_s: int = Field(7200, gt=0, description="Life of a presigned address.")
     result_ttl_s: int = Field(86_400, gt=0, description="After this, results are deleted and their space reclaimed.")
+    max_queued_jobs: int = Field(1000, gt=0, description="Most jobs that may wait; further ones are answered 429.")
     cold_wait_s: float = Field(60, gt=0, description="How long a call waits for a capability that is starting.")
     deadline_s: float = Field(600, gt=0, description="Deadline of a call.")
     video_deadline_s: float = Field(3600, gt=0, description="Deadline of a call that reads or makes a video.")
@@ -57,4 +63,5 @@ class Settings(BaseSettings):
         values["data_dir"] = data
         values["store_url"] = values.get("store_url") or str(data / "store")
         values["knowledge_url"] = values.get("knowledge_url") or str(data / "knowledge")
+        values["jobs_url"] = values.get("jobs_url") or f"sqlite:///{data / 'jobs.sqlite'}"
         return values

@@ -12,7 +12,7 @@ that still takes Python's lock, and a process that exits at that moment aborts.
 import asyncio
 import functools
 import mimetypes
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterable, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Collection, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import aclosing, suppress
 from dataclasses import dataclass, replace
@@ -214,8 +214,10 @@ class ObjectStore:
         """Remove all objects under a folder; returns how many."""
         return await self._delete_where(prefix, lambda meta: True)
 
-    async def sweep(self, older_than_s: float, prefixes: Iterable[str]) -> int:
+    async def sweep(self, older_than_s: float, prefixes: Iterable[str], spared: Collection[str] = ()) -> int:
         """Remove objects older than `older_than_s` under each of `prefixes`, and what dead writers left there.
+
+        The keys in `spared` stay.
 
         A writer counts as dead when its upload is older than that (on a local folder: was not written to for so long).
         Several replicas may sweep at once.
@@ -226,7 +228,9 @@ class ObjectStore:
         before = datetime.now(UTC) - timedelta(seconds=older_than_s)
         removed = 0
         for prefix in prefixes:
-            removed += await self._delete_where(prefix, lambda meta: meta.last_modified < before)
+            removed += await self._delete_where(
+                prefix, lambda meta: meta.last_modified < before and meta.key not in spared
+            )
             removed += await _in_thread(self._backend.remove_unfinished, prefix, before)
         return removed
 

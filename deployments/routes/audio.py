@@ -105,12 +105,13 @@ def router(graph: Graph) -> APIRouter:
             max_bytes=settings.max_audio_bytes,
             wanted="wav, mp3, flac, ogg, m4a, webm or the like",
         )
-        async with upload as (source, received):
-            wanted = received.fields.get("response_format", "json")
+        async with upload as file:
+            fields = file.received.fields
+            wanted = fields.get("response_format", "json")
             if wanted not in FORMATS:
                 raise InvalidInput(f"`response_format` must be one of {', '.join(FORMATS)}.", "response_format")
-            language = received.fields.get("language") or None
-            with await graph.call(handles.speech_recognition.transcribe, source, 0, language) as call:
+            language = fields.get("language") or None
+            with await graph.call(handles.speech_recognition.transcribe, file.source, 0, language) as call:
                 response = FORMATS[wanted](await call.result())
                 response.headers.update(call.headers())
                 return response

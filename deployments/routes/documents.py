@@ -36,8 +36,8 @@ def router(graph: Graph) -> APIRouter:
             max_bytes=settings.max_document_bytes,
             wanted=DOCUMENTS,
         )
-        async with upload as (source, received):
-            with await graph.call(knowledge.ingest, source, received.sha256, category) as call:
+        async with upload as file:
+            with await graph.call(knowledge.ingest, file.source, file.received.sha256, category) as call:
                 await call.result()
                 response.headers.update(call.headers())
         return Uploaded(result=True)

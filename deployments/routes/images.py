@@ -1,13 +1,13 @@
 """Pictures from text, in OpenAI's shape."""
 
-import base64
 import secrets
-import time
+from typing import Any
 
 from fastapi import APIRouter, Response
 
 from deployments.calls import Graph
-from deployments.routes.schemas import GeneratedImage, GeneratedImages, ImageBody, OpenAIError, call_errors
+from deployments.routes.schemas import GeneratedImages, ImageBody, OpenAIError, call_errors
+from deployments.routes.work import Preferred, accepted, perform
 from pipelines.errors import InvalidInput
 from pipelines.image_generation import ImageRequest
 
@@ -30,25 +30,18 @@ def image_requests(body: ImageBody) -> list[ImageRequest]:
 def router(graph: Graph) -> APIRouter:
     """`/v1/images/generations`."""
     routes = APIRouter(tags=["Pictures"])
-    store, settings = graph.store, graph.settings
 
-    async def inline(key: str) -> str:
-        try:
-            _, chunks = await store.stream(key)
-            return base64.b64encode(b"".join([chunk async for chunk in chunks])).decode()
-        finally:
-            await store.delete(key)
-
-    @routes.post("/v1/images/generations", responses=call_errors(OpenAIError), response_model_exclude_none=True)
-    async def generate_images(body: ImageBody, response: Response) -> GeneratedImages:
+    @routes.post(
+        "/v1/images/generations",
+        response_model=GeneratedImages,
+        responses={**call_errors(OpenAIError), **accepted(OpenAIError)},
+        response_model_exclude_none=True,
+    )
+    async def generate_images(body: ImageBody, response: Response, preference: Preferred) -> Any:
         """Make pictures from a prompt."""
-        with await graph.call(graph.handles.image_generation.generate, image_requests(body)) as call:
-            keys = (await call.result())["pictures"]
-            response.headers.update(call.headers())
-        if body.response_format == "b64_json":
-            data = [GeneratedImage(b64_json=await inline(key)) for key in keys]
-        else:
-            data = [GeneratedImage(url=await store.sign(key, expires_s=settings.signed_url_s)) for key in keys]
-        return GeneratedImages(created=int(time.time()), data=data)
+        inline = body.response_format == "b64_json"
+        operation = "generate_inline_images" if inline else "generate_images"
+        requests = image_requests(body)
+        return await perform(graph, response, preference, operation, requests, request=body.model_dump_json())
 
     return routes

@@ -62,6 +62,7 @@ _MEANINGS = {
     403: "The address was changed or has expired.",
     404: "Not found.",
     413: "Too large.",
+    429: "Too many jobs are waiting; `Retry-After` says when to try again.",
     415: "A kind of file that is not served here.",
     422: "The right kind of file, but it cannot be used: damaged, encrypted, empty, too many pixels.",
     500: "Something went wrong on the server.",
@@ -273,11 +274,15 @@ class GeneratedVideo(BaseModel):
 
 
 class TrackedVideo(BaseModel):
-    """Answer of `/video/motInference`; `tracks` is the same result as MOTChallenge text."""
+    """Answer of `/video/motInference`.
+
+    `tracks` is the same result as MOTChallenge text, `counts` how many different objects of each class there were.
+    """
 
     status: Literal["success"]
     data: str
     tracks: str
+    counts: dict[str, int]
 
 
 class InterpolatedVideo(BaseModel):
@@ -285,6 +290,37 @@ class InterpolatedVideo(BaseModel):
 
     status: Literal["success"]
     data: str
+
+
+class JobRecord(BaseModel):
+    """Long work that was accepted; times are in seconds since 1970.
+
+    `progress` is 0 to 1 and never falls; `result` is what the call would have answered, `error` why it failed.
+    """
+
+    id: str
+    object: Literal["job"]
+    route: str
+    state: Literal["queued", "running", "succeeded", "failed", "cancelled"]
+    progress: float
+    stage: str | None
+    engine: str | None
+    model: str | None
+    attempts: int
+    created_at: float
+    started_at: float | None
+    ended_at: float | None
+    expires_at: float | None
+    result: dict[str, Any] | None
+    error: ErrorDetail | None
+
+
+class JobRecords(BaseModel):
+    """Answer of `/v1/jobs`."""
+
+    object: Literal["list"]
+    data: list[JobRecord]
+    has_more: bool
 
 
 class Model(BaseModel):

@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
 from typing import Any
 
 from fastapi import Request
@@ -24,11 +25,26 @@ FORM_OVERHEAD_BYTES = 100_000
 """What boundaries, headers and small fields may add to a file's own bytes."""
 
 
+@dataclass
+class Upload:
+    """What was uploaded.
+
+    Attributes:
+        source: the file, as capabilities take it.
+        received: what came with it.
+        kept: it outlives the call.
+    """
+
+    source: Source
+    received: Received
+    kept: bool = False
+
+
 @asynccontextmanager
 async def uploaded_file(
     graph: Graph, request: Request, *, field: str, family: Family, max_bytes: int, wanted: str
-) -> AsyncIterator[tuple[Source, Received]]:
-    """The file of a multipart form as an object, for as long as the call lasts.
+) -> AsyncIterator[Upload]:
+    """The file of a multipart form as an object, for as long as the call lasts or, where it is `kept`, longer.
 
     Args:
         field: the form's field that holds the file.
@@ -42,6 +58,7 @@ async def uploaded_file(
     if (declared_bytes(request) or 0) > max_bytes + FORM_OVERHEAD_BYTES:
         raise InputTooLarge(f"The file is larger than the {max_bytes:,} bytes that are taken here.")
     key = upload_name()
+    upload = None
     try:
         received = await receive_file(
             request.stream(),
@@ -51,9 +68,11 @@ async def uploaded_file(
             key=key,
             max_bytes=max_bytes,
         )
-        yield source_of(key, received, family, wanted), received
+        upload = Upload(source_of(key, received, family, wanted), received)
+        yield upload
     finally:
-        await graph.store.delete(key)
+        if upload is None or not upload.kept:
+            await graph.store.delete(key)
 
 
 def source_of(key: str, received: Received, family: Family, wanted: str) -> Source:

@@ -15,86 +15,75 @@ from deployments.routes.schemas import (
     upload_errors,
 )
 from deployments.routes.uploads import form_schema, uploaded_file
+from deployments.routes.work import Preference, Preferred, accepted, perform
+from pipelines.media.kinds import Family
 from pipelines.video_generation import VideoRequest
 
-PICTURES = "a picture: png, jpeg, webp, gif, bmp, tiff or avif"
-VIDEOS = "a video: mp4, mov, webm, mkv, avi, mpeg, flv, ogg or wmv"
+WANTED: dict[Family, str] = {
+    "image": "a picture: png, jpeg, webp, gif, bmp, tiff or avif",
+    "video": "a video: mp4, mov, webm, mkv, avi, mpeg, flv, ogg or wmv",
+}
 
 
 def router(graph: Graph) -> APIRouter:
     """`/image/*` and `/video/*`."""
-    routes = APIRouter(responses=upload_errors(MediaError))
-    settings, handles = graph.settings, graph.handles
+    routes = APIRouter(responses={**upload_errors(MediaError), **accepted(MediaError)})
+    most_bytes: dict[Family, int] = {
+        "image": graph.settings.max_image_bytes,
+        "video": graph.settings.max_video_bytes,
+    }
 
-    async def picture(request: Request, response: Response, method: Any, *args: Any, deadline_s: float) -> Any:
+    async def work(
+        request: Request, response: Response, preference: Preference, family: Family, operation: str, *wish: Any
+    ) -> Any:
         upload = uploaded_file(
-            graph, request, field="file", family="image", max_bytes=settings.max_image_bytes, wanted=PICTURES
+            graph, request, field="file", family=family, max_bytes=most_bytes[family], wanted=WANTED[family]
         )
-        async with upload as (source, _):
-            with await graph.call(method, source, *args, deadline_s=deadline_s) as call:
-                response.headers.update(call.headers())
-                return await call.result()
+        async with upload as file:
+            same = f"{file.received.sha256}?{request.url.query}"
+            arguments = (file.source, *wish)
+            return await perform(graph, response, preference, operation, *arguments, request=same, upload=file)
 
-    async def video(request: Request, response: Response, method: Any, *args: Any) -> Any:
-        upload = uploaded_file(
-            graph, request, field="file", family="video", max_bytes=settings.max_video_bytes, wanted=VIDEOS
-        )
-        async with upload as (source, _):
-            with await graph.call(method, source, *args, deadline_s=settings.video_deadline_s) as call:
-                response.headers.update(call.headers())
-                return await call.result()
+    form = form_schema("file")
 
-    async def signed(key: str) -> str:
-        return await graph.store.sign(key, expires_s=settings.signed_url_s)
-
-    @routes.post("/image/imageToText", tags=["Pictures"], openapi_extra=form_schema("file"))
-    async def image_to_text(request: Request, response: Response) -> ImageText:
+    @routes.post("/image/imageToText", tags=["Pictures"], openapi_extra=form, response_model=ImageText)
+    async def image_to_text(request: Request, response: Response, preference: Preferred) -> Any:
         """Caption a picture, name its classes and draw its segments over it."""
-        result = await picture(request, response, handles.image_understanding.describe, deadline_s=settings.deadline_s)
-        return ImageText(
-            status="success",
-            classification=result["classification"],
-            caption=result["caption"],
-            samUrl=await signed(result["segmentation"]),
-        )
+        return await work(request, response, preference, "image", "describe")
 
-    @routes.post("/image/enhanceImage", tags=["Pictures"], openapi_extra=form_schema("file"))
-    async def enhance_image(request: Request, response: Response) -> EnhancedImage:
+    @routes.post("/image/enhanceImage", tags=["Pictures"], openapi_extra=form, response_model=EnhancedImage)
+    async def enhance_image(request: Request, response: Response, preference: Preferred) -> Any:
         """Enlarge a picture and make it clearer."""
-        result = await picture(request, response, handles.super_resolution.enhance, deadline_s=settings.deadline_s)
-        return EnhancedImage(status="success", enhanceImageUrl=await signed(result["picture"]))
+        return await work(request, response, preference, "image", "enhance")
 
-    @routes.post("/image/generateVideo", tags=["Pictures"], openapi_extra=form_schema("file"))
+    @routes.post("/image/generateVideo", tags=["Pictures"], openapi_extra=form, response_model=GeneratedVideo)
     async def generate_video(
         request: Request,
         response: Response,
+        preference: Preferred,
         *,
         frames: Annotated[int | None, Query(ge=2, le=600)] = None,
         fps: Annotated[float | None, Query(ge=1, le=60, allow_inf_nan=False)] = None,
         motion: Annotated[float | None, Query(ge=0, le=1, allow_inf_nan=False)] = None,
         seed: Annotated[int, Query(ge=0, lt=2**63)] = 0,
-    ) -> GeneratedVideo:
+    ) -> Any:
         """Make a short video out of a picture."""
         wish = VideoRequest(frames=frames, fps=fps, motion=motion, seed=seed)
-        result = await picture(
-            request, response, handles.video_generation.animate, wish, deadline_s=settings.video_deadline_s
-        )
-        return GeneratedVideo(status="success", svdVideoUrl=result["video"])
+        return await work(request, response, preference, "image", "animate", wish)
 
-    @routes.post("/video/motInference", tags=["Videos"], openapi_extra=form_schema("file"))
-    async def mot_inference(request: Request, response: Response) -> TrackedVideo:
+    @routes.post("/video/motInference", tags=["Videos"], openapi_extra=form, response_model=TrackedVideo)
+    async def mot_inference(request: Request, response: Response, preference: Preferred) -> Any:
         """Track the objects of a video and draw them with their ids and trails."""
-        result = await video(request, response, handles.object_tracking.track)
-        return TrackedVideo(status="success", data=result["video"], tracks=result["tracks"])
+        return await work(request, response, preference, "video", "track")
 
-    @routes.post("/video/mmeditingInference", tags=["Videos"], openapi_extra=form_schema("file"))
+    @routes.post("/video/mmeditingInference", tags=["Videos"], openapi_extra=form, response_model=InterpolatedVideo)
     async def mmediting_inference(
         request: Request,
         response: Response,
+        preference: Preferred,
         fps: Annotated[float | None, Query(gt=0, le=240, allow_inf_nan=False)] = None,
-    ) -> InterpolatedVideo:
+    ) -> Any:
         """Make a video smoother: twice the frame rate, or `fps`."""
-        result = await video(request, response, handles.frame_interpolation.interpolate, fps)
-        return InterpolatedVideo(status="success", data=result["video"])
+        return await work(request, response, preference, "video", "interpolate", fps)
 
     return routes

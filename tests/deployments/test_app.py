@@ -15,6 +15,7 @@ from deployments import errors
 from deployments.app import create_app
 from deployments.calls import Graph
 from deployments.engines import CONFIGS
+from deployments.job_table import JobTable
 from deployments.network import is_loopback
 from deployments.object_store import ObjectStore
 from deployments.run import _refusal
@@ -49,7 +50,7 @@ def app(tmp_path: Path, **settings: Any) -> tuple[Any, Graph]:
     handles: Any = SimpleNamespace(**dict.fromkeys(CONFIGS, SimpleNamespace()), by_capability=dict)
     for name in CONFIGS:
         setattr(handles, name, SimpleNamespace(**dict.fromkeys(METHODS)))
-    graph = Graph(made, ObjectStore.open(made.store_url, public_url=made.public_url), handles)
+    graph = Graph(made, ObjectStore.open(made.store_url, public_url=made.public_url), handles, JobTable(made.jobs_url))
     graph.status.capabilities = nobody  # type: ignore[method-assign]  # there is no controller to ask
     return create_app(graph), graph
 
@@ -103,14 +104,6 @@ async def test_without_keys_only_our_own_hosts_and_origins(tmp_path: Path) -> No
             assert (await http.get("/healthz", headers={"Host": host})).status_code == 200, host
         for host in ("evil.example", "127.0.0.1.evil.example", "10.0.0.1", "8.8.8.8", "[bad"):
             assert (await http.get("/healthz", headers={"Host": host})).status_code == 400, host
-
-
-async def test_every_answer_has_a_request_id_and_keeps_one_that_is_sent(tmp_path: Path) -> None:
-    application, _ = app(tmp_path)
-    async with client(application) as http:
-        assert (await http.get("/healthz")).headers["x-request-id"]
-        assert (await http.get("/nowhere")).headers["x-request-id"]
-        assert (await http.get("/healthz", headers={"x-request-id": "mine"})).headers["x-request-id"] == "mine"
 
 
 async def test_old_results_are_swept_while_it_runs(tmp_path: Path) -> None:

@@ -94,4 +94,4 @@ def test_a_file_that_is_no_yaml_or_not_there(tmp_path: Path) -> None:
 
 
 def test_capabilities_are_named_as_documented() -> None:
-    assert [deployment_name(name) for name in CONFIGS] == list(config.DEPLOYMENTS[1:])
+    assert [deployment_name(name) for name in CONFIGS] == list(config.DEPLOYMENTS[2:])

@@ -57,7 +57,7 @@ def test_chat_has_the_documented_shape(client: httpx.Client) -> None:
     assert usage["completion_tokens"] > 3
     assert usage["total_tokens"] == usage["prompt_tokens"] + usage["completion_tokens"]
     assert answer.headers["x-sensorium-engine"] == "extractive"
-    assert answer.headers["x-request-id"]
+    assert len(answer.headers.get_list("x-request-id")) == 1
 
 
 def test_documents_ground_the_chat(client: httpx.Client, category: str) -> None:
