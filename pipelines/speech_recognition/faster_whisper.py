@@ -11,6 +11,7 @@ tell speakers apart. The language is found in the first speech and kept; what is
 
 import json
 from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
@@ -178,11 +179,12 @@ class FasterWhisper(SpeechRecognizer):
 
         for window in speech_windows(blocks, self._batch_size):
             tell(window.start_s)
-            found, language = self._decode(window, language)
-            for clip in _no_room_told(found):
-                tell(window.start_s + clip.end)
-                words = [_word(word, window.start_s) for word in clip.words or ()]
-                yield from sentences(words, _PROPER_NAMES.get(language, language))
+            with memory_errors():
+                found, language = self._decode(window, language)
+                for clip in found:
+                    tell(window.start_s + clip.end)
+                    words = [_word(word, window.start_s) for word in clip.words or ()]
+                    yield from sentences(words, _PROPER_NAMES.get(language, language))
         progress(1.0, "recognising")
 
     def _decode(self, window: "Window", language: str | None) -> "tuple[Iterable[WhisperSegment], str]":
@@ -201,10 +203,11 @@ class FasterWhisper(SpeechRecognizer):
         return found, info.language
 
 
-def _no_room_told(found: "Iterable[WhisperSegment]") -> "Iterator[WhisperSegment]":
-    """What CTranslate2 says in words alone when a GPU's memory is full, as Python's own error."""
+@contextmanager
+def memory_errors() -> Iterator[None]:
+    """Raise Python's own error where CTranslate2 says, in words alone, that a GPU's memory is full."""
     try:
-        yield from found
+        yield
     except RuntimeError as error:
         if "out of memory" in str(error):
             raise MemoryError from error

@@ -139,6 +139,8 @@ class KokoroConfig(EngineConfig):
             session = onnxruntime.InferenceSession(path, options, [*providers, "CPUExecutionProvider"])
         except (Fail, InvalidArgument, InvalidGraph, InvalidProtobuf, NotImplemented, RuntimeException) as error:
             raise self._unusable() from error
+        if self.device == "cuda" and session.get_providers()[0] != "CUDAExecutionProvider":
+            raise ModelUnavailable("onnxruntime cannot use the GPU: its CUDA or cuDNN libraries are missing.")
         if {each.name for each in session.get_inputs()} != _INPUTS:
             raise self._unusable()
         return session
@@ -236,7 +238,7 @@ class Kokoro(SpeechSynthesizer):
         return best
 
     def _say(self, text: str, voice: str, speed: float) -> Waveform:
-        phonemes = self._backends[voice[0]].phonemize([text])[0]
+        phonemes = "".join(self._backends[voice[0]].phonemize([text]))
         if not any(phoneme.isalpha() for phoneme in self._kokoro.tokenizer.known(phonemes)):
             return np.zeros(0, np.float32)
         samples, _ = self._kokoro.create(phonemes, self._styles[voice], speed, is_phonemes=True)

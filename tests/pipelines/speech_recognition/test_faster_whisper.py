@@ -16,7 +16,7 @@ from pydantic import TypeAdapter
 
 from pipelines.errors import Cancelled, InvalidInput, ModelUnavailable
 from pipelines.speech_recognition import Config, FasterWhisperConfig, SpeechRecognizer, Word
-from pipelines.speech_recognition.faster_whisper import CLIP_S, sentences, speech_windows
+from pipelines.speech_recognition.faster_whisper import CLIP_S, memory_errors, sentences, speech_windows
 from pipelines.speech_synthesis.espeak_ng import EspeakNgConfig
 from tests.checkpoints.speech_recognition import make_tiny_whisper
 
@@ -263,6 +263,13 @@ def test_segments_are_sentences() -> None:
     chinese = [Word(text, 0.3 * i, 0.3 * i + 0.3, 1.0) for i, text in enumerate(("今天", "很好。", "我们", "走。"))]
     assert cut(chinese) == ["今天很好。", "我们走。"]
     assert cut([]) == []
+
+
+def test_a_full_gpu_is_a_memory_error() -> None:
+    with pytest.raises(MemoryError), memory_errors():
+        raise RuntimeError("CUDA failed with error out of memory")
+    with pytest.raises(RuntimeError, match="something else"), memory_errors():
+        raise RuntimeError("something else")
 
 
 def test_card_and_weights() -> None:
