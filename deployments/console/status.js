@@ -1,6 +1,6 @@
 /** Each capability's engine, model and state, beside its form and as a dot on its tab. */
 
-import { call } from "./api.js";
+import { json } from "./api.js";
 import { el, one } from "./dom.js";
 import { Problem } from "./problem.js";
 
@@ -30,27 +30,39 @@ export async function watchCapabilities() {
 
 /** @returns {Promise<Record<string, any> | null>} null where the server does not say */
 async function look() {
+  const capabilities = await readiness();
   const banner = one("#banner");
-  try {
-    const response = await fetch("/readyz"); // answers 503 with the same body while capabilities start
-    const { capabilities } = await response.json();
-    await readCards(capabilities);
-    banner.hidden = true;
-    for (const place of document.querySelectorAll("[data-capability]")) show(place, capabilities[place.dataset.capability]);
-    return capabilities;
-  } catch (error) {
-    if (!(error instanceof TypeError || error instanceof SyntaxError || error instanceof Problem)) throw error;
+  banner.hidden = capabilities !== null;
+  if (!capabilities) {
     banner.textContent = navigator.onLine ? "Sensorium does not answer. It is asked again every few seconds." : "This device is offline.";
-    banner.hidden = error instanceof Problem;
     return null;
+  }
+  await readCards(capabilities);
+  for (const place of document.querySelectorAll("[data-capability]")) {
+    const it = capabilities[place.dataset.capability];
+    if (it) show(place, it);
+  }
+  return capabilities;
+}
+
+async function readiness() {
+  try {
+    const response = await fetch("/readyz"); // 503 while capabilities start, with the same body
+    return (await response.json()).capabilities ?? null;
+  } catch {
+    return null; // no answer, or one of a proxy in between
   }
 }
 
 /** The engines' own words, read again when an engine has changed. */
 async function readCards(capabilities) {
   if (Object.values(capabilities).every((it) => cards.has(cardKey(it)))) return;
-  const { data } = await (await call("/v1/models")).json();
-  for (const model of data) cards.set(cardKey({ engine: model.engine, model: model.id }), model);
+  try {
+    const { data } = await json("/v1/models");
+    for (const model of data) cards.set(cardKey({ engine: model.engine, model: model.id }), model);
+  } catch (problem) {
+    if (!(problem instanceof Problem)) throw problem; // without a key, states are shown without descriptions
+  }
 }
 
 /** @param {{engine: string, model: string}} it */

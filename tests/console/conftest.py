@@ -19,7 +19,7 @@ OpenConsole = Callable[..., Page]
 
 @pytest.fixture(scope="module")
 def spoken(graph: RunningGraph, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Speech as a WAV file; the browser's microphone hears it too."""
+    """Speech as a WAV file."""
     path = tmp_path_factory.mktemp("speech") / "spoken.wav"
     body = {"input": SPOKEN, "response_format": "wav"}
     path.write_bytes(httpx.post(f"{graph.url}/v1/audio/speech", json=body, timeout=60).raise_for_status().content)
@@ -27,22 +27,19 @@ def spoken(graph: RunningGraph, tmp_path_factory: pytest.TempPathFactory) -> Pat
 
 
 @pytest.fixture(scope="module")
-def browser(spoken: Path) -> Iterator[Browser]:
+def chromium() -> Iterator[Callable[..., Browser]]:
     """Debian's Chromium; ended with the module, as asynchronous tests cannot run beside Playwright's own loop."""
-    chromium = shutil.which("chromium")
-    assert chromium, "these tests want Chromium: apt-get install chromium"
+    path = shutil.which("chromium")
+    assert path, "these tests want Chromium: apt-get install chromium"
     expect.set_options(timeout=WITHIN_MS)
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(
-            executable_path=chromium,
-            args=[
-                "--use-fake-ui-for-media-stream",
-                "--use-fake-device-for-media-stream",
-                f"--use-file-for-fake-audio-capture={spoken}",
-            ],
-        )
+        yield lambda *args: playwright.chromium.launch(executable_path=path, args=args)
+
+
+@pytest.fixture(scope="module")
+def browser(chromium: Callable[..., Browser]) -> Iterator[Browser]:
+    with chromium() as browser:
         yield browser
-        browser.close()
 
 
 class Watch:
@@ -76,19 +73,21 @@ class Watch:
 
 
 @pytest.fixture
-def open_console(browser: Browser, graph: RunningGraph) -> Iterator[OpenConsole]:
+def open_console(request: pytest.FixtureRequest) -> Iterator[OpenConsole]:
     """Open the console on a tab, in a browser profile of its own; what the page did is checked when the test ends."""
     opened: list[tuple[Page, Watch]] = []
 
-    def open_page(tab: str = "", *, width: int = 1280, scheme: str = "light", url: str = graph.url) -> Page:
-        context = browser.new_context(
+    def open_page(
+        tab: str = "", *, width: int = 1280, scheme: str = "light", url: str = "", browser: Browser | None = None
+    ) -> Page:
+        url = url or request.getfixturevalue("graph").url
+        context = (browser or request.getfixturevalue("browser")).new_context(
             viewport={"width": width, "height": 820}, color_scheme=scheme, accept_downloads=True, locale="en-GB"
         )
         page = context.new_page()
         page.set_default_timeout(WITHIN_MS)
-        watch = Watch(page, url)
-        page.watch = watch
-        opened.append((page, watch))
+        page.watch = Watch(page, url)
+        opened.append((page, page.watch))
         page.goto(f"{url}/#{tab}")
         return page
 

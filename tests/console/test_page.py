@@ -162,7 +162,7 @@ def test_everything_that_takes_the_focus_has_a_name(console: Page) -> None:
         for node in nodes:
             properties = {it["name"]: it["value"].get("value") for it in node.get("properties", [])}
             role = node.get("role", {}).get("value")
-            if properties.get("focusable") and role not in ("RootWebArea", "generic", "StaticText"):
-                if not node.get("name", {}).get("value"):
-                    nameless.append(role)
+            takes_focus = properties.get("focusable") and role not in ("RootWebArea", "generic", "StaticText")
+            if takes_focus and not node.get("name", {}).get("value"):
+                nameless.append(role)
         assert nameless == [], name

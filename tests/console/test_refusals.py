@@ -1,0 +1,160 @@
+"""Keys and refusals: the application in this process, its record of jobs real and its worker this test."""
+
+import asyncio
+import json
+import threading
+import time
+from collections.abc import Coroutine, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+import uvicorn
+from playwright.sync_api import Page, expect
+
+from deployments.calls import Graph
+from deployments.job_table import JobTable
+from tests.console.conftest import OpenConsole
+from tests.deployments.test_app import KEYED, app
+from tests.media import mp4, png
+from tests.serving import free_port
+
+LEASE_S = 60
+
+
+def run(coroutine: Coroutine[Any, Any, Any]) -> Any:
+    """Playwright has a loop of its own in this thread."""
+    with ThreadPoolExecutor(1) as thread:
+        return thread.submit(asyncio.run, coroutine).result()
+
+
+@contextmanager
+def serving(folder: Path, **settings: Any) -> Iterator[tuple[str, Graph, JobTable]]:
+    """The application on a port, without capabilities behind it."""
+    application, graph = app(folder, **settings)
+    port = free_port()
+    server = uvicorn.Server(uvicorn.Config(application, port=port, log_level="error", lifespan="off"))
+    thread = threading.Thread(target=server.run)
+    thread.start()
+    while not server.started:
+        time.sleep(0.05)
+    try:
+        yield f"http://127.0.0.1:{port}", graph, JobTable(graph.settings.jobs_url)
+    finally:
+        server.should_exit = True
+        server.force_exit = True
+        thread.join()
+
+
+@pytest.fixture
+def video(tmp_path: Path) -> Path:
+    path = tmp_path / "street.mp4"
+    path.write_bytes(mp4())
+    return path
+
+
+def submit_video(page: Page, video: Path) -> Any:
+    panel = page.get_by_role("tabpanel", name="Track video")
+    panel.locator("input[type=file]").set_input_files(video)
+    panel.get_by_role("button", name="Track", exact=True).click()
+    return panel
+
+
+def test_the_key_is_asked_for_once_and_opens_results(open_console: OpenConsole, tmp_path: Path, video: Path) -> None:
+    with serving(tmp_path, **KEYED) as (url, graph, jobs):
+        page = open_console("track-video", url=url)
+        page.watch.expected_statuses = {401}
+        panel = submit_video(page, video)
+        dialog = page.get_by_role("dialog", name="API key")
+        expect(dialog).to_contain_text("This server wants a key.")
+        dialog.get_by_label("Key").fill("wrong")
+        dialog.get_by_label("Key").press("Enter")
+        expect(dialog).to_contain_text("The server does not know this key.")
+        dialog.get_by_role("button", name="Cancel").click()
+        expect(panel.get_by_role("alert")).to_contain_text("This server wants an API key")
+        panel.get_by_role("button", name="Try again").click()
+        dialog.get_by_label("Key").fill("second")
+        dialog.get_by_role("button", name="Use this key").click()
+        expect(panel.get_by_role("progressbar")).to_be_visible()
+        expect(panel.locator(".job-card strong")).to_have_text("Waiting for its turn")
+
+        job = jobs.claim(["track"], LEASE_S)
+        assert job is not None
+        jobs.begin(job, "classical", "classical")
+        jobs.renew(job, LEASE_S, 0.42, "tracking")
+        expect(panel.locator(".percent")).to_have_text("42 %")
+        expect(panel.locator(".job-card strong")).to_have_text("Tracking")
+        page.reload()
+        expect(panel.locator(".percent")).to_have_text("42 %")
+        expect(dialog).to_be_hidden()
+
+        run(graph.store.put_bytes("static/video/a.mp4", video.read_bytes(), "video/mp4"))
+        run(graph.store.put_bytes("static/video/a.txt", b"1,1,2,3,4,5,1,-1,-1,-1\n", "text/plain"))
+        counts = {"<b>car</b>": 3}
+        jobs.succeed(job, json.dumps({"video": "static/video/a.mp4", "tracks": "static/video/a.txt", "counts": counts}))
+        videos = panel.locator(".pair video")
+        expect(videos).to_have_count(2)
+        assert videos.nth(1).get_attribute("src").startswith("blob:")
+        expect(videos.nth(1)).to_have_js_property("readyState", 4)
+        expect(panel.locator(".counts dt")).to_have_text("<b>car</b>")
+        expect(panel.locator(".curl code")).to_contain_text('"Authorization: Bearer $SENSORIUM_API_KEY"')
+        with page.expect_download() as coming:
+            panel.get_by_role("link", name="Tracks as text").click()
+        assert Path(coming.value.path()).read_text().startswith("1,1,2")
+
+        page.get_by_role("button", name="API key").click()
+        dialog.get_by_role("button", name="Forget the key").click()
+        expect(dialog).to_contain_text("This server wants a key.")
+        assert page.evaluate("localStorage.getItem('sensorium.key')") is None
+
+
+def test_too_many_jobs_are_told_with_the_time_to_wait(open_console: OpenConsole, tmp_path: Path, video: Path) -> None:
+    with serving(tmp_path, max_queued_jobs=1) as (url, _, jobs):
+        page = open_console("track-video", url=url)
+        page.watch.expected_statuses = {429}
+        panel = submit_video(page, video)
+        expect(panel.locator(".job-card strong")).to_have_text("Waiting for its turn")
+        panel.get_by_role("button", name="Track", exact=True).click()
+        alert = panel.get_by_role("alert")
+        expect(alert).to_contain_text("Too many jobs are waiting")
+        again = alert.get_by_role("button")
+        expect(again).to_be_disabled()
+        expect(again).to_contain_text("Try again in 2")
+        assert len(jobs.newest(10, None, 0)) == 1
+
+
+FAILURES = {
+    "unusable_media": "This file cannot be used",
+    "model_unavailable": "model is not installed",
+    "something_new": "Something went wrong on the server",
+}
+
+
+def test_failed_jobs_are_told_in_words(open_console: OpenConsole, tmp_path: Path, video: Path) -> None:
+    with serving(tmp_path) as (url, _, jobs):
+        page = open_console("track-video", url=url)
+        for code, told in FAILURES.items():
+            panel = submit_video(page, video)
+            expect(panel.locator(".job-card strong")).to_have_text("Waiting for its turn")
+            job = jobs.claim(["track"], LEASE_S)
+            assert job is not None
+            jobs.begin(job, "classical", "classical")
+            jobs.fail(job, code, "Words of the <i>server</i>.")
+            expect(panel.get_by_role("alert")).to_contain_text(told)
+            expect(panel.get_by_role("alert")).to_contain_text("Words of the <i>server</i>.")
+        page.get_by_role("tab", name="Jobs").click()
+        expect(page.locator(".job-row .reason")).to_have_text(["Words of the <i>server</i>."] * 3)
+
+
+def test_what_is_too_large_is_told(open_console: OpenConsole, tmp_path: Path) -> None:
+    with serving(tmp_path, max_image_bytes=100_000) as (url, _, _jobs):
+        page = open_console("enhance-image", url=url)
+        page.watch.expected_statuses = {413}
+        (tmp_path / "large.png").write_bytes(png() + bytes(8_000_000))
+        panel = page.get_by_role("tabpanel", name="Enhance image")
+        panel.locator("input[type=file]").set_input_files(tmp_path / "large.png")
+        panel.get_by_role("button", name="Enhance", exact=True).click()
+        expect(panel.get_by_role("alert")).to_contain_text("This is too large")
+        expect(panel.get_by_role("alert")).to_contain_text("100,000 bytes")
