@@ -98,8 +98,9 @@ def _serve(path: Path, port: int) -> int:
         print("\nStopping …", flush=True)
     finally:
         signal.signal(signal.SIGINT, signal.SIG_IGN)
-        serve.shutdown()  # type: ignore[no-untyped-call]  # Ray's
-        ray.shutdown()
+        if ray.is_initialized():  # Serve's own shutdown would start Ray where it is not there
+            serve.shutdown()  # type: ignore[no-untyped-call]  # Ray's
+            ray.shutdown()
     return 0
 
 

@@ -13,12 +13,14 @@ DtypeName = Literal["auto", "float32", "float16", "bfloat16"]
 
 
 _share: float | None = None
+_CONTEXT_BYTES = 700 << 20
+"""What CUDA's context and the kernels of torch's libraries take of the card, about; torch's cap does not see them."""
 
 
 def limit_memory(share: float) -> None:
     """Let `place` cap torch's memory at this share of the card: a GPU share is only bookkeeping until somebody does.
 
-    CTranslate2, onnxruntime and the CUDA context itself stand outside of the cap.
+    The cap leaves room for the CUDA context. CTranslate2 and onnxruntime stand outside of it.
     """
     global _share  # noqa: PLW0603  one card, one process, one cap
     _share = share
@@ -45,7 +47,8 @@ def place(device: DeviceName = "auto", dtype: DtypeName = "auto") -> Placement:
         raise ModelUnavailable("The configuration asks for a CUDA device and this machine has none.")
     chosen = torch.device("cuda" if there and device != "cpu" else "cpu")
     if chosen.type == "cuda" and _share is not None:
-        torch.cuda.set_per_process_memory_fraction(_share)
+        whole = torch.cuda.get_device_properties(chosen).total_memory
+        torch.cuda.set_per_process_memory_fraction(max(_share - _CONTEXT_BYTES / whole, 0.001))
     if dtype != "auto":
         return Placement(chosen, getattr(torch, dtype))
     if chosen.type == "cpu":

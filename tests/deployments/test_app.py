@@ -21,6 +21,7 @@ from deployments.object_store import ObjectStore
 from deployments.run import _refusal
 from deployments.settings import Settings
 from pipelines import errors as pipeline_errors
+from tests.media import png
 
 MODEL_LIBRARIES = (
     "torch",
@@ -188,3 +189,32 @@ def test_an_engine_loads_no_library_that_it_does_not_use(statement: str, used: s
         ").load()", ")).load()"
     )
     assert imported_by(f"from pydantic import TypeAdapter; {statement}") <= used
+
+
+async def test_jobs_are_bounded_and_expire(tmp_path: Path) -> None:
+    application, graph = app(tmp_path, max_queued_jobs=1, result_ttl_s=1)
+    asked = {"headers": {"Prefer": "wait=5, Respond-Async"}, "files": {"file": png(8, 8)}}
+    async with client(application) as http:
+        accepted = await http.post("/image/enhanceImage", **asked)
+        assert accepted.status_code == 202
+        refused = await http.post("/image/enhanceImage", **asked)
+        assert (refused.status_code, refused.json()["error"]["code"]) == (429, "too_many_jobs")
+        assert int(refused.headers["retry-after"]) > 0
+        uploads = list((tmp_path / "store" / "uploads").iterdir())
+        assert len(uploads) == 1, "the refused one's is gone, the accepted one's is kept"
+        claimed = await graph.in_jobs(lambda jobs: jobs.claim(["enhance"], 30))
+        assert await graph.in_jobs(lambda jobs: jobs.fail(claimed, "some_code", "Some words."))
+        address = accepted.headers["location"]
+        assert (await http.get(address)).json()["error"] == {"code": "some_code", "message": "Some words."}
+        await asyncio.sleep(1.2)
+        assert (await http.get(address)).status_code == 404
+        assert (await http.get("/v1/jobs")).json()["data"] == []
+
+
+async def test_an_upload_that_a_job_waits_for_is_not_swept(tmp_path: Path) -> None:
+    application, _ = app(tmp_path, result_ttl_s=1)
+    async with client(application) as http:
+        await http.post("/image/enhanceImage", headers={"Prefer": "respond-async"}, files={"file": png(8, 8)})
+    async with application.router.lifespan_context(application):
+        await asyncio.sleep(3)
+    assert len(list((tmp_path / "store" / "uploads").iterdir())) == 1
