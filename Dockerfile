@@ -1,5 +1,5 @@
 # The image of every node. Its steps are the commands that `make` runs on any machine, pinned by constraints.txt.
-FROM python:3.11-slim-bookworm
+FROM python:3.11-slim-bookworm AS sensorium
 
 # make: the commands; wget: KubeRay's health probes
 RUN apt-get update && apt-get install -y --no-install-recommends make wget && rm -rf /var/lib/apt/lists/* \
@@ -12,6 +12,7 @@ RUN make .venv/.run
 COPY --chown=sensorium pipelines pipelines
 COPY --chown=sensorium deployments deployments
 COPY --chown=sensorium cluster cluster
+COPY --chown=sensorium openmmlab openmmlab
 COPY --chown=sensorium serve_config*.yaml ./
 
 # `ray start` and `serve deploy` are found by KubeRay's shells; every process of Ray inherits what follows.
@@ -24,3 +25,18 @@ ENV PATH=/app/.venv/bin:$PATH \
     SENSORIUM_DATA_DIR=/home/sensorium/data
 EXPOSE 8000
 CMD ["python", "-m", "deployments.run", "serve_config.yaml"]
+
+# `docker build --target openmmlab .`: the same with the environment of the engines mmtracking and mmediting, 6 GB more.
+# mmcv's operators are compiled for A100 and H100 by the CUDA that its PyTorch was built with; no compiler stays.
+FROM sensorium AS openmmlab-build
+USER root
+RUN apt-get update && apt-get install -y --no-install-recommends g++ && rm -rf /var/lib/apt/lists/*
+USER sensorium
+RUN --mount=type=bind,from=nvidia/cuda:12.1.1-devel-ubuntu22.04,source=/usr/local/cuda-12.1,target=/usr/local/cuda-12.1 \
+    CUDA_HOME=/usr/local/cuda-12.1 TORCH_CUDA_ARCH_LIST="8.0;9.0" make openmmlab
+
+FROM sensorium AS openmmlab
+COPY --from=openmmlab-build --chown=sensorium /app/.venv-openmmlab .venv-openmmlab
+
+# Without `--target` the image is the plain one.
+FROM sensorium

@@ -2,7 +2,7 @@
 # The environment of the engines `mmtracking` and `mmediting`: `make openmmlab`.
 #
 # OpenMMLab's packages are archived and need a PyTorch of 2023, so they get a virtual environment of their own beside the
-# main one. It wants Python 3.11, a C++ compiler, 9 GB of disk and, the first time, half an hour: mmcv has no wheel for
+# main one. It wants the same Python as that, 3.11, a C++ compiler, 9 GB of disk and, the first time, half an hour: mmcv has no wheel for
 # this PyTorch and is compiled once. Its wheel is kept in the cache. A build that was interrupted goes on where it was.
 #
 #   CUDA_HOME            where a CUDA 12 compiler is (default: that of the `nvcc` on the PATH); without one mmcv's CUDA
@@ -44,7 +44,7 @@ install_torch() {
 find_cuda() { # a CUDA 12 compiler, the kind that this PyTorch can be extended with
     local nvcc=${CUDA_HOME:+$CUDA_HOME/bin/}nvcc
     nvcc=$(command -v "$nvcc") || return 1
-    "$nvcc" --version | grep -q 'release 12\.' || return 1
+    [[ $("$nvcc" --version) == *"release 12."* ]] || return 1
     dirname "$(dirname "$(readlink -f "$nvcc")")"
 }
 
@@ -109,8 +109,12 @@ print(
 END
 }
 
+"${PYTHON:=python3.11}" -c 'import sys; sys.exit(sys.version_info[:2] != (3, 11))' || {
+    echo "OpenMMLab's environment needs Python 3.11, for which PyTorch $(pinned torch) was built: make openmmlab PYTHON=…" >&2
+    exit 1
+}
 rm -f "$environment/.ready" # until all is done, `openmmlab/python` stays with the main environment
-[[ -x $python ]] || "${PYTHON:-python3.11}" -m venv "$environment"
+[[ -x $python ]] || "$PYTHON" -m venv "$environment"
 step 1 "PyTorch $(pinned torch) (a download of 2.5 GB)" install_torch
 step 2 "mmcv $(pinned mmcv-full) with its operators (compiled once, some 20 minutes on 2 cores)" compile_mmcv
 step 3 "mmtrack, mmedit and what they need" install_packages

@@ -1,8 +1,8 @@
-"""Frame interpolation by MMEditing's models: CAIN, which looks at two frames, FLAVR, which looks at four, and TOFlow.
+"""Frame interpolation by MMEditing's models: CAIN, which looks at two frames, and FLAVR, which looks at four.
 
 MMEditing 0.16.1 (Apache-2.0, archived), https://github.com/open-mmlab/mmagic/tree/v0.16.1. CAIN: Choi et al. 2020,
-https://github.com/myungsub/CAIN; FLAVR: https://arxiv.org/abs/2012.08512; TOFlow: https://arxiv.org/abs/1711.09078.
-It runs in OpenMMLab's own environment: see `pipelines/openmmlab.py`.
+https://github.com/myungsub/CAIN; FLAVR: https://arxiv.org/abs/2012.08512. It runs in an environment of its own: see
+`pipelines/openmmlab.py`.
 
 Knows only the frame half-way: other rates than doubled ones cannot be had.
 """
@@ -25,9 +25,6 @@ if TYPE_CHECKING:
 
 LOADING: Final = ("GenerateSegmentIndices", "LoadImageFromFileList", "LoadImageFromFile")
 """The steps of a config's pipeline that read files: frames are here already."""
-
-LEAST_SIDE: Final = 16
-"""TOFlow cannot pad what is smaller."""
 
 
 class MmeditingConfig(EngineConfig):
@@ -71,7 +68,7 @@ class Mmediting(FrameInterpolator):
         self._model = model
         self._prepare = prepare
         self._device = device
-        # FLAVR halves its frames three times and fails where that leaves a rest; the others pad by themselves.
+        # FLAVR halves its frames three times and fails where that leaves a rest; CAIN pads by itself.
         self._multiple = 8 if model.required_frames == 4 else 1
 
     @classmethod
@@ -112,5 +109,5 @@ class Mmediting(FrameInterpolator):
 
     def _padded(self, frame: Rgb) -> Rgb:
         """With its last rows and columns repeated, where the model could not take it as it is."""
-        rest = [(0, max(LEAST_SIDE - side, -side % self._multiple)) for side in frame.shape[:2]]
+        rest = [(0, -side % self._multiple) for side in frame.shape[:2]]
         return np.pad(frame, (*rest, (0, 0)), mode="edge") if any(after for _, after in rest) else frame
