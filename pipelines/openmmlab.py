@@ -7,6 +7,7 @@ A config of OpenMMLab is a Python file: reading it runs it, so trust one as you 
 they are read as plain tensors, and nothing is fetched that a config names.
 """
 
+import tarfile
 from collections.abc import Mapping
 from importlib.util import find_spec
 from pathlib import Path
@@ -114,6 +115,8 @@ def _read(file: Path) -> "tuple[dict[str, Tensor], tuple[str, ...]]":
 
     if not file.is_file():
         raise ModelUnavailable(f"The checkpoint {file.name!r} is not on this machine.")
+    if tarfile.is_tarfile(file):  # PyTorch before 2.6 runs the pickle in such a file unseen (CVE-2025-32434)
+        raise unreadable(file.name)
     content = read_content(file, file.name)
     if not isinstance(content, dict):
         raise unreadable(file.name)

@@ -4,6 +4,8 @@ Runs in OpenMMLab's environment, started by `test_mmtracking.py`.
 """
 
 import io
+import pickle
+import tarfile
 from collections import OrderedDict
 from pathlib import Path
 
@@ -155,6 +157,15 @@ def test_a_whole_video(tiny, sample):
     assert annotated.getvalue() == b""
 
 
+def test_files_of_before_the_zip_format_load(tiny, tmp_path, street):
+    """What OpenMMLab publishes is written so."""
+    path = tmp_path / "published.pth"
+    torch.save(torch.load(tiny[1]), path, _use_new_zipfile_serialization=False)
+    ((_, tracks),) = load(tiny[0], path).track(street[:1], fps=3)
+    ((_, expected),) = load(*tiny).track(street[:1], fps=3)
+    np.testing.assert_array_equal(tracks.xyxy, expected.xyxy)
+
+
 @pytest.mark.parametrize("size", [(1, 1), (1, 300), (301, 1), (7, 13), (65, 63)])
 def test_any_size(size, tiny):
     frame = np.random.RandomState(0).randint(0, 256, (*size, 3), np.uint8)
@@ -214,6 +225,15 @@ def test_other_checkpoints_are_refused(tiny, tmp_path):
         with pytest.raises(ModelUnavailable, match=r"damaged, or of a model|in no checkpoint") as error:
             load(config, path)
         assert str(tmp_path) not in error.value.message
+    archive = io.BytesIO()
+    with tarfile.open(path, "w") as tar:  # PyTorch's oldest format, which its 2.1 reads with any pickle in it
+        pickle.dump(Harm(tmp_path / "proof"), archive)
+        for name in ("sys_info", "storages", "tensors", "pickle"):
+            member = tarfile.TarInfo(name)
+            member.size = len(archive.getvalue())
+            tar.addfile(member, io.BytesIO(archive.getvalue()))
+    with pytest.raises(ModelUnavailable, match="damaged"):
+        load(config, path)
     whole = good.read_bytes()
     for damaged in (b"", b"no archive", whole[: len(whole) // 2]):
         path.write_bytes(damaged)
