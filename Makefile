@@ -4,6 +4,8 @@ CONFIG ?= serve_config.local.yaml
 BIN := .venv/bin
 # trackers asks for opencv-python, which overwrites opencv-python-headless and wants libGL: it is installed by itself.
 ALONE := trackers
+# Debian's packages that tests start: a browser and a database server.
+SYSTEM := chromium postgresql
 
 .PHONY: run test check bench pull openmmlab
 .DELETE_ON_ERROR:
@@ -38,4 +40,8 @@ openmmlab:
 
 .venv/.test: .venv/.run
 	$(BIN)/python -m pip install --disable-pip-version-check -q -c constraints.txt -e '.[test]'
+	@dpkg -s $(SYSTEM) >/dev/null 2>&1 || { \
+		echo "Installing $(SYSTEM) for the tests …"; \
+		apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -qq -y --no-install-recommends $(SYSTEM) >/dev/null; \
+	} || echo "Some tests will fail: install $(SYSTEM) as root."
 	@touch $@

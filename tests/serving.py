@@ -86,6 +86,16 @@ class RunningGraph:
         return found
 
 
+def with_engines(path: Path, chosen: dict[str, dict[str, Any]]) -> Path:
+    """The laptop's YAML with other `user_config`s, by deployment name, written to `path`."""
+    raw = yaml.safe_load((ROOT / "serve_config.local.yaml").read_text())
+    for block in raw["applications"][0]["deployments"]:
+        if block["name"] in chosen:
+            block["user_config"] = chosen[block["name"]]
+    path.write_text(yaml.safe_dump(raw))
+    return path
+
+
 @contextmanager
 def running(
     folder: Path, config: Path = ROOT / "serve_config.local.yaml", *, env: dict[str, str] | None = None, **args: Any

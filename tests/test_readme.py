@@ -14,7 +14,7 @@ from PIL import Image
 from tests.media import mp4
 from tests.serving import ROOT, RunningGraph
 
-CHANGING = {"id", "created", "url", "samUrl", "enhanceImageUrl", "svdVideoUrl", "data", "tracks"}
+CHANGING = {"id", "created", "url", "samUrl", "enhanceImageUrl", "svdVideoUrl", "data", "tracks", "created_at"}
 
 
 def calls() -> list[tuple[str, str]]:
@@ -31,7 +31,7 @@ def calls() -> list[tuple[str, str]]:
 def shape(value: Any) -> Any:
     """A reply with what differs from call to call taken out."""
     if isinstance(value, dict):
-        return {k: "…" if k in CHANGING and isinstance(v, str | int) else shape(v) for k, v in value.items()}
+        return {k: "…" if k in CHANGING and isinstance(v, str | int | float) else shape(v) for k, v in value.items()}
     if isinstance(value, list):
         return [shape(each) for each in value]
     return round(value, 2) if isinstance(value, float) else value
