@@ -1,0 +1,185 @@
+"""Every neural engine through the running graph by HTTP, on tiny checkpoints of the real architectures.
+
+What each gives is compared with the library it stands on in the tests of its pipeline; here the same engine, loaded in
+the test's own process, has to give the same as the graph does.
+"""
+
+import io
+from collections.abc import Iterator
+from contextlib import suppress
+from typing import Any
+
+import av
+import httpx
+import numpy as np
+import pytest
+from PIL import Image
+from pydantic import TypeAdapter
+
+from deployments.engines import CONFIGS
+from deployments.handles import deployment_name
+from pipelines.media.image import read_image
+from pipelines.super_resolution.enhance import enhance
+from tests.checkpoints.chat import make_tiny_qwen2
+from tests.checkpoints.frame_interpolation import make_tiny_rife
+from tests.checkpoints.image_generation import make_tiny_latent_consistency
+from tests.checkpoints.image_understanding import make_tiny_blip, make_tiny_clip, make_tiny_sam
+from tests.checkpoints.knowledge import make_tiny_bge_m3
+from tests.checkpoints.object_tracking import make_tiny_dfine
+from tests.checkpoints.speech_recognition import make_tiny_whisper
+from tests.checkpoints.speech_synthesis import make_tiny_kokoro
+from tests.checkpoints.super_resolution import make_tiny_rrdbnet
+from tests.checkpoints.video_generation import make_tiny_stable_video_diffusion
+from tests.media import mp4, png, tone, wav
+from tests.serving import RunningGraph, running, with_engines
+
+Chosen = dict[str, dict[str, Any]]
+
+
+@pytest.fixture(scope="module")
+def chosen(tmp_path_factory: pytest.TempPathFactory) -> Chosen:
+    """The `user_config` of every capability: its default neural engine with a tiny checkpoint."""
+    home = tmp_path_factory.mktemp("checkpoints")
+    names = ("sr", "rife", "bge", "qwen", "lcm", "blip", "clip", "sam", "dfine", "svd")
+    folders = {name: home / name for name in names}
+    for folder in folders.values():
+        folder.mkdir()
+    make_tiny_rrdbnet(folders["sr"])
+    make_tiny_rife(folders["rife"])
+    [weights] = [path.name for path in folders["sr"].iterdir()]
+    return {
+        "knowledge": {"engine": "sentence-transformers", "model": str(make_tiny_bge_m3(folders["bge"]))},
+        "chat": {"engine": "transformers", "model": str(make_tiny_qwen2(folders["qwen"]))},
+        "speech_recognition": {"engine": "faster-whisper", "model": str(make_tiny_whisper(home / "whisper"))},
+        "speech_synthesis": {"engine": "kokoro", "model": str(make_tiny_kokoro(home / "kokoro"))},
+        "image_generation": {
+            "engine": "diffusers",
+            "model": str(make_tiny_latent_consistency(folders["lcm"])),
+            "steps": 2,
+        },
+        "image_understanding": {
+            "engine": "transformers",
+            "caption_model": str(make_tiny_blip(folders["blip"])),
+            "class_model": str(make_tiny_clip(folders["clip"])),
+            "segmentation_model": str(make_tiny_sam(folders["sam"])),
+            "points_per_side": 4,
+            "least_quality": 0.3,
+            "least_stability": 0.75,
+        },
+        "super_resolution": {"engine": "real-esrgan", "model": str(folders["sr"]), "file": weights},
+        "object_tracking": {"engine": "transformers", "model": str(make_tiny_dfine(folders["dfine"]))},
+        "video_generation": {
+            "engine": "diffusers",
+            "model": str(make_tiny_stable_video_diffusion(folders["svd"])),
+            "steps": 2,
+            "pixels": 4096,
+        },
+        "frame_interpolation": {"engine": "rife", "model": str(folders["rife"])},
+    }
+
+
+@pytest.fixture(scope="module")
+def models(tmp_path_factory: pytest.TempPathFactory, chosen: Chosen) -> Iterator[RunningGraph]:
+    folder = tmp_path_factory.mktemp("models")
+    config = with_engines(folder / "chosen.yaml", {deployment_name(name): it for name, it in chosen.items()})
+    with running(folder, config) as graph:
+        yield graph
+
+
+@pytest.fixture
+def client(models: RunningGraph) -> Iterator[httpx.Client]:
+    with httpx.Client(base_url=models.url, timeout=240) as client:
+        yield client
+
+
+def engine(chosen: Chosen, capability: str) -> Any:
+    adapter: TypeAdapter[Any] = CONFIGS[capability]
+    return adapter.validate_python(chosen[capability]).load()
+
+
+def answered(answer: httpx.Response, engine: str) -> httpx.Response:
+    assert answer.status_code == 200, answer.text
+    assert answer.headers["x-sensorium-engine"] == engine
+    return answer
+
+
+def frames(data: bytes) -> int:
+    with av.open(io.BytesIO(data)) as container:
+        return sum(1 for _ in container.decode(video=0))
+
+
+def test_all_are_ready_and_named(client: httpx.Client, chosen: Chosen) -> None:
+    capabilities = client.get("/readyz").json()["capabilities"]
+    assert {name: it["state"] for name, it in capabilities.items()} == dict.fromkeys(capabilities, "ready")
+    assert {it["engine"] for it in capabilities.values()} == {it["engine"] for it in chosen.values()}
+    for model in client.get("/v1/models").json()["data"]:
+        assert model["licence"], model["id"]
+        assert not model["embedded"], model["id"]
+
+
+def test_chat_streams_and_is_grounded(client: httpx.Client) -> None:
+    body = {"messages": [{"role": "user", "content": "hello"}], "temperature": 0, "max_tokens": 8}
+    whole = answered(client.post("/v1/chat/completions", json=body), "transformers").json()
+    assert whole["usage"]["completion_tokens"] <= 8
+    streamed = client.post("/v1/chat/completions", json={**body, "stream": True}).text
+    assert streamed.endswith("data: [DONE]\n\n")
+    document = {"fileToUpload": ("l.txt", b"The lighthouse was built in 1836.")}
+    added = client.post("/uploadFile/uploadLearningFile", params={"category": "c"}, files=document)
+    answered(added, "sentence-transformers")
+    grounded = client.post("/v1/chat/completions", json={**body, "category": "c"}).json()
+    assert grounded["usage"]["prompt_tokens"] > whole["usage"]["prompt_tokens"], "the passage is in the prompt"
+    assert [source["document"] for source in grounded["sources"]] in (["l.txt"], [])
+
+
+def test_speech(client: httpx.Client, chosen: Chosen) -> None:
+    spoken = answered(client.get("/v1/tts", params={"text": "Good morning. It is late."}), "kokoro")
+    with av.open(io.BytesIO(spoken.content)) as sound:
+        assert sum(frame.samples for frame in sound.decode(audio=0)) > 2000
+    heard = answered(client.post("/v1/asr", content=wav(tone(2), 16_000)), "faster-whisper").json()
+    assert heard["status"] == 20000000
+
+
+def test_pictures_from_words(client: httpx.Client) -> None:
+    body = {"prompt": "a pig", "size": "64x64", "seed": 3, "n": 2}
+    urls = [it["url"] for it in answered(client.post("/v1/images/generations", json=body), "diffusers").json()["data"]]
+    both = [client.get(url).content for url in urls]
+    [alone] = client.post("/v1/images/generations", json={**body, "n": 1}).json()["data"]
+    pixels = [np.asarray(Image.open(io.BytesIO(data)), np.int16) for data in (*both, client.get(alone["url"]).content)]
+    assert np.abs(pixels[0] - pixels[2]).max() <= 1, "the same picture alone and in a batch"
+    assert np.abs(pixels[0] - pixels[1]).max() > 1
+
+
+def test_a_picture_described(client: httpx.Client, chosen: Chosen) -> None:
+    told = answered(client.post("/image/imageToText", files={"file": png(96, 64)}), "transformers").json()
+    picture = read_image(io.BytesIO(png(96, 64)))
+    direct = engine(chosen, "image_understanding").describe(picture.pixels)
+    assert told["caption"] == direct.caption
+    assert told["classification"] == " ".join(direct.classes)
+    assert client.get(told["samUrl"]).status_code == 200
+
+
+def test_a_picture_enlarged(client: httpx.Client, chosen: Chosen) -> None:
+    made = answered(client.post("/image/enhanceImage", files={"file": png(40, 30)}), "real-esrgan").json()
+    enlarged = read_image(io.BytesIO(client.get(made["enhanceImageUrl"]).content)).pixels.astype(np.int16)
+    direct = enhance(read_image(io.BytesIO(png(40, 30))), engine(chosen, "super_resolution")).pixels.astype(np.int16)
+    assert enlarged.shape == direct.shape == (120, 160, 3)
+    assert np.abs(enlarged - direct).max() <= 1
+
+
+def test_a_picture_moves(client: httpx.Client) -> None:
+    made = answered(client.post("/image/generateVideo", params={"frames": 3}, files={"file": png(64, 64)}), "diffusers")
+    assert frames(client.get(made.json()["svdVideoUrl"]).content) == 3
+
+
+def test_videos(client: httpx.Client) -> None:
+    tracked = answered(client.post("/video/motInference", files={"file": mp4(6)}), "transformers").json()
+    assert frames(client.get(tracked["data"]).content) == 6
+    assert isinstance(tracked["counts"], dict)
+    smooth = answered(client.post("/video/mmeditingInference", files={"file": mp4(6)}), "rife").json()
+    assert frames(client.get(smooth["data"]).content) == 12
+
+
+def test_a_client_that_leaves_frees_the_engine(client: httpx.Client) -> None:
+    with suppress(httpx.ReadTimeout):
+        client.post("/video/mmeditingInference", files={"file": mp4(600)}, timeout=httpx.Timeout(60, read=2))
+    assert client.post("/video/mmeditingInference", files={"file": mp4(3)}, timeout=30).status_code == 200
