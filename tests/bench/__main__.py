@@ -11,10 +11,10 @@ import signal
 import tempfile
 from pathlib import Path
 
-from tests.bench import documents, latency, start, video
+from tests.bench import documents, latency, openmmlab, start, video
 from tests.bench.setting import Bench, table
 
-GROUPS = {"start": start, "latency": latency, "video": video, "documents": documents}
+GROUPS = {"start": start, "latency": latency, "video": video, "documents": documents, "openmmlab": openmmlab}
 
 parser = argparse.ArgumentParser(prog="python -m tests.bench", description="What the graph costs.")
 parser.add_argument("groups", nargs="*", metavar="group", help=f"any of {', '.join(GROUPS)}; default: all")
@@ -35,4 +35,4 @@ with tempfile.TemporaryDirectory() as folder, Bench(Path(folder), full=chosen.fu
         if not chosen.groups or name in chosen.groups:
             rows = group.measure(bench)
             print(f'\n{name}: {group.__doc__}\nmake bench BENCH="{name}{" --full" * chosen.full}"\n')
-            table((*("figure", "n", "graph", "bare", "ratio"), *group.FURTHER), rows)
+            table(getattr(group, "HEAD", ("figure", "n", "graph", "bare", "ratio")) + group.FURTHER, rows)
