@@ -10,6 +10,7 @@ import { Problem } from "./problem.js";
  * @property {"queued" | "running" | "succeeded" | "failed" | "cancelled"} state
  * @property {number} progress 0 to 1, never falls
  * @property {string | null} stage
+ * @property {string | null} engine what does it, once it runs
  * @property {number} created_at Unix time in seconds
  * @property {number | null} started_at
  * @property {number | null} ended_at

@@ -30,11 +30,16 @@ export function askForKey(refused) {
 
 /** Let the button at the top change or forget the key. */
 export function setUpKeyButton() {
-  const button = one("#key-button");
-  button.hidden = !currentKey();
-  button.addEventListener("click", async () => {
+  if (currentKey()) showKeyIsWanted();
+  one("#key-button").addEventListener("click", async () => {
     if (await openDialog("The key that this browser sends.")) location.reload();
   });
+}
+
+/** A link cannot send a key: the reference would only answer that it wants one. */
+function showKeyIsWanted() {
+  one("#key-button").hidden = false;
+  one("#docs-link").hidden = true;
 }
 
 /**
@@ -46,7 +51,7 @@ function openDialog(why) {
   const form = one("form", dialog);
   one(".key-why", dialog).textContent = why;
   one("[data-do=forget]", dialog).hidden = !currentKey();
-  one("#key-button").hidden = false;
+  showKeyIsWanted();
   form.reset();
   return new Promise((resolve) => {
     const done = (/** @type {boolean} */ changed) => {

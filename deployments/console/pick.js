@@ -1,7 +1,7 @@
 /** Choosing files: by the button or by dropping them anywhere on the tab. */
 
 import { clear, el, one } from "./dom.js";
-import { picture, player } from "./media.js";
+import { picture } from "./media.js";
 import { bytes } from "./words.js";
 
 /**
@@ -58,12 +58,10 @@ export function showChosen(panel, file) {
 
 /** @param {File} file */
 function preview(file) {
+  const [kind] = file.type.split("/");
+  if (kind !== "image" && kind !== "video") return null;
   const src = URL.createObjectURL(file);
-  if (file.type.startsWith("image/")) {
-    const image = picture(src, "");
-    image.addEventListener("error", () => image.remove());
-    return image;
-  }
-  if (file.type.startsWith("video/")) return player(src, "The video that was chosen");
-  return null;
+  const shown = kind === "image" ? picture(src, "") : el("video", { src, preload: "metadata", "aria-hidden": "true" });
+  shown.addEventListener("error", () => shown.remove()); // a format that only the server reads
+  return shown;
 }

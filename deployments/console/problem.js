@@ -64,6 +64,18 @@ export class Problem extends Error {
   }
 }
 
+const OF_THE_INPUT = [
+  "invalid_parameter",
+  "invalid_body",
+  "forbidden",
+  "not_found",
+  "too_large",
+  "unsupported_media_type",
+  "unusable_media",
+  "too_many_pixels",
+  "empty_audio",
+];
+
 /**
  * The problem that an answer tells of, whichever family of routes gave it.
  * @param {number} status
@@ -82,7 +94,7 @@ export function problemOf(status, text, retryAfter) {
 }
 
 /**
- * A problem as an element, with a way to try again.
+ * A problem as an element, with a way to try again where the same input may do better later.
  * @param {Problem} problem
  * @param {() => void} [retry]
  */
@@ -95,7 +107,7 @@ export function problemBox(problem, retry) {
     problem.message && el("p", {}, problem.message),
     el("p", { class: "advice" }, advice),
   );
-  if (retry) box.append(retryButton(problem.retryAfterS, retry));
+  if (retry && !OF_THE_INPUT.includes(problem.code)) box.append(retryButton(problem.retryAfterS, retry));
   return box;
 }
 

@@ -10,7 +10,10 @@ const WIDE = matchMedia("(min-width: 48rem)");
 /** Show what the address names, and follow it. */
 export function setUpTabs() {
   const list = document.querySelector("[role=tablist]");
-  const turn = () => list.setAttribute("aria-orientation", WIDE.matches ? "vertical" : "horizontal");
+  const turn = () => {
+    list.setAttribute("aria-orientation", WIDE.matches ? "vertical" : "horizontal");
+    list.querySelector("[aria-selected=true]")?.scrollIntoView({ block: "nearest", inline: "center" });
+  };
   WIDE.addEventListener("change", turn);
   turn();
   list.addEventListener("keydown", onKey);

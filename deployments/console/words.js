@@ -16,7 +16,8 @@ export function bytes(count) {
  * @param {number} seconds
  */
 export function duration(seconds) {
-  const whole = Math.max(0, Math.round(seconds));
+  if (seconds < 1) return "less than a second";
+  const whole = Math.round(seconds);
   if (whole < 60) return `${whole} s`;
   const minutes = Math.floor(whole / 60);
   if (minutes < 60) return `${minutes} min ${whole % 60} s`;

@@ -181,7 +181,7 @@ def test_an_unknown_voice_is_told_in_words(console: Page) -> None:
     panel.get_by_label("Voice").fill("nobody at all")
     panel.get_by_role("button", name="Speak").click()
     expect(panel.get_by_role("alert")).to_contain_text("Something in the form cannot be taken")
-    expect(panel.get_by_role("button", name="Try again")).to_be_enabled()
+    expect(panel.get_by_role("button", name="Try again")).to_have_count(0)  # it would not do better
 
 
 def shown_command(page: Page) -> str:

@@ -68,7 +68,8 @@ function row(job) {
   return el(
     "article",
     { class: "job-row", "data-id": job.id, "data-state": job.state, "aria-label": `${name}, ${STATES[job.state]}` },
-    el("div", { class: "row" }, el("b", {}, name), el("span", { class: "badge" }, STATES[job.state]), el("small", {}, moment(job.created_at)), actions(job, name)),
+    el("div", { class: "row" }, el("b", {}, name), el("span", { class: "badge" }, STATES[job.state]), el("small", {}, moment(job.created_at))),
+    actions(job, name),
     detail(job),
   );
 }
@@ -83,8 +84,8 @@ function detail(job) {
     const bar = el("div", { class: "bar", role: "progressbar", "aria-label": "Progress", "aria-valuenow": percent }, fill);
     return el("div", { class: "job-detail" }, el("small", {}, `${job.stage ?? "working"}, ${percent} %`), bar);
   }
-  const tookS = job.started_at && job.ended_at ? job.ended_at - job.started_at : null;
-  return el("p", { class: "job-detail hint" }, tookS === null ? "" : `took ${duration(tookS)}`);
+  const told = [job.engine && `by ${job.engine}`, job.started_at && job.ended_at && `took ${duration(job.ended_at - job.started_at)}`];
+  return el("p", { class: "job-detail hint" }, told.filter(Boolean).join(", "));
 }
 
 /** @param {import("../jobs.js").Job} job @param {string} name */
