@@ -14,7 +14,7 @@ import numpy as np
 
 from pipelines.device import DeviceName, place
 from pipelines.engine import EngineConfig, ModelCard
-from pipelines.errors import ModelUnavailable
+from pipelines.errors import ModelUnavailable, UnusableMedia
 from pipelines.media import Rgb
 from pipelines.object_tracking.base import ObjectTracker, Tracks
 from pipelines.openmmlab import LICENCE, fill, read_config, take_parts
@@ -81,12 +81,23 @@ class Mmtracking(ObjectTracker):
         return cls(model.to(device), classes)
 
     def track(self, frames: Iterable[Rgb], *, fps: float) -> Iterator[tuple[Rgb, Tracks]]:
-        """As the base says; each frame comes out at once, and `fps` is not looked at."""
+        """As the base says; each frame comes out at once, and `fps` is not looked at.
+
+        Raises:
+            UnusableMedia: the model moves its tracks along with the camera, and two frames have nothing in common.
+        """
+        import cv2
         from mmtrack.apis import inference_mot
 
         for number, frame in enumerate(frames):
             bgr = np.ascontiguousarray(frame[..., ::-1])
-            found = inference_mot(self._model, bgr, number)["track_bboxes"]
+            try:
+                found = inference_mot(self._model, bgr, number)["track_bboxes"]
+            except cv2.error:  # what OpenCV's alignment of frames raises at a cut
+                raise UnusableMedia(
+                    "The model cannot align a frame with the one before it, as at a cut; cut the video there, or take "
+                    "a config without camera motion compensation."
+                ) from None
             self._forget()
             yield frame, self._tracks(found)
 

@@ -15,7 +15,7 @@ import pytest
 import torch
 from mmtrack.apis import inference_mot
 
-from pipelines.errors import Cancelled, ModelUnavailable
+from pipelines.errors import Cancelled, ModelUnavailable, UnusableMedia
 from pipelines.media.video import VideoReader
 from pipelines.object_tracking import MmtrackingConfig
 from pipelines.object_tracking.video import track_video
@@ -172,6 +172,19 @@ def test_any_size(size, tiny):
     ((shown, tracks),) = load(*tiny).track([frame], fps=1)
     assert shown is frame
     assert tracks.xyxy.shape == (len(tracks.ids), 4)
+
+
+def test_frames_that_cannot_be_aligned_are_told(tiny):
+    """As Tracktor aligns them, at a cut."""
+
+    def align(img, img_metas, rescale):
+        one, two = np.random.RandomState(0).randint(0, 256, (2, 64, 64), np.uint8)
+        cv2.findTransformECC(one, two, np.eye(2, 3, dtype=np.float32))
+
+    engine = load(*tiny)
+    engine._model.detector.simple_test = align
+    with pytest.raises(UnusableMedia, match="cut"):
+        list(engine.track(crossing(1), fps=25))
 
 
 def test_no_frame_at_all(tiny):
