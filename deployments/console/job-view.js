@@ -93,7 +93,6 @@ export class JobView {
       clear(this.place);
       this.place.append(this.card);
     }
-    if (this.stage.textContent !== words && words === "Waiting for its turn") this.samples = [];
     this.stage.textContent = words;
     this.card.classList.toggle("unknown", !isKnown);
     this.percent.textContent = isKnown ? `${Math.floor(progress * 100)} %` : "";

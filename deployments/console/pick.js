@@ -32,9 +32,7 @@ export function takeFiles(panel, onfiles) {
   });
 }
 
-/**
- * A file dropped beside every tab's place must not replace the page.
- */
+/** A file that is dropped beside the panels must not replace the page. */
 export function refuseStrayDrops() {
   for (const type of ["dragover", "drop"]) window.addEventListener(type, (event) => event.preventDefault());
 }
