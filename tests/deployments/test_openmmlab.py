@@ -6,6 +6,7 @@ import os
 import shutil
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -29,6 +30,18 @@ def frames_of(clip: bytes) -> np.ndarray:
         return np.stack(list(video.frames()))
 
 
+def patiently(client: httpx.Client, path: str, clip: Path) -> httpx.Response:
+    """Send the clip, again when told to: the last of a block's former processes may still be on its way out."""
+    for _ in range(12):
+        answer = client.post(path, files={"file": clip.read_bytes()})
+        if answer.status_code != 503:
+            break
+        print(answer.text)
+        time.sleep(int(answer.headers["retry-after"]))
+    assert answer.status_code == 200, answer.text
+    return answer
+
+
 @pytest.fixture
 def as_before(graph: RunningGraph) -> Iterator[None]:
     """Whatever a test does to the two blocks is undone."""
@@ -37,7 +50,7 @@ def as_before(graph: RunningGraph) -> Iterator[None]:
     for name, block in blocks.items():
         graph.edit(name, **block)
     for name, block in blocks.items():
-        graph.wait_for(name, engine=block["user_config"]["engine"], state="ready", within_s=120)
+        graph.wait_for(name, engine=block["user_config"]["engine"], state="ready", within_s=180)
 
 
 @built
@@ -51,11 +64,11 @@ def test_both_routes_answer_as_openmmlabs_own_api(graph: RunningGraph, client: h
     ):
         keys = {"engine": engine, "config": str(tmp_path / f"{name}.py"), "checkpoint": str(tmp_path / f"{name}.pth")}
         graph.edit(deployment, ray_actor_options=ELSEWHERE, user_config=keys)
-    graph.wait_for("ObjectTracking", engine="mmtracking", state="ready", within_s=120)
-    graph.wait_for("FrameInterpolation", engine="mmediting", state="ready", within_s=120)
+    graph.wait_for("ObjectTracking", engine="mmtracking", state="ready", within_s=180)
+    graph.wait_for("FrameInterpolation", engine="mmediting", state="ready", within_s=180)
 
-    answer = client.post("/video/motInference", files={"file": clip.read_bytes()})
-    assert (answer.status_code, answer.headers["x-sensorium-engine"]) == (200, "mmtracking"), answer.text
+    answer = patiently(client, "/video/motInference", clip)
+    assert answer.headers["x-sensorium-engine"] == "mmtracking"
     told = answer.json()
     expected = json.loads((tmp_path / "tracks.json").read_text())
     lines = [line.split(",") for line in client.get(told["tracks"]).text.splitlines()]
@@ -68,11 +81,11 @@ def test_both_routes_answer_as_openmmlabs_own_api(graph: RunningGraph, client: h
         worst = max(worst, np.abs(np.array(line[2:7], float) - row).max())
     print(f"{len(lines)} boxes; they differ by up to {worst:.4f}, of which the text's two decimals are 0.005")
     assert worst <= 0.005 + 1e-4
-    assert frames_of(client.get(told["url"]).content).shape == (len(expected), 1080, 1920, 3)
+    assert frames_of(client.get(told["data"]).content).shape == (len(expected), 1080, 1920, 3)
 
-    answer = client.post("/video/mmeditingInference", files={"file": clip.read_bytes()})
-    assert (answer.status_code, answer.headers["x-sensorium-engine"]) == (200, "mmediting"), answer.text
-    made = frames_of(client.get(answer.json()["url"]).content)
+    answer = patiently(client, "/video/mmeditingInference", clip)
+    assert answer.headers["x-sensorium-engine"] == "mmediting"
+    made = frames_of(client.get(answer.json()["data"]).content)
     smooth = np.load(tmp_path / "smooth.npy")
     encoded = io.BytesIO()
     with VideoWriter(encoded, fps=6, width=1920, height=1080) as writer:
