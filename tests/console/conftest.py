@@ -11,7 +11,7 @@ from playwright.sync_api import Browser, ConsoleMessage, Page, Request, expect, 
 
 from tests.serving import RunningGraph
 
-WITHIN_MS = 30_000
+WITHIN_MS = 60_000
 SPOKEN = "one two three four five"
 
 OpenConsole = Callable[..., Page]
