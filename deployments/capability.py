@@ -98,6 +98,7 @@ class Ticket:
         self._cancelled = Event()
         self._latest: Update | None = None
         self._changed = asyncio.Event()
+        self._last_stage = ""
         self._last_told_s = 0.0
 
     def cancel(self) -> None:
@@ -109,8 +110,8 @@ class Ticket:
         if self._cancelled.is_set():
             raise Cancelled("the caller went away")
         now_s = time.monotonic()
-        if now_s - self._last_told_s >= UPDATE_EVERY_S:
-            self._last_told_s = now_s
+        if stage != self._last_stage or now_s - self._last_told_s >= UPDATE_EVERY_S:
+            self._last_stage, self._last_told_s = stage, now_s
             self._loop.call_soon_threadsafe(self._tell, Update(fraction, stage))
 
     def _tell(self, update: Update) -> None:
@@ -278,12 +279,16 @@ class Capability(ABC, Generic[ConfigT, EngineT]):
     ) -> AsyncIterator[CallEvent]:
         """Run one call: `work` in the engine's thread (or in `thread`), then `publish` on the event loop.
 
-        Closing the stream stops `work` at its next look at its progress.
+        The first update tells that the thread has come to it. Closing the stream stops `work` at its next look at its
+        progress.
         """
 
         def start(ticket: Ticket) -> asyncio.Future[ResultT]:
-            loop = asyncio.get_running_loop()
-            return loop.run_in_executor(thread or self._thread, self._guarded, lambda engine: work(engine, ticket))
+            def begin(engine: EngineT) -> ResultT:
+                ticket(None, "starting")
+                return work(engine, ticket)
+
+            return asyncio.get_running_loop().run_in_executor(thread or self._thread, self._guarded, begin)
 
         return self.follow(start, publish)
 

@@ -92,7 +92,7 @@ class Job:
         input: key of its upload; None where it has none or none is left.
         fingerprint: of what was asked for, to tell a repetition from another job under the same key.
         progress: 0 to 1; never falls.
-        attempts: how often a capability took it.
+        attempts: how often an engine began it.
         token: how often it was claimed.
         result: what the capability gave, as JSON.
     """
@@ -268,7 +268,7 @@ class JobTable:
         return None if row is None else _job(row)
 
     def begin(self, job: Job, engine: str, model: str) -> bool:
-        """A capability has taken it; False where it is not this worker's any more."""
+        """Its engine has begun; False where it is not this worker's any more."""
         return self._write(
             job,
             state="running",

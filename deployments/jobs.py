@@ -154,15 +154,16 @@ class Jobs:
             await _insist(lambda: table.succeed(job, json.dumps(result)))
 
     async def _call(self, held: Held, operation: Operation) -> Any:
-        """Have the capability do it; the deadline counts from when it was taken, not while it waits in a queue."""
+        """Have the capability do it; the deadline and the attempt count from when its engine has begun."""
         arguments = operation.arguments.validate_json(held.job.arguments)
         method = operation.method(self._graph.handles)
         try:
             async with asyncio.timeout(None) as limit:
                 with await self._graph.call(method, *arguments, deadline_s=math.inf) as call:
-                    held.begun = await asyncio.to_thread(self._table.begin, held.job, *_engine_of(call))
-                    limit.reschedule(asyncio.get_running_loop().time() + operation.deadline_s(self._settings))
                     async for event in call:
+                        if not held.begun:  # until now it waited in the capability's queue
+                            held.begun = await asyncio.to_thread(self._table.begin, held.job, *_engine_of(call))
+                            limit.reschedule(asyncio.get_running_loop().time() + operation.deadline_s(self._settings))
                         if isinstance(event, Done):
                             return event.result
                         held.report(event)

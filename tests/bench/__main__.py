@@ -11,10 +11,17 @@ import signal
 import tempfile
 from pathlib import Path
 
-from tests.bench import documents, latency, openmmlab, start, video
+from tests.bench import documents, latency, models, openmmlab, start, video
 from tests.bench.setting import Bench, table
 
-GROUPS = {"start": start, "latency": latency, "video": video, "documents": documents, "openmmlab": openmmlab}
+GROUPS = {
+    "start": start,
+    "latency": latency,
+    "video": video,
+    "documents": documents,
+    "models": models,
+    "openmmlab": openmmlab,
+}
 
 parser = argparse.ArgumentParser(prog="python -m tests.bench", description="What the graph costs.")
 parser.add_argument("groups", nargs="*", metavar="group", help=f"any of {', '.join(GROUPS)}; default: all")

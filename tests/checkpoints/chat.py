@@ -29,8 +29,8 @@ _SIZES = {
 }
 
 
-def make_tiny_qwen2(folder: Path, seed: int = 0, max_position_embeddings: int = 2048) -> Path:
-    """Qwen2 with its byte-level tokenizer and ChatML template."""
+def make_tiny_qwen2(folder: Path, seed: int = 0, max_position_embeddings: int = 2048, **sizes: int) -> Path:
+    """Qwen2 with its byte-level tokenizer and ChatML template; `sizes` are other values of its configuration."""
     import torch
     from tokenizers import pre_tokenizers, trainers
     from transformers import GenerationConfig, Qwen2Config, Qwen2ForCausalLM, Qwen2Tokenizer
@@ -44,7 +44,10 @@ def make_tiny_qwen2(folder: Path, seed: int = 0, max_position_embeddings: int = 
     tokenizer.chat_template = CHATML
     torch.manual_seed(seed)
     config = Qwen2Config(
-        vocab_size=len(tokenizer), max_position_embeddings=max_position_embeddings, tie_word_embeddings=True, **_SIZES
+        vocab_size=len(tokenizer),
+        max_position_embeddings=max_position_embeddings,
+        tie_word_embeddings=True,
+        **{**_SIZES, **sizes},
     )
     model = Qwen2ForCausalLM(config)
     ends = tokenizer.convert_tokens_to_ids(["<|im_end|>", "<|endoftext|>"])

@@ -20,62 +20,14 @@ from deployments.engines import CONFIGS
 from deployments.handles import deployment_name
 from pipelines.media.image import read_image
 from pipelines.super_resolution.enhance import enhance
-from tests.checkpoints.chat import make_tiny_qwen2
-from tests.checkpoints.frame_interpolation import make_tiny_rife
-from tests.checkpoints.image_generation import make_tiny_latent_consistency
-from tests.checkpoints.image_understanding import make_tiny_blip, make_tiny_clip, make_tiny_sam
-from tests.checkpoints.knowledge import make_tiny_bge_m3
-from tests.checkpoints.object_tracking import make_tiny_dfine
-from tests.checkpoints.speech_recognition import make_tiny_whisper
-from tests.checkpoints.speech_synthesis import make_tiny_kokoro
-from tests.checkpoints.super_resolution import make_tiny_rrdbnet
-from tests.checkpoints.video_generation import make_tiny_stable_video_diffusion
+from tests.checkpoints.all import Chosen, make_all
 from tests.media import mp4, png, tone, wav
 from tests.serving import RunningGraph, running, with_engines
-
-Chosen = dict[str, dict[str, Any]]
 
 
 @pytest.fixture(scope="module")
 def chosen(tmp_path_factory: pytest.TempPathFactory) -> Chosen:
-    """The `user_config` of every capability: its default neural engine with a tiny checkpoint."""
-    home = tmp_path_factory.mktemp("checkpoints")
-    names = ("sr", "rife", "bge", "qwen", "lcm", "blip", "clip", "sam", "dfine", "svd")
-    folders = {name: home / name for name in names}
-    for folder in folders.values():
-        folder.mkdir()
-    make_tiny_rrdbnet(folders["sr"])
-    make_tiny_rife(folders["rife"])
-    [weights] = [path.name for path in folders["sr"].iterdir()]
-    return {
-        "knowledge": {"engine": "sentence-transformers", "model": str(make_tiny_bge_m3(folders["bge"]))},
-        "chat": {"engine": "transformers", "model": str(make_tiny_qwen2(folders["qwen"]))},
-        "speech_recognition": {"engine": "faster-whisper", "model": str(make_tiny_whisper(home / "whisper"))},
-        "speech_synthesis": {"engine": "kokoro", "model": str(make_tiny_kokoro(home / "kokoro"))},
-        "image_generation": {
-            "engine": "diffusers",
-            "model": str(make_tiny_latent_consistency(folders["lcm"])),
-            "steps": 2,
-        },
-        "image_understanding": {
-            "engine": "transformers",
-            "caption_model": str(make_tiny_blip(folders["blip"])),
-            "class_model": str(make_tiny_clip(folders["clip"])),
-            "segmentation_model": str(make_tiny_sam(folders["sam"])),
-            "points_per_side": 4,
-            "least_quality": 0.3,
-            "least_stability": 0.75,
-        },
-        "super_resolution": {"engine": "real-esrgan", "model": str(folders["sr"]), "file": weights},
-        "object_tracking": {"engine": "transformers", "model": str(make_tiny_dfine(folders["dfine"]))},
-        "video_generation": {
-            "engine": "diffusers",
-            "model": str(make_tiny_stable_video_diffusion(folders["svd"])),
-            "steps": 2,
-            "pixels": 4096,
-        },
-        "frame_interpolation": {"engine": "rife", "model": str(folders["rife"])},
-    }
+    return make_all(tmp_path_factory.mktemp("checkpoints"))
 
 
 @pytest.fixture(scope="module")
