@@ -15,6 +15,7 @@ import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from httpx2 import HTTPError, ReadError  # what huggingface_hub's client raises
 from huggingface_hub import HfApi, constants, hf_hub_url, snapshot_download
@@ -31,6 +32,7 @@ from huggingface_hub.hf_api import RepoFile
 from huggingface_hub.utils._headers import build_hf_headers
 from huggingface_hub.utils._paths import filter_repo_objects
 from huggingface_hub.utils.sha import git_hash
+from tqdm.auto import tqdm
 
 from pipelines.weights import Weights
 
@@ -205,6 +207,7 @@ class Hub:
             allow_patterns=list(plan.weights.files) or None,
             cache_dir=self.cache,
             endpoint=self.endpoint,
+            tqdm_class=_NoBar,
         )
         for file in plan.absent:
             placed = self._placed(plan.weights, plan.commit, file)
@@ -221,6 +224,13 @@ class Hub:
         draft = reference.with_name(f"{reference.name}.draft")
         draft.write_text(commit)
         draft.replace(reference)
+
+
+class _NoBar(tqdm):  # type: ignore[type-arg]  # it is generic in its stubs alone
+    """The client draws four bars at once, which outlive an error; for small files none is needed."""
+
+    def __init__(self, *args: Any, **options: Any) -> None:
+        super().__init__(*args, **{**options, "disable": True})
 
 
 def is_commit(revision: str) -> bool:

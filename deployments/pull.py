@@ -123,8 +123,8 @@ def pull(wanted: list[Wanted], lock_path: Path, hub: Hub) -> bool:
             except FetchFailed as error:
                 failed[each] = str(error)
     print(_table(wanted, plans, failed), f"The files are in {hub.cache}.", sep="\n", flush=True)
-    for each, trouble in failed.items():
-        print(f"{each.deployment}: {each.weights.model}: {trouble}.", file=sys.stderr, flush=True)
+    for each in filter(failed.get, wanted):
+        print(f"{each.deployment}: {each.weights.model}: {failed[each]}.", file=sys.stderr, flush=True)
     return not failed
 
 
@@ -149,6 +149,8 @@ def _keep(lock: Lock, path: Path) -> None:
             file=sys.stderr,
             flush=True,
         )
+    else:
+        print(f"{path} keeps these commits.", flush=True)
 
 
 def _shortage(cache: Path, needed_bytes: int) -> str:

@@ -40,7 +40,7 @@ def locate(weights: Weights) -> Path:
     """The folder (or file) that holds the weights.
 
     Raises:
-        ModelUnavailable: not there; the message names the model and the command that fetches it.
+        ModelUnavailable: not there, or no hub id; the message names the model and what to do.
     """
     if weights.is_local:
         path = Path(weights.model).expanduser()
@@ -48,7 +48,7 @@ def locate(weights: Weights) -> Path:
             raise ModelUnavailable(f"The model folder {path.name!r} does not exist on this machine.")
         return path
     from huggingface_hub import snapshot_download
-    from huggingface_hub.errors import LocalEntryNotFoundError
+    from huggingface_hub.errors import HFValidationError, LocalEntryNotFoundError
 
     try:
         folder = snapshot_download(
@@ -56,6 +56,10 @@ def locate(weights: Weights) -> Path:
         )
     except LocalEntryNotFoundError:
         raise missing(weights) from None
+    except HFValidationError:
+        raise ModelUnavailable(
+            f"{weights.model!r} is no model of a hub (owner/name); a local folder is written ./folder or /folder."
+        ) from None
     return Path(folder)
 
 

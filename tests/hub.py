@@ -167,7 +167,7 @@ class Handler(BaseHTTPRequestHandler):
         self._send(status, content[start:], headers, only=broken.after_bytes)
         if broken.hang:
             self.hub.hanging.set()
-            self.hub.closing.wait(60)
+            self.hub.closing.wait(300)
         self.close_connection = True
 
     def _refuse(self, status: int, code: str) -> None:

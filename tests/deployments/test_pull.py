@@ -26,7 +26,7 @@ from tests.serving import ROOT, free_port
 NAME = "someone/model"
 LARGE = random.Random(0).randbytes(25_000_000)  # the client keeps what has arrived in steps of 10 MiB
 SMALL = b'{"hidden_size": 8}'
-WITHIN_S = 120
+WITHIN_S = 240  # of a command, on a machine that does much else
 
 
 @pytest.fixture
