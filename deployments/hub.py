@@ -32,7 +32,7 @@ from huggingface_hub.hf_api import RepoFile
 from huggingface_hub.utils._headers import build_hf_headers
 from huggingface_hub.utils._paths import filter_repo_objects
 from huggingface_hub.utils.sha import git_hash
-from tqdm.auto import tqdm
+from huggingface_hub.utils.tqdm import tqdm
 
 from pipelines.weights import Weights
 
@@ -226,7 +226,7 @@ class Hub:
         draft.replace(reference)
 
 
-class _NoBar(tqdm):  # type: ignore[type-arg]  # it is generic in its stubs alone
+class _NoBar(tqdm):
     """The client draws four bars at once, which outlive an error; for small files none is needed."""
 
     def __init__(self, *args: Any, **options: Any) -> None:
