@@ -230,7 +230,7 @@ class _NoBar(tqdm):
     """The client draws four bars at once, which outlive an error; for small files none is needed."""
 
     def __init__(self, *args: Any, **options: Any) -> None:
-        super().__init__(*args, **{**options, "disable": True})
+        super().__init__(*args, **{**options, "disable": True})  # type: ignore[no-untyped-call]  # the client's
 
 
 def is_commit(revision: str) -> bool:
