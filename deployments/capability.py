@@ -34,6 +34,7 @@ ResultT = TypeVar("ResultT")
 
 UPDATE_EVERY_S = 0.25
 RETRY_LOAD_S = 30
+NEIGHBOUR_S = 2
 
 
 @dataclass(frozen=True)
@@ -181,6 +182,9 @@ class Capability(ABC, Generic[ConfigT, EngineT]):
         loop = asyncio.get_running_loop()
         try:
             self._engine = await loop.run_in_executor(self._thread, self._replace, config)
+        except ModelLoading:  # a neighbour that this engine asks while it loads is not ready itself
+            await asyncio.sleep(NEIGHBOUR_S)
+            self._load = asyncio.create_task(self._swap(config))
         except SensoriumError as error:
             self._fail(config.engine, config.card().model, error.message, config)
         except Exception as error:
