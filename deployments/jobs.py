@@ -28,6 +28,7 @@ logger = logging.getLogger("ray.serve")
 IN_FLIGHT = 8
 """Jobs of one operation that a replica holds at once: enough for the capability's autoscaling to see work."""
 MOST_ATTEMPTS = 4
+FIRST_RETRY_S = 5
 LOOK_EVERY_S = 0.5
 TIDY_EVERY_S = 5.0
 LEASE_S = 12.0
@@ -137,9 +138,10 @@ class Jobs:
         try:
             result = await self._call(held, OPERATIONS[job.operation])
         except (Overloaded, ModelLoading) as error:
-            delay_s = getattr(error, "retry_after_s", 5)
+            attempts = job.attempts + held.begun
+            delay_s = FIRST_RETRY_S * 2**attempts if held.begun else getattr(error, "retry_after_s", FIRST_RETRY_S)
             failure = errors.describe(error)
-            if held.begun and job.attempts + 1 >= MOST_ATTEMPTS:
+            if held.begun and attempts >= MOST_ATTEMPTS:
                 await _insist(lambda: table.fail(job, failure.code, failure.message))
             else:
                 logger.warning("job %s goes back into the queue: %s", job.id, error.message)
