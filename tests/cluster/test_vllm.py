@@ -15,7 +15,7 @@ __all__ = ["schema"]
 MANIFEST = (ROOT / "cluster" / "vllm.yaml").read_text()
 
 
-def test_its_parts_fit_together(schema: dict[str, Any]) -> None:  # noqa: F811
+def test_its_parts_fit_together(schema: dict[str, Any]) -> None:
     deployment, claim, service = yaml.safe_load_all(MANIFEST)
     template = deployment["spec"]["template"]
     cluster = schema["properties"]["spec"]["properties"]["rayClusterConfig"]["properties"]
