@@ -42,6 +42,7 @@ def router(graph: Graph) -> APIRouter:
         inline = body.response_format == "b64_json"
         operation = "generate_inline_images" if inline else "generate_images"
         requests = image_requests(body)
-        return await perform(graph, response, preference, operation, requests, request=body.model_dump_json())
+        asked = body.model_dump_json(include=set(ImageBody.model_fields))  # not what clients add: it may be anything
+        return await perform(graph, response, preference, operation, requests, request=asked)
 
     return routes

@@ -17,7 +17,8 @@ from pipelines.errors import NotFound
 LOOK_EVERY_S = 0.3
 STILL_HERE_EVERY_S = 15.0
 
-JobId = Annotated[str, Path(max_length=64)]
+ID = r"^[A-Za-z0-9_-]{1,64}$"
+JobId = Annotated[str, Path(pattern=ID)]
 
 
 def router(graph: Graph) -> APIRouter:
@@ -33,7 +34,7 @@ def router(graph: Graph) -> APIRouter:
     @routes.get("/v1/jobs")
     async def list_jobs(
         limit: Annotated[int, Query(ge=1, le=100)] = 20,
-        after: Annotated[str | None, Query(max_length=64, description="The last id of the page before.")] = None,
+        after: Annotated[str | None, Query(pattern=ID, description="The last id of the page before.")] = None,
     ) -> JobRecords:
         """All jobs, the newest first."""
         found = await graph.in_jobs(lambda jobs: jobs.newest(limit + 1, after, _oldest(graph)))

@@ -166,4 +166,20 @@ def test_pages_and_what_is_not_there(client: httpx.Client) -> None:
         client.get("/v1/jobs", params={"after": "none"}),
     ):
         assert (answer.status_code, answer.json()["error"]["code"]) == (404, "not_found")
-    assert client.get("/v1/jobs", params={"limit": 0}).status_code == 400
+    for answer in (
+        client.get("/v1/jobs", params={"limit": 0}),
+        client.get("/v1/jobs", params={"after": "a\0b"}),
+        client.get("/v1/jobs/%00"),
+        client.get("/v1/jobs/" + "x" * 65),
+    ):
+        assert (answer.status_code, answer.json()["error"]["code"]) == (400, "invalid_parameter")
+
+
+def test_what_clients_add_is_let_through(client: httpx.Client) -> None:
+    body = b'{"prompt": "a pig", "size": "64x64", "user": "\\ud800"}'
+    headers = {"Content-Type": "application/json"}
+    assert client.post("/v1/images/generations", content=body, headers=headers).status_code == 200
+    body = body.replace(b"a pig", b"\\ud800")
+    for prefer in ({}, ASYNC):
+        answer = client.post("/v1/images/generations", content=body, headers={**headers, **prefer})
+        assert answer.status_code == 400, answer.text
