@@ -38,6 +38,7 @@ def make_all(home: Path, *, width: int | None = None) -> Chosen:
         "speech_recognition": {
             "engine": "faster-whisper",
             "model": str(make_tiny_whisper(home / "whisper", width=width or 32)),
+            "compute_type": "float32",
         },
         "speech_synthesis": {"engine": "kokoro", "model": str(make_tiny_kokoro(home / "kokoro"))},
         "image_generation": {
