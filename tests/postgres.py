@@ -3,6 +3,7 @@
 import os
 import shutil
 import subprocess
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -19,6 +20,13 @@ def program(name: str) -> str:
     if found is None:
         pytest.fail(f"{name} is not installed: `make test` installs postgresql with apt-get, or tells who may")
     return found
+
+
+@contextmanager
+def postgres_in_tmp() -> Iterator[str]:
+    """A running server in a folder with a short path, as its socket needs; see `postgres`."""
+    with tempfile.TemporaryDirectory(prefix="pg", dir="/tmp") as folder, postgres(Path(folder)) as url:
+        yield url
 
 
 @contextmanager

@@ -1,8 +1,6 @@
 """The record of jobs, on SQLite and on a real PostgreSQL: the same tests."""
 
 import multiprocessing
-import shutil
-import tempfile
 import time
 from collections import Counter
 from collections.abc import Iterator
@@ -14,17 +12,15 @@ import pytest
 from deployments.errors import TooManyJobs
 from deployments.job_table import Job, JobTable
 from pipelines.errors import InvalidInput, NotFound, Overloaded
-from tests.postgres import postgres
+from tests.postgres import postgres_in_tmp
 
 ALL = ["track", "enhance"]
 
 
 @pytest.fixture(scope="module")
 def server() -> Iterator[str]:
-    folder = Path(tempfile.mkdtemp(prefix="pg", dir="/tmp"))
-    with postgres(folder) as url:
+    with postgres_in_tmp() as url:
         yield url
-    shutil.rmtree(folder)
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])

@@ -5,6 +5,7 @@ the test's own process, has to give the same as the graph does.
 """
 
 import io
+import json
 from collections.abc import Iterator
 from contextlib import suppress
 from typing import Any
@@ -23,6 +24,7 @@ from pipelines.media.image import read_image
 from pipelines.super_resolution.enhance import enhance
 from tests.checkpoints.all import Chosen, make_all
 from tests.media import mp4, png, wav
+from tests.postgres import postgres_in_tmp
 from tests.serving import RunningGraph, running, with_engines
 
 
@@ -35,7 +37,7 @@ def chosen(tmp_path_factory: pytest.TempPathFactory) -> Chosen:
 def models(tmp_path_factory: pytest.TempPathFactory, chosen: Chosen) -> Iterator[RunningGraph]:
     folder = tmp_path_factory.mktemp("models")
     config = with_engines(folder / "chosen.yaml", {deployment_name(name): it for name, it in chosen.items()})
-    with running(folder, config) as graph:
+    with postgres_in_tmp() as jobs_url, running(folder, config, jobs_url=jobs_url) as graph:
         yield graph
 
 
@@ -141,6 +143,15 @@ def test_videos(client: httpx.Client) -> None:
     assert isinstance(tracked["counts"], dict)
     smooth = answered(client.post("/video/mmeditingInference", files={"file": mp4(6)}), "rife").json()
     assert frames(client.get(smooth["data"]).content) == 12
+
+
+def test_a_job_kept_in_postgresql(client: httpx.Client) -> None:
+    accepted = client.post("/image/enhanceImage", headers={"Prefer": "respond-async"}, files={"file": png(40, 30)})
+    assert accepted.status_code == 202
+    with client.stream("GET", f"{accepted.headers['location']}/events") as events:
+        told = [json.loads(line.removeprefix("data: ")) for line in events.iter_lines() if line.startswith("data: ")]
+    assert (told[-1]["state"], told[-1]["engine"], told[-1]["attempts"]) == ("succeeded", "real-esrgan", 1)
+    assert client.get(told[-1]["result"]["enhanceImageUrl"]).status_code == 200
 
 
 def test_a_client_that_leaves_frees_the_engine(client: httpx.Client) -> None:
