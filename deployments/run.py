@@ -42,7 +42,8 @@ def main() -> int:
     path = parser.parse_args().config.absolute()
     for name, value in RAY_ENVIRONMENT.items():
         os.environ.setdefault(name, value)
-    signal.signal(signal.SIGTERM, _interrupt)
+    for number in (signal.SIGINT, signal.SIGTERM):  # a shell lets what it starts in the background ignore Ctrl-C
+        signal.signal(number, _interrupt)
     from deployments import config
 
     try:
@@ -192,7 +193,7 @@ def _welcome(path: Path, port: int, took_s: float) -> str:
         [
             "",
             f"Sensorium is ready, after {took_s:.0f} s.",
-            f"  Address   http://127.0.0.1:{port}",
+            f"  Console   http://127.0.0.1:{port}",
             f"  Docs      http://127.0.0.1:{port}/docs",
             "  Engines",
             *rows,
