@@ -1,5 +1,6 @@
 """The YAML files, the code and Serve's schema say the same; unknown keys are refused."""
 
+import re
 from pathlib import Path
 
 import pytest
@@ -95,3 +96,22 @@ def test_a_file_that_is_no_yaml_or_not_there(tmp_path: Path) -> None:
 
 def test_capabilities_are_named_as_documented() -> None:
     assert [deployment_name(name) for name in CONFIGS] == list(config.DEPLOYMENTS[2:])
+
+
+def test_the_gpu_shares_fill_one_card_and_the_table_says_the_same() -> None:
+    text = (ROOT / "serve_config.yaml").read_text()
+    blocks = yaml.safe_load(text)["applications"][0]["deployments"]
+    shares = {block["name"]: block["ray_actor_options"].get("num_gpus", 0) for block in blocks}
+    assert round(sum(shares.values()), 6) <= 1
+    told = {
+        name: (float(share), float(gb)) for name, share, gb in re.findall(r"# +(\w+) +(0\.\d\d) +([\d.]+) GB", text)
+    }
+    assert told == {name: (share, round(80 * share, 1)) for name, share in shares.items() if share}
+    rarely_used = next(block for block in blocks if block["name"] == "VideoGeneration")
+    assert rarely_used["autoscaling_config"]["min_replicas"] == 0
+
+
+def test_a_licence_stands_with_every_model() -> None:
+    for name in ("serve_config.yaml", "serve_config.cpu.yaml"):
+        before = re.findall(r"^      # (.+)\n      - name: (\w+)$", (ROOT / name).read_text(), re.M)
+        assert {deployment for _, deployment in before} == {deployment_name(capability) for capability in CONFIGS}
