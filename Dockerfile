@@ -21,10 +21,10 @@ ENV PATH=/app/.venv/bin:$PATH \
     RAY_AUTH_MODE=token \
     RAY_USAGE_STATS_ENABLED=0 \
     HF_HUB_OFFLINE=1 \
-    RAY_SERVE_HTTP_PROXY_CALLBACK_IMPORT_PATH=deployments.proxy:middlewares \
+    RAY_SERVE_HTTP_PROXY_CALLBACK_IMPORT_PATH=deployments.http.proxy:middlewares \
     SENSORIUM_DATA_DIR=/home/sensorium/data
 EXPOSE 8000
-CMD ["python", "-m", "deployments.run", "serve_config.yaml"]
+CMD ["python", "-m", "deployments.commands.run", "serve_config.yaml"]
 
 # `docker build --target openmmlab .`: the same with the environment of the engines mmtracking and mmediting, 6 GB more.
 # mmcv's operators are compiled for A100 and H100 by the CUDA that its PyTorch was built with; no compiler stays.

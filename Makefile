@@ -11,10 +11,10 @@ SYSTEM := chromium postgresql
 .DELETE_ON_ERROR:
 
 run: .venv/.run
-	@exec $(BIN)/python -m deployments.run $(CONFIG)
+	@exec $(BIN)/python -m deployments.commands.run $(CONFIG)
 
 pull: .venv/.run
-	$(BIN)/python -m deployments.pull $(CONFIG)
+	$(BIN)/python -m deployments.commands.pull $(CONFIG)
 
 test: .venv/.test
 	$(BIN)/python -m pytest $(TESTS)

@@ -10,8 +10,8 @@ from ray.runtime_env import RuntimeEnv
 from ray.serve.config import AutoscalingConfig
 from ray.serve.schema import HTTPOptionsSchema, RayActorOptionsSchema, ServeDeploySchema
 
-from deployments.engines import CONFIGS
-from deployments.handles import deployment_name
+from deployments.catalog import CONFIGS
+from deployments.client.handles import deployment_name
 from deployments.settings import PROJECT, Settings
 
 IMPORT_PATH = "deployments.graph:build"

@@ -8,19 +8,19 @@ from typing import Any
 from ray import serve
 from ray.serve import Application
 
-from deployments.chat import Chat
-from deployments.frame_interpolation import FrameInterpolation
-from deployments.image_generation import ImageGeneration
-from deployments.image_understanding import ImageUnderstanding
-from deployments.ingress import Ingress
-from deployments.jobs import Jobs
-from deployments.knowledge import Knowledge
-from deployments.object_tracking import ObjectTracking
+from deployments.capabilities.chat import Chat
+from deployments.capabilities.frame_interpolation import FrameInterpolation
+from deployments.capabilities.image_generation import ImageGeneration
+from deployments.capabilities.image_understanding import ImageUnderstanding
+from deployments.capabilities.knowledge import Knowledge
+from deployments.capabilities.object_tracking import ObjectTracking
+from deployments.capabilities.speech_recognition import SpeechRecognition
+from deployments.capabilities.speech_synthesis import SpeechSynthesis
+from deployments.capabilities.super_resolution import SuperResolution
+from deployments.capabilities.video_generation import VideoGeneration
+from deployments.http.ingress import Ingress
+from deployments.jobs.worker import Jobs
 from deployments.settings import Settings
-from deployments.speech_recognition import SpeechRecognition
-from deployments.speech_synthesis import SpeechSynthesis
-from deployments.super_resolution import SuperResolution
-from deployments.video_generation import VideoGeneration
 
 
 def build(settings: Settings) -> Application:

@@ -28,7 +28,7 @@ def free_port() -> int:
 
 
 class RunningGraph:
-    """One `python -m deployments.run`, its YAML, and where it keeps things."""
+    """One `python -m deployments.commands.run`, its YAML, and where it keeps things."""
 
     def __init__(self, folder: Path, process: "subprocess.Popen[bytes]", config: Path, url: str) -> None:
         self.folder = folder
@@ -117,7 +117,7 @@ def running(
     environment = {**os.environ, "SENSORIUM_DATA_DIR": str(folder / "data"), **(env or {})}
     with (folder / "log").open("wb") as log:
         process = subprocess.Popen(
-            [sys.executable, "-m", "deployments.run", str(copy)],
+            [sys.executable, "-m", "deployments.commands.run", str(copy)],
             cwd=ROOT,
             env=environment,
             stdout=log,

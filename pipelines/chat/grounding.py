@@ -7,7 +7,7 @@ instruction. That lowers the risk of prompt injection; no wording removes it.
 from collections.abc import Callable, Sequence
 
 from pipelines.chat.base import Message, Passage
-from pipelines.errors import InvalidInput
+from pipelines.contracts.errors import InvalidInput
 
 _RULES = """\
 Answer the user's last question from the document passages below.

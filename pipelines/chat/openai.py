@@ -16,10 +16,10 @@ from typing import TYPE_CHECKING, Any, Literal, Self
 from pydantic import Field
 
 from pipelines.chat.base import ChatModel, ChatRequest, Delta, FinishReason, Message, Passage, Usage
+from pipelines.chat.extractive.followup import stand_alone
 from pipelines.chat.grounding import build_grounded_messages
-from pipelines.chat.reading.followup import stand_alone
-from pipelines.engine import Embed, EngineConfig, ModelCard
-from pipelines.errors import InvalidInput, ModelUnavailable, Overloaded, SensoriumError
+from pipelines.contracts.engine import Embed, EngineConfig, ModelCard
+from pipelines.contracts.errors import InvalidInput, ModelUnavailable, Overloaded, SensoriumError
 
 if TYPE_CHECKING:
     import httpx

@@ -2,7 +2,7 @@
 
 MMEditing 0.16.1 (Apache-2.0, archived), https://github.com/open-mmlab/mmagic/tree/v0.16.1. CAIN: Choi et al. 2020,
 https://github.com/myungsub/CAIN; FLAVR: https://arxiv.org/abs/2012.08512. It runs in an environment of its own: see
-`pipelines/openmmlab.py`.
+`pipelines/loading/openmmlab.py`.
 
 Knows only the frame half-way: other rates than doubled ones cannot be had.
 """
@@ -13,12 +13,12 @@ from typing import TYPE_CHECKING, Any, Final, Literal, Self
 
 import numpy as np
 
-from pipelines.device import DeviceName, place
-from pipelines.engine import EngineConfig, ModelCard
-from pipelines.errors import ModelUnavailable
+from pipelines.contracts.engine import EngineConfig, ModelCard
+from pipelines.contracts.errors import ModelUnavailable
 from pipelines.frame_interpolation.base import FrameInterpolator
+from pipelines.loading.device import DeviceName, place
+from pipelines.loading.openmmlab import LICENCE, fill, read_config, take_parts
 from pipelines.media import Rgb
-from pipelines.openmmlab import LICENCE, fill, read_config, take_parts
 
 if TYPE_CHECKING:
     import torch

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, Literal, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from pipelines.engine import EngineConfig, ModelCard
+from pipelines.contracts.engine import EngineConfig, ModelCard
 from pipelines.frame_interpolation.base import FrameInterpolator
 from pipelines.media import Rgb
 

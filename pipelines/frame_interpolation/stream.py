@@ -9,11 +9,11 @@ from fractions import Fraction
 
 import numpy as np
 
-from pipelines.errors import InvalidInput
+from pipelines.contracts.errors import InvalidInput
+from pipelines.contracts.progress import Progress, quiet
 from pipelines.frame_interpolation.base import FrameInterpolator
 from pipelines.frame_interpolation.scene_cut import Glance, SceneCuts
 from pipelines.media import Rgb
-from pipelines.progress import Progress, quiet
 
 _MOST_FPS = 240
 

@@ -3,10 +3,10 @@
 from fractions import Fraction
 from typing import BinaryIO
 
+from pipelines.contracts.progress import Progress, quiet
 from pipelines.frame_interpolation.base import FrameInterpolator
 from pipelines.frame_interpolation.stream import interpolate_stream, target_rate
 from pipelines.media.video import VideoReader, VideoWriter
-from pipelines.progress import Progress, quiet
 
 
 def interpolate_video(

@@ -4,9 +4,9 @@ from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from pipelines.errors import InvalidInput
+from pipelines.contracts.errors import InvalidInput
+from pipelines.contracts.progress import Progress, quiet
 from pipelines.media import Rgb
-from pipelines.progress import Progress, quiet
 
 SMALLEST_PX = 64
 LARGEST_PX = 2048

@@ -18,13 +18,13 @@ from typing import Any, Literal, Self
 import numpy as np
 from pydantic import Field
 
-from pipelines.device import place
-from pipelines.diffusion import PipelineConfig, StepEnd, takes, tell_steps
-from pipelines.engine import Embed, ModelCard
-from pipelines.errors import InvalidInput, ModelUnavailable
+from pipelines.contracts.engine import Embed, ModelCard
+from pipelines.contracts.errors import InvalidInput, ModelUnavailable
+from pipelines.contracts.progress import Progress, quiet
 from pipelines.image_generation.base import ImageGenerator, ImageRequest, Made, check
+from pipelines.loading.device import place
+from pipelines.loading.diffusion import PipelineConfig, StepEnd, takes, tell_steps
 from pipelines.media import Rgb
-from pipelines.progress import Progress, quiet
 
 _KLEIN = "black-forest-labs/FLUX.2-klein-4B"
 _LCM = "SimianLuo/LCM_Dreamshaper_v7"

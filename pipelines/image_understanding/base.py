@@ -6,8 +6,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from pipelines.contracts.progress import Progress, quiet
 from pipelines.media import Rgb
-from pipelines.progress import Progress, quiet
 
 
 @dataclass(frozen=True)

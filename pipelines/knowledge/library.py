@@ -8,13 +8,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipelines.chat.base import Passage
-from pipelines.errors import InvalidInput
+from pipelines.contracts.errors import InvalidInput
+from pipelines.contracts.progress import Progress, quiet
 from pipelines.knowledge import Config
 from pipelines.knowledge.base import Embedder
-from pipelines.knowledge.documents import ReadLimits, read_document
-from pipelines.knowledge.passages import Piece, split
-from pipelines.knowledge.store import DocumentRecord, KnowledgeStore
-from pipelines.progress import Progress, quiet
+from pipelines.knowledge.index.store import DocumentRecord, KnowledgeStore
+from pipelines.knowledge.parsing.documents import ReadLimits, read_document
+from pipelines.knowledge.parsing.passages import Piece, split
 
 MAX_CATEGORY_CHARACTERS = 256
 MAX_NAME_CHARACTERS = 1_000

@@ -11,8 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field
 
-from pipelines.engine import EngineConfig, ModelCard
-from pipelines.errors import ModelUnavailable
+from pipelines.contracts.engine import EngineConfig, ModelCard
+from pipelines.contracts.errors import ModelUnavailable
 from pipelines.knowledge.base import Embedder
 from pipelines.knowledge.parsing.clean import is_wide
 

@@ -16,10 +16,10 @@ from typing import Any
 
 import numpy as np
 
-from pipelines.errors import NotFound, Overloaded, SensoriumError
+from pipelines.contracts.errors import NotFound, Overloaded, SensoriumError
+from pipelines.contracts.progress import Progress, quiet
 from pipelines.knowledge.base import Embedder
-from pipelines.knowledge.store import TABLE, KnowledgeStore, answering, connect, table_schema
-from pipelines.progress import Progress, quiet
+from pipelines.knowledge.index.store import TABLE, KnowledgeStore, answering, connect, table_schema
 
 _AT_ONCE = 128
 

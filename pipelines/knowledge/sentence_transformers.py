@@ -13,12 +13,12 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field
 
-from pipelines.device import DeviceName, DtypeName, place
-from pipelines.engine import EngineConfig, ModelCard
-from pipelines.errors import ModelUnavailable
+from pipelines.contracts.engine import EngineConfig, ModelCard
+from pipelines.contracts.errors import ModelUnavailable
 from pipelines.knowledge.base import Embedder
 from pipelines.knowledge.minilm import is_latin
-from pipelines.weights import Weights, is_path, locate
+from pipelines.loading.device import DeviceName, DtypeName, place
+from pipelines.loading.weights import Weights, is_path, locate
 
 _FILES = ("*.safetensors", "*.json", "*.txt", "*.model")
 _PICKLED = {"BAAI/bge-m3": "pytorch_model.bin"}  # published in torch's format alone; read with `weights_only`

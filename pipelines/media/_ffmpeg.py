@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 from typing import TYPE_CHECKING, BinaryIO, Self
 
-from pipelines.errors import UnusableMedia
+from pipelines.contracts.errors import UnusableMedia
 
 if TYPE_CHECKING:
     from av.container import InputContainer

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, BinaryIO, Literal, NamedTuple, Self, cast
 
 import numpy as np
 
-from pipelines.errors import EmptyAudio, InvalidInput, UnusableMedia
+from pipelines.contracts.errors import EmptyAudio, InvalidInput, UnusableMedia
 from pipelines.media import Waveform
 
 if TYPE_CHECKING:

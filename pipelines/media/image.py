@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, BinaryIO, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from pipelines.errors import TooManyPixels, UnsupportedMedia, UnusableMedia
+from pipelines.contracts.errors import TooManyPixels, UnsupportedMedia, UnusableMedia
 from pipelines.media import Rgb
 
 if TYPE_CHECKING:

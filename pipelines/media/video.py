@@ -18,11 +18,11 @@ from typing import TYPE_CHECKING, BinaryIO, Self
 
 import numpy as np
 
-from pipelines.errors import TooManyPixels, UnsupportedMedia, UnusableMedia
+from pipelines.contracts.errors import TooManyPixels, UnsupportedMedia, UnusableMedia
 from pipelines.media import Rgb
+from pipelines.media._audio_track import SoundTrack, find_audio
 from pipelines.media._ffmpeg import Clock, ClockRules, Handle, demux
 from pipelines.media._geometry import Orientation, square_pixels
-from pipelines.media._sound_track import SoundTrack, find_audio
 
 if TYPE_CHECKING:
     import av

@@ -1,7 +1,8 @@
 """Object tracking by any multi-object tracking model of MMTracking: ByteTrack, OC-SORT, QDTrack, DeepSORT, Tracktor ….
 
 MMTracking 0.14.0 (Apache-2.0, archived), https://github.com/open-mmlab/mmtracking; by default its ByteTrack with a
-YOLOX-x detector, https://arxiv.org/abs/2110.06864. It runs in an environment of its own: see `pipelines/openmmlab.py`.
+YOLOX-x detector, https://arxiv.org/abs/2110.06864. It runs in an environment of its own: see
+`pipelines/loading/openmmlab.py`.
 
 Knows nothing of time and of cuts: the config's tracker counts in frames and goes on through a cut.
 """
@@ -12,12 +13,12 @@ from typing import TYPE_CHECKING, Any, Final, Literal, Self
 
 import numpy as np
 
-from pipelines.device import DeviceName, place
-from pipelines.engine import EngineConfig, ModelCard
-from pipelines.errors import ModelUnavailable, UnusableMedia
+from pipelines.contracts.engine import EngineConfig, ModelCard
+from pipelines.contracts.errors import ModelUnavailable, UnusableMedia
+from pipelines.loading.device import DeviceName, place
+from pipelines.loading.openmmlab import LICENCE, fill, read_config, take_parts
 from pipelines.media import Rgb
 from pipelines.object_tracking.base import ObjectTracker, Tracks
-from pipelines.openmmlab import LICENCE, fill, read_config, take_parts
 
 if TYPE_CHECKING:
     import torch

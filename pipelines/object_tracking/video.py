@@ -3,11 +3,11 @@
 from collections import Counter
 from typing import BinaryIO
 
+from pipelines.contracts.progress import Progress, quiet
 from pipelines.media.video import VideoReader, VideoWriter
 from pipelines.object_tracking.annotate import Annotator
 from pipelines.object_tracking.base import ObjectTracker
 from pipelines.object_tracking.mot import mot_lines
-from pipelines.progress import Progress, quiet
 
 
 def track_video(

@@ -4,8 +4,8 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
+from pipelines.contracts.progress import Progress, quiet
 from pipelines.media import Waveform
-from pipelines.progress import Progress, quiet
 
 SAMPLE_RATE_HZ = 16_000
 

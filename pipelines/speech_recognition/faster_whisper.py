@@ -18,13 +18,13 @@ from typing import TYPE_CHECKING, Literal, NamedTuple
 import numpy as np
 from pydantic import Field
 
-from pipelines.device import DeviceName
-from pipelines.engine import EngineConfig, ModelCard
-from pipelines.errors import InvalidInput, ModelUnavailable
+from pipelines.contracts.engine import EngineConfig, ModelCard
+from pipelines.contracts.errors import InvalidInput, ModelUnavailable
+from pipelines.contracts.progress import Progress, quiet
+from pipelines.loading.device import DeviceName
+from pipelines.loading.weights import Weights, is_path, locate, require
 from pipelines.media import Waveform
-from pipelines.progress import Progress, quiet
 from pipelines.speech_recognition.base import SAMPLE_RATE_HZ, Segment, SpeechRecognizer, Word
-from pipelines.weights import Weights, is_path, locate, require
 
 if TYPE_CHECKING:
     from faster_whisper import WhisperModel

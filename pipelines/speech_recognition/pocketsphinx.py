@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING, Literal, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from pipelines.engine import EngineConfig, ModelCard
-from pipelines.errors import InvalidInput, ModelUnavailable
+from pipelines.contracts.engine import EngineConfig, ModelCard
+from pipelines.contracts.errors import InvalidInput, ModelUnavailable
+from pipelines.contracts.progress import Progress, quiet
 from pipelines.media import Waveform
-from pipelines.progress import Progress, quiet
 from pipelines.speech_recognition.base import SAMPLE_RATE_HZ, Segment, SpeechRecognizer, Word
 
 if TYPE_CHECKING:

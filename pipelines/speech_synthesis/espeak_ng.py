@@ -16,10 +16,10 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field
 
-from pipelines.engine import EngineConfig, ModelCard
-from pipelines.errors import InvalidInput, ModelUnavailable
+from pipelines.contracts.engine import EngineConfig, ModelCard
+from pipelines.contracts.errors import InvalidInput, ModelUnavailable
+from pipelines.contracts.progress import Progress, quiet
 from pipelines.media import Waveform
-from pipelines.progress import Progress, quiet
 from pipelines.speech_synthesis.base import SpeechSynthesizer, Voice
 from pipelines.speech_synthesis.speaking import checked, speak
 from pipelines.speech_synthesis.text import language_of

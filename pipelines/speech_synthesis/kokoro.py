@@ -21,15 +21,15 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field
 
-from pipelines.device import DeviceName
-from pipelines.engine import EngineConfig, ModelCard
-from pipelines.errors import InvalidInput, ModelUnavailable
+from pipelines.contracts.engine import EngineConfig, ModelCard
+from pipelines.contracts.errors import InvalidInput, ModelUnavailable
+from pipelines.contracts.progress import Progress, quiet
+from pipelines.loading.device import DeviceName
+from pipelines.loading.weights import Weights, is_path, locate, require
 from pipelines.media import Waveform
-from pipelines.progress import Progress, quiet
 from pipelines.speech_synthesis.base import SpeechSynthesizer, Voice
 from pipelines.speech_synthesis.speaking import checked, speak, stretched
 from pipelines.speech_synthesis.text import language_of
-from pipelines.weights import Weights, is_path, locate, require
 
 _DEFAULT = "onnx-community/Kokoro-82M-v1.0-ONNX"
 _STYLE = 256

@@ -5,9 +5,9 @@ from fractions import Fraction
 
 import numpy as np
 
-from pipelines.errors import InvalidInput
+from pipelines.contracts.errors import InvalidInput
+from pipelines.contracts.progress import Progress
 from pipelines.media import Waveform
-from pipelines.progress import Progress
 from pipelines.speech_synthesis.text import clean, is_speakable, pieces
 
 

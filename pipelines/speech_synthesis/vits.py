@@ -17,15 +17,15 @@ from typing import Any, Literal, Self
 import numpy as np
 from pydantic import Field
 
-from pipelines.device import DeviceName, place
-from pipelines.engine import EngineConfig, ModelCard
-from pipelines.errors import InvalidInput, ModelUnavailable
+from pipelines.contracts.engine import EngineConfig, ModelCard
+from pipelines.contracts.errors import InvalidInput, ModelUnavailable
+from pipelines.contracts.progress import Progress, quiet
+from pipelines.loading.device import DeviceName, place
+from pipelines.loading.weights import Weights, is_path, locate, require
 from pipelines.media import Waveform
-from pipelines.progress import Progress, quiet
 from pipelines.speech_synthesis.base import SpeechSynthesizer, Voice
 from pipelines.speech_synthesis.speaking import checked, speak
 from pipelines.speech_synthesis.text import language_of
-from pipelines.weights import Weights, is_path, locate, require
 
 _NEEDED = ("config.json", "model.safetensors", "vocab.json", "tokenizer_config.json")
 _FILES = (*_NEEDED, "special_tokens_map.json", "added_tokens.json")

@@ -15,7 +15,7 @@ from typing import Final, Literal, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from pipelines.engine import EngineConfig, ModelCard
+from pipelines.contracts.engine import EngineConfig, ModelCard
 from pipelines.super_resolution.base import RgbFloat, SuperResolver
 
 Plane = NDArray[np.float32]

@@ -9,8 +9,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from pipelines.contracts.progress import Progress, quiet
 from pipelines.media.image import Picture, Samples, enlarged_exif
-from pipelines.progress import Progress, quiet
 from pipelines.super_resolution.base import RgbFloat, SuperResolver
 
 Plane = NDArray[np.float32]

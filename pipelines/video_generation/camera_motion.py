@@ -15,10 +15,10 @@ from typing import Literal, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from pipelines.engine import EngineConfig, ModelCard
-from pipelines.errors import InvalidInput
+from pipelines.contracts.engine import EngineConfig, ModelCard
+from pipelines.contracts.errors import InvalidInput
+from pipelines.contracts.progress import Progress, quiet
 from pipelines.media import Rgb
-from pipelines.progress import Progress, quiet
 from pipelines.video_generation.base import Clip, VideoGenerator, VideoRequest
 
 Plane = NDArray[np.float32]

@@ -20,12 +20,12 @@ from typing import Any, Literal, Self
 import numpy as np
 from pydantic import Field
 
-from pipelines.device import place
-from pipelines.diffusion import PipelineConfig, tell_steps
-from pipelines.engine import ModelCard
-from pipelines.errors import InvalidInput, ModelUnavailable
+from pipelines.contracts.engine import ModelCard
+from pipelines.contracts.errors import InvalidInput, ModelUnavailable
+from pipelines.contracts.progress import Progress, quiet
+from pipelines.loading.device import place
+from pipelines.loading.diffusion import PipelineConfig, tell_steps
 from pipelines.media import Rgb
-from pipelines.progress import Progress, quiet
 from pipelines.video_generation.base import Clip, VideoGenerator, VideoRequest
 
 _SVD = "stabilityai/stable-video-diffusion-img2vid-xt"

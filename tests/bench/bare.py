@@ -11,7 +11,7 @@ from typing import Any
 import psutil
 import yaml
 
-from deployments.engines import CONFIGS
+from deployments.catalog import CONFIGS
 from pipelines.chat import ChatRequest, Delta, Message
 from pipelines.knowledge.library import Library
 from tests.serving import ROOT

@@ -13,9 +13,9 @@ from pydoc_data.topics import topics
 import httpx
 import numpy as np
 
+from pipelines.knowledge.index.store import KnowledgeStore
 from pipelines.knowledge.library import Library
-from pipelines.knowledge.passages import Piece
-from pipelines.knowledge.store import KnowledgeStore
+from pipelines.knowledge.parsing.passages import Piece
 from tests.bench.setting import Bench, beside, say, seconds
 from tests.pipelines.knowledge.drawn import plain_pdf
 

@@ -13,7 +13,7 @@ import numpy as np
 import torch
 
 from pipelines.frame_interpolation import MmeditingConfig
-from pipelines.openmmlab import read_config
+from pipelines.loading.openmmlab import read_config
 
 SIZE = (240, 320)
 MIDDLES = 3

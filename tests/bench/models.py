@@ -13,8 +13,8 @@ from typing import Any
 import httpx
 import numpy as np
 
-from deployments.engines import CONFIGS
-from deployments.handles import deployment_name
+from deployments.catalog import CONFIGS
+from deployments.client.handles import deployment_name
 from pipelines.chat import ChatRequest, Message
 from pipelines.frame_interpolation.video import interpolate_video
 from pipelines.image_generation import ImageRequest

@@ -109,9 +109,9 @@ def _flow() -> list[object]:
 def _rife() -> list[object]:
     import torch
 
-    from pipelines.device import place
-    from pipelines.frame_interpolation.ifnet import IFNet, Shape
-    from pipelines.frame_interpolation.rife import Rife
+    from pipelines.frame_interpolation.rife.engine import Rife
+    from pipelines.frame_interpolation.rife.ifnet import IFNet, Shape
+    from pipelines.loading.device import place
 
     say("RIFE")
     torch.manual_seed(0)

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import torch
 
-from pipelines.frame_interpolation.ifnet import IFNet, Shape
+from pipelines.frame_interpolation.rife.ifnet import IFNet, Shape
 from tests.checkpoints.super_resolution import save, seeded
 
 SHAPES = {

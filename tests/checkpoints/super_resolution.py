@@ -11,8 +11,8 @@ import numpy as np
 import torch
 from safetensors.torch import save_file
 
-from pipelines.super_resolution.rrdbnet import RRDBNet
-from pipelines.super_resolution.srvgg import SRVGGNetCompact
+from pipelines.super_resolution.real_esrgan.rrdbnet import RRDBNet
+from pipelines.super_resolution.real_esrgan.srvgg import SRVGGNetCompact
 
 
 def make_tiny_rrdbnet(

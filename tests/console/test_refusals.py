@@ -13,11 +13,11 @@ from typing import Any
 import pytest
 import uvicorn
 from playwright.sync_api import Page, expect
+from tests.deployments.http.test_app import KEYED, app
 
-from deployments.calls import Graph
-from deployments.job_table import JobTable
+from deployments.client.caller import Graph
+from deployments.jobs.table import JobTable
 from tests.console.conftest import OpenConsole
-from tests.deployments.test_app import KEYED, app
 from tests.media import mp4, png
 from tests.serving import free_port
 

@@ -7,9 +7,9 @@ import pytest
 import yaml
 
 from deployments import config
-from deployments.engines import CONFIGS
+from deployments.catalog import CONFIGS
+from deployments.client.handles import Handles, deployment_name
 from deployments.graph import build
-from deployments.handles import Handles, deployment_name
 from deployments.settings import Settings
 from tests.serving import ROOT
 

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from pipelines.errors import ModelUnavailable
-from pipelines.weights import Weights, locate
+from pipelines.contracts.errors import ModelUnavailable
+from pipelines.loading.weights import Weights, locate
 
 
 def test_a_local_folder_is_itself(tmp_path: Path) -> None:

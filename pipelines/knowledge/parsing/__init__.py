@@ -1,1 +1,1 @@
-"""The parsers of documents, run in a process of their own by `pipelines.knowledge.documents`."""
+"""The parsers of documents, run in a process of their own by `pipelines.knowledge.parsing.documents`."""

@@ -10,9 +10,9 @@ import sys
 from collections.abc import Iterator
 from typing import Any, BinaryIO
 
-from pipelines.errors import UnsupportedMedia, UnusableMedia
-from pipelines.knowledge.documents import ReadLimits
+from pipelines.contracts.errors import UnsupportedMedia, UnusableMedia
 from pipelines.knowledge.parsing.clean import clean
+from pipelines.knowledge.parsing.documents import ReadLimits
 
 
 def main() -> None:

@@ -13,9 +13,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, BinaryIO
 
-from pipelines.errors import UnusableMedia
-from pipelines.knowledge.documents import ReadLimits
+from pipelines.contracts.errors import UnusableMedia
 from pipelines.knowledge.parsing.clean import join_lines, row
+from pipelines.knowledge.parsing.documents import ReadLimits
 
 _DAMAGED = "The document is damaged: it cannot be read."
 _ENCRYPTED = "The document is encrypted: save it without a password."

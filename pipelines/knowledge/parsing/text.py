@@ -9,9 +9,9 @@ import re
 from collections.abc import Iterator
 from typing import BinaryIO
 
-from pipelines.errors import UnsupportedMedia
-from pipelines.knowledge.documents import ReadLimits
+from pipelines.contracts.errors import UnsupportedMedia
 from pipelines.knowledge.parsing.clean import is_wide, join_lines, row
+from pipelines.knowledge.parsing.documents import ReadLimits
 
 _MARKS = (
     (codecs.BOM_UTF8, "utf-8"),

@@ -10,9 +10,9 @@ import zlib
 from collections.abc import Iterator
 from typing import Any, BinaryIO
 
-from pipelines.errors import UnsupportedMedia, UnusableMedia
-from pipelines.knowledge.documents import ReadLimits
+from pipelines.contracts.errors import UnsupportedMedia, UnusableMedia
 from pipelines.knowledge.parsing.clean import row
+from pipelines.knowledge.parsing.documents import ReadLimits
 
 _MAX_ENTRIES = 10_000
 _SKIPPED = {"del", "moveFrom", "instrText", "delText", "Fallback", "rPr", "pPr", "footnoteRef", "pict"}

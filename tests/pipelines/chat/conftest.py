@@ -2,7 +2,7 @@ from collections.abc import Callable
 
 import pytest
 
-from pipelines.chat.extractive import Extractive, ExtractiveConfig
+from pipelines.chat.extractive.engine import Extractive, ExtractiveConfig
 from pipelines.knowledge import MiniLmConfig
 
 

@@ -18,8 +18,8 @@ from reportlab.platypus import Paragraph, SimpleDocTemplate
 
 from pipelines.chat import ChatRequest, Message
 from pipelines.knowledge import MiniLmConfig
+from pipelines.knowledge.index.store import KnowledgeStore
 from pipelines.knowledge.library import Library
-from pipelines.knowledge.store import KnowledgeStore
 
 CORPORA = Path(__file__).parent / "corpora"
 KINDS = {

@@ -8,7 +8,7 @@ import pytest
 from pydantic import TypeAdapter, ValidationError
 
 from pipelines.chat import ChatRequest, Config, ExtractiveConfig, Message, Passage
-from pipelines.chat.extractive import tokens
+from pipelines.chat.extractive.engine import tokens
 
 PUMP = Passage(
     "manual.pdf", 4, "3 Data\nThe pump weighs 5.2 kilograms. It runs on 230 volts. The cable is 10 metres long.", 0.8

@@ -2,7 +2,7 @@ import pytest
 
 from pipelines.chat.base import Message, Passage
 from pipelines.chat.grounding import build_grounded_messages
-from pipelines.errors import InvalidInput
+from pipelines.contracts.errors import InvalidInput
 
 QUESTION = Message("user", "What was the revenue in 2023?")
 

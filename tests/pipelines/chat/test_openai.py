@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from pipelines.chat import ChatModel, ChatRequest, Delta, Message, OpenAIConfig, Passage, Usage
 from pipelines.chat.tool_calls import join_tool_calls
-from pipelines.errors import InvalidInput, ModelUnavailable, Overloaded, SensoriumError
+from pipelines.contracts.errors import InvalidInput, ModelUnavailable, Overloaded, SensoriumError
 
 Script = Callable[["Exchange"], Awaitable[None]]
 

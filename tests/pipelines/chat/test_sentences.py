@@ -1,5 +1,5 @@
 from pipelines.chat import Passage
-from pipelines.chat.reading.sentences import read_passages, split_sentences
+from pipelines.chat.extractive.sentences import read_passages, split_sentences
 
 
 def read(*texts):

@@ -20,10 +20,10 @@ from numpy.typing import NDArray
 from transformers import AutoModelForCausalLM, AutoTokenizer, TopPLogitsWarper
 
 from pipelines.chat import ChatRequest, Delta, Message, Passage
-from pipelines.chat.sampling import nucleus, sample
-from pipelines.chat.token_text import TokenText
-from pipelines.chat.transformers import TransformersChat, TransformersConfig
-from pipelines.errors import InvalidInput, ModelUnavailable, Overloaded
+from pipelines.chat.transformers.engine import TransformersChat, TransformersConfig
+from pipelines.chat.transformers.sampling import nucleus, sample
+from pipelines.chat.transformers.token_text import TokenText
+from pipelines.contracts.errors import InvalidInput, ModelUnavailable, Overloaded
 from tests.checkpoints.chat import CORPUS, make_tiny_llama, make_tiny_qwen2
 
 MAKERS = {"qwen2": make_tiny_qwen2, "llama": make_tiny_llama}
@@ -491,7 +491,7 @@ def test_dropped_it_leaves_no_thread_and_no_model(folders) -> None:
 
 def test_a_program_that_forgets_it_ends(folders) -> None:
     program = (
-        "from pipelines.chat.transformers import TransformersConfig\n"
+        "from pipelines.chat.transformers.engine import TransformersConfig\n"
         f"engine = TransformersConfig(model={str(folders['qwen2'])!r}, cache_tokens=1024).load(None)\n"
         "print('loaded', flush=True)\n"
     )

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import torch
 
-from pipelines.errors import Cancelled, InvalidInput, ModelUnavailable
+from pipelines.contracts.errors import Cancelled, InvalidInput, ModelUnavailable
 from pipelines.frame_interpolation import MmeditingConfig
 from pipelines.frame_interpolation.stream import interpolate_stream
 from pipelines.media.video import VideoReader

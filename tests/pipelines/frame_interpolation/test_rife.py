@@ -13,9 +13,9 @@ import skimage.data
 import torch
 from pydantic import TypeAdapter, ValidationError
 
-from pipelines.errors import Cancelled, ModelUnavailable
+from pipelines.contracts.errors import Cancelled, ModelUnavailable
 from pipelines.frame_interpolation import Config, RifeConfig, rife
-from pipelines.frame_interpolation.ifnet import IFNet, Shape
+from pipelines.frame_interpolation.rife.ifnet import IFNet, Shape
 from pipelines.frame_interpolation.stream import interpolate_stream
 from tests.checkpoints.frame_interpolation import SHAPES, make_tiny_rife, save_flownet
 from tests.checkpoints.super_resolution import seeded

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import skimage.data
 
-from pipelines.errors import Cancelled, InvalidInput
+from pipelines.contracts.errors import Cancelled, InvalidInput
 from pipelines.frame_interpolation.base import FrameInterpolator
 from pipelines.frame_interpolation.optical_flow import OpticalFlowConfig
 from pipelines.frame_interpolation.scene_cut import Glance, SceneCuts

@@ -5,8 +5,8 @@ from collections.abc import Sequence
 import numpy as np
 import pytest
 
-from pipelines.engine import Embed
-from pipelines.image_generation.icons import IconIllustrator, IconsConfig
+from pipelines.contracts.engine import Embed
+from pipelines.image_generation.icons.engine import IconIllustrator, IconsConfig
 
 
 @pytest.fixture(scope="session")

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 
-from pipelines.errors import Cancelled, InvalidInput, ModelUnavailable
+from pipelines.contracts.errors import Cancelled, InvalidInput, ModelUnavailable
 from pipelines.image_generation import DiffusersConfig, ImageRequest
 from pipelines.image_generation.diffusers import DiffusionPainter
 from pipelines.media import Rgb

@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 from scipy import ndimage
 
-from pipelines.errors import Cancelled, InvalidInput
+from pipelines.contracts.errors import Cancelled, InvalidInput
 from pipelines.image_generation import ImageRequest
-from pipelines.image_generation.icons import IconIllustrator
+from pipelines.image_generation.icons.engine import IconIllustrator
 from pipelines.media import Rgb
 
 

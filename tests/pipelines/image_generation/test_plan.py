@@ -4,10 +4,10 @@ from dataclasses import dataclass, field
 
 import pytest
 
-from pipelines.errors import InvalidInput
-from pipelines.image_generation.icons import IconIllustrator
-from pipelines.image_generation.scene import Figure, Scene
-from pipelines.image_generation.words import COLOURS
+from pipelines.contracts.errors import InvalidInput
+from pipelines.image_generation.icons.engine import IconIllustrator
+from pipelines.image_generation.icons.scene import Figure, Scene
+from pipelines.image_generation.icons.words import COLOURS
 
 SEEDS = range(6)
 

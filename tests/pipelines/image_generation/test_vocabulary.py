@@ -8,13 +8,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from pipelines.engine import Embed
+from pipelines.contracts.engine import Embed
 from pipelines.image_generation import IconsConfig
-from pipelines.image_generation.icons import IconIllustrator
-from pipelines.image_generation.looks import known_looks
-from pipelines.image_generation.prompt import describe
-from pipelines.image_generation.vocabulary import Vocabulary
-from pipelines.image_generation.words import CHINESE, SCENERY, SENSES
+from pipelines.image_generation.icons.engine import IconIllustrator
+from pipelines.image_generation.icons.looks import known_looks
+from pipelines.image_generation.icons.prompt import describe
+from pipelines.image_generation.icons.vocabulary import Vocabulary
+from pipelines.image_generation.icons.words import CHINESE, SCENERY, SENSES
 
 
 class Counting:

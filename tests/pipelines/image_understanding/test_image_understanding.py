@@ -12,9 +12,9 @@ from numpy.typing import NDArray
 from PIL import Image
 from skimage import color, data
 
-from pipelines.errors import Cancelled
+from pipelines.contracts.errors import Cancelled
 from pipelines.image_understanding import ClassicalConfig, Description, ImageUnderstander, draw_masks
-from pipelines.image_understanding.segments import segment
+from pipelines.image_understanding.classical.segments import segment
 from pipelines.media import Rgb
 from pipelines.media.image import fit
 from tests.pipelines.image_understanding import pages, scenes

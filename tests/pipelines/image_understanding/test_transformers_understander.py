@@ -12,11 +12,11 @@ import torch
 from pydantic import ValidationError
 from skimage import data
 
-from pipelines.errors import Cancelled, ModelUnavailable
+from pipelines.contracts.errors import Cancelled, ModelUnavailable
 from pipelines.image_understanding import Description, TransformersConfig, draw_masks
-from pipelines.image_understanding.captioner import BEAMS, MOST_TOKENS, sentence
-from pipelines.image_understanding.segmenter import MOST
-from pipelines.image_understanding.transformers import TransformersUnderstander
+from pipelines.image_understanding.transformers.captioner import BEAMS, MOST_TOKENS, sentence
+from pipelines.image_understanding.transformers.engine import TransformersUnderstander
+from pipelines.image_understanding.transformers.segmenter import MOST
 from pipelines.media import Rgb
 from tests.checkpoints.image_understanding import make_tiny_blip, make_tiny_clip, make_tiny_sam
 

@@ -11,8 +11,8 @@ from pathlib import Path
 import psutil
 import pytest
 
-from pipelines.errors import Cancelled, SensoriumError, UnsupportedMedia, UnusableMedia
-from pipelines.knowledge.documents import Document, ReadLimits, read_document
+from pipelines.contracts.errors import Cancelled, SensoriumError, UnsupportedMedia, UnusableMedia
+from pipelines.knowledge.parsing.documents import Document, ReadLimits, read_document
 from tests.pipelines.knowledge.drawn import docx, pdf, picture_pdf, plain_pdf, with_part
 
 FOX = "The quick brown fox jumps over the lazy dog while seven engineers measure the latency of a network. "

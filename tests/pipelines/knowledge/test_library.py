@@ -8,10 +8,10 @@ import sys
 import numpy as np
 import pytest
 
-from pipelines.errors import Cancelled, InvalidInput, UnusableMedia
+from pipelines.contracts.errors import Cancelled, InvalidInput, UnusableMedia
 from pipelines.knowledge import MiniLmConfig
+from pipelines.knowledge.index.store import DocumentRecord
 from pipelines.knowledge.library import Library
-from pipelines.knowledge.store import DocumentRecord
 from tests.pipelines.knowledge.drawn import docx, pdf, plain_pdf
 
 HANDBOOK = pdf(

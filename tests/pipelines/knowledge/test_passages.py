@@ -7,8 +7,8 @@ from collections import Counter
 
 import pytest
 
-from pipelines.knowledge.documents import Block, Document, Page
-from pipelines.knowledge.passages import MAX_TOKENS, count_tokens, sentences, split
+from pipelines.knowledge.parsing.documents import Block, Document, Page
+from pipelines.knowledge.parsing.passages import MAX_TOKENS, count_tokens, sentences, split
 
 ENGLISH = [
     f"Sentence number {index} tells about the {index}th engine of the plant in the north." for index in range(60)

@@ -14,11 +14,11 @@ import torch
 from numpy.typing import NDArray
 from transformers import AutoModel, AutoTokenizer
 
-from pipelines.errors import Cancelled, ModelUnavailable, NotFound, Overloaded
+from pipelines.contracts.errors import Cancelled, ModelUnavailable, NotFound, Overloaded
 from pipelines.knowledge import MiniLmConfig, SentenceTransformersConfig
+from pipelines.knowledge.index.store import KnowledgeStore
 from pipelines.knowledge.library import Library
 from pipelines.knowledge.reembed import main, reembed
-from pipelines.knowledge.store import KnowledgeStore
 from tests.checkpoints.knowledge import CHINESE, make_tiny_bge_m3, make_tiny_minilm
 
 TEXTS = ["the pump weighs 0 kilograms.", "what is the library?", CHINESE, "a", "open " * 300, "", "\0 \ufffd x"]

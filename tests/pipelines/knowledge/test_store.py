@@ -13,9 +13,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from pipelines.errors import ModelUnavailable
-from pipelines.knowledge.passages import Piece
-from pipelines.knowledge.store import KnowledgeStore
+from pipelines.contracts.errors import ModelUnavailable
+from pipelines.knowledge.index.store import KnowledgeStore
+from pipelines.knowledge.parsing.passages import Piece
 from tests.pipelines.knowledge.vectors import DIMENSION, MODEL, put, sha, unit
 from tests.pipelines.knowledge.writer import PASSAGES
 
@@ -126,7 +126,7 @@ def test_found_at_once_by_other_processes(tmp_path: Path) -> None:
 def test_a_large_category_is_indexed_and_a_small_one_beside_it_complete(
     store: KnowledgeStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("pipelines.knowledge.store.INDEXED_PASSAGES", 3_000)
+    monkeypatch.setattr("pipelines.knowledge.index.store.INDEXED_PASSAGES", 3_000)
     vectors = np.stack([unit(seed) for seed in range(4_000)])
     pieces = [Piece(1, f"word{index}", index) for index in range(4_000)]
     store.add("large", "l.txt", sha("l"), pieces, vectors, pages=1, size_bytes=1)

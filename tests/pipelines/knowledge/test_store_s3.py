@@ -7,8 +7,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from pipelines.errors import ModelUnavailable
-from pipelines.knowledge.store import KnowledgeStore
+from pipelines.contracts.errors import ModelUnavailable
+from pipelines.knowledge.index.store import KnowledgeStore
 from tests.pipelines.knowledge.test_store import begin, check_whole, finish, writers
 from tests.pipelines.knowledge.vectors import DIMENSION, MODEL, put, unit
 from tests.s3 import S3Server

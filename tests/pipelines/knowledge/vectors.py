@@ -5,8 +5,8 @@ import hashlib
 import numpy as np
 from numpy.typing import NDArray
 
-from pipelines.knowledge.passages import Piece
-from pipelines.knowledge.store import DocumentRecord, KnowledgeStore
+from pipelines.knowledge.index.store import DocumentRecord, KnowledgeStore
+from pipelines.knowledge.parsing.passages import Piece
 
 DIMENSION = 8
 MODEL = "eight-numbers"

@@ -5,7 +5,7 @@ Documents `common-N` are added by every writer, `NAME-N` only by this one. It be
 
 import sys
 
-from pipelines.knowledge.store import KnowledgeStore
+from pipelines.knowledge.index.store import KnowledgeStore
 from tests.pipelines.knowledge.vectors import DIMENSION, MODEL, put
 
 PASSAGES = 40

@@ -10,7 +10,7 @@ import av
 import numpy as np
 import pytest
 
-from pipelines.errors import EmptyAudio, InvalidInput, NotFound, UnusableMedia
+from pipelines.contracts.errors import EmptyAudio, InvalidInput, NotFound, UnusableMedia
 from pipelines.media.audio import AudioFormat, AudioReader, encode_audio, pcm_blocks
 
 CONTAINERS = {"mp3": "mp3", "opus": "ogg", "aac": "aac", "flac": "flac", "wav": "wav"}

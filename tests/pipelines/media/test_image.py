@@ -13,7 +13,7 @@ import pytest
 from numpy.typing import NDArray
 from PIL import Image, ImageCms, ImageOps
 
-from pipelines.errors import SensoriumError, TooManyPixels, UnsupportedMedia, UnusableMedia
+from pipelines.contracts.errors import SensoriumError, TooManyPixels, UnsupportedMedia, UnusableMedia
 from pipelines.media.image import Picture, enlarged_exif, fit, read_image, write_png
 
 ORIENTATION, MAKER, X_RESOLUTION, EXIF_DIRECTORY, PIXEL_WIDTH = 0x0112, 0x010F, 0x011A, 0x8769, 0xA002

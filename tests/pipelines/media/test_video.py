@@ -22,7 +22,7 @@ import pytest
 from av.stream import Disposition
 from av.video.reformatter import Colorspace
 
-from pipelines.errors import TooManyPixels, UnsupportedMedia, UnusableMedia
+from pipelines.contracts.errors import TooManyPixels, UnsupportedMedia, UnusableMedia
 from pipelines.media.video import CONTAINERS, VideoReader, VideoWriter
 
 LIMIT = 4_000_000

@@ -15,7 +15,7 @@ import pytest
 import torch
 from mmtrack.apis import inference_mot
 
-from pipelines.errors import Cancelled, ModelUnavailable, UnusableMedia
+from pipelines.contracts.errors import Cancelled, ModelUnavailable, UnusableMedia
 from pipelines.media.video import VideoReader
 from pipelines.object_tracking import MmtrackingConfig
 from pipelines.object_tracking.video import track_video

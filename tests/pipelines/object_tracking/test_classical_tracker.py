@@ -12,7 +12,7 @@ import motmetrics
 import numpy as np
 import pytest
 
-from pipelines.errors import InvalidInput
+from pipelines.contracts.errors import InvalidInput
 from pipelines.object_tracking import ClassicalConfig, Tracks
 from tests.pipelines.object_tracking.scenes import Thing, along, flat, play, street
 

@@ -6,7 +6,7 @@ import sys
 import pytest
 from pydantic import TypeAdapter, ValidationError
 
-from pipelines.errors import ModelUnavailable
+from pipelines.contracts.errors import ModelUnavailable
 from pipelines.object_tracking import Config, MmtrackingConfig
 from tests.openmmlab import built, run_tests_inside
 from tests.serving import ROOT

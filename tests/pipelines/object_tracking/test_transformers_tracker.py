@@ -11,12 +11,12 @@ import pytest
 import torch
 from skimage import data
 
-from pipelines.errors import Cancelled, InvalidInput, ModelUnavailable
+from pipelines.contracts.errors import Cancelled, InvalidInput, ModelUnavailable
 from pipelines.media import Rgb
 from pipelines.media.video import VideoReader, VideoWriter
 from pipelines.object_tracking import Tracks, TransformersConfig
 from pipelines.object_tracking.byte_track import Detections
-from pipelines.object_tracking.transformers import TransformersTracker
+from pipelines.object_tracking.transformers.engine import TransformersTracker
 from pipelines.object_tracking.video import track_video
 from tests.checkpoints.object_tracking import LABELS, make_tiny_dfine, make_tiny_rtdetr_v2
 from tests.pipelines.object_tracking.scenes import Thing, along, flat, play

@@ -14,7 +14,7 @@ from faster_whisper import BatchedInferencePipeline, WhisperModel
 from faster_whisper.vad import VadOptions, get_speech_timestamps
 from pydantic import TypeAdapter
 
-from pipelines.errors import Cancelled, InvalidInput, ModelUnavailable
+from pipelines.contracts.errors import Cancelled, InvalidInput, ModelUnavailable
 from pipelines.speech_recognition import Config, FasterWhisperConfig, SpeechRecognizer, Word
 from pipelines.speech_recognition.faster_whisper import CLIP_S, memory_errors, sentences, speech_windows
 from pipelines.speech_synthesis.espeak_ng import EspeakNgConfig

@@ -13,7 +13,7 @@ import jiwer
 import numpy as np
 import pytest
 
-from pipelines.errors import Cancelled, InvalidInput
+from pipelines.contracts.errors import Cancelled, InvalidInput
 from pipelines.media.audio import AudioReader
 from pipelines.speech_recognition import PocketSphinxConfig, Segment, SpeechRecognizer
 from pipelines.speech_recognition.pocketsphinx import MAX_SEGMENT_S, PADDING_S, speech_stretches

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from pydantic import ValidationError
 
-from pipelines.errors import Cancelled, InvalidInput, ModelUnavailable
+from pipelines.contracts.errors import Cancelled, InvalidInput, ModelUnavailable
 from pipelines.media.audio import pcm_blocks
 from pipelines.speech_recognition import PocketSphinxConfig
 from pipelines.speech_synthesis import EspeakNgConfig, SpeechSynthesizer
@@ -272,7 +272,7 @@ def test_hostile_text_does_not_bring_the_process_down() -> None:
     """In a process of its own: a crash of the C library must show as this test's failure."""
     script = f"""
 import itertools, numpy as np
-from pipelines.errors import InvalidInput
+from pipelines.contracts.errors import InvalidInput
 from pipelines.speech_synthesis import EspeakNgConfig
 espeak = EspeakNgConfig().load()
 for text in {HOSTILE!r}:

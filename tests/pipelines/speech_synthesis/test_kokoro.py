@@ -11,7 +11,7 @@ import pytest
 from kokoro_onnx import Kokoro
 from pydantic import TypeAdapter, ValidationError
 
-from pipelines.errors import Cancelled, InvalidInput, ModelUnavailable
+from pipelines.contracts.errors import Cancelled, InvalidInput, ModelUnavailable
 from pipelines.speech_synthesis import Config, KokoroConfig, SpeechSynthesizer
 from pipelines.speech_synthesis.speaking import stretched
 from pipelines.speech_synthesis.text import SENTENCE_PAUSE_S

@@ -11,7 +11,7 @@ import torch
 from pydantic import TypeAdapter
 from transformers import VitsModel, VitsTokenizer
 
-from pipelines.errors import Cancelled, InvalidInput, ModelUnavailable
+from pipelines.contracts.errors import Cancelled, InvalidInput, ModelUnavailable
 from pipelines.speech_synthesis import Config, SpeechSynthesizer, VitsConfig
 from pipelines.speech_synthesis.vits import SEED
 from tests.checkpoints.speech_synthesis import make_tiny_vits

@@ -10,7 +10,7 @@ import pytest
 from PIL import Image
 from skimage import data
 
-from pipelines.errors import Cancelled
+from pipelines.contracts.errors import Cancelled
 from pipelines.media.image import Picture, read_image, write_png
 from pipelines.super_resolution import ClassicalConfig, RgbFloat, SuperResolver, enhance
 

@@ -12,11 +12,11 @@ import torch
 from pydantic import TypeAdapter, ValidationError
 from skimage import data
 
-from pipelines.errors import Cancelled, ModelUnavailable
+from pipelines.contracts.errors import Cancelled, ModelUnavailable
 from pipelines.media.image import Picture
 from pipelines.super_resolution import Config, RealEsrganConfig, SuperResolver, enhance
-from pipelines.super_resolution.rrdbnet import RRDBNet
-from pipelines.super_resolution.srvgg import SRVGGNetCompact
+from pipelines.super_resolution.real_esrgan.rrdbnet import RRDBNet
+from pipelines.super_resolution.real_esrgan.srvgg import SRVGGNetCompact
 from tests.checkpoints.super_resolution import make_tiny_rrdbnet, make_tiny_srvgg, save, seeded
 
 

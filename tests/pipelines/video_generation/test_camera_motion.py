@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 import skimage.data
 
-from pipelines.errors import Cancelled, InvalidInput
+from pipelines.contracts.errors import Cancelled, InvalidInput
 from pipelines.media.video import VideoReader, VideoWriter
 from pipelines.video_generation import CameraMotionConfig, VideoRequest
 

@@ -9,7 +9,7 @@ import pytest
 import torch
 from PIL import Image
 
-from pipelines.errors import Cancelled, InvalidInput, ModelUnavailable
+from pipelines.contracts.errors import Cancelled, InvalidInput, ModelUnavailable
 from pipelines.media import Rgb
 from pipelines.video_generation import DiffusersConfig, VideoRequest
 from pipelines.video_generation.diffusers import DiffusionAnimator

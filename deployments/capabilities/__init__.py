@@ -1,0 +1,1 @@
+"""The capabilities: one Ray Serve deployment each."""

@@ -1,0 +1,44 @@
+"""Frame interpolation: a video in, a smoother one out."""
+
+from collections.abc import AsyncIterator
+from tempfile import TemporaryFile
+from typing import Any
+
+from pydantic import TypeAdapter
+
+from deployments.capabilities.base import CallEvent, Capability, Source, Ticket
+from deployments.storage import video_name
+from pipelines import frame_interpolation
+from pipelines.frame_interpolation import FrameInterpolator
+from pipelines.frame_interpolation.video import interpolate_video
+from pipelines.media.video import VideoReader
+
+
+class FrameInterpolation(Capability[frame_interpolation.Config, FrameInterpolator]):
+    """Makes videos smoother."""
+
+    config = TypeAdapter(frame_interpolation.Config)
+
+    def load(self, config: frame_interpolation.Config) -> FrameInterpolator:
+        """Make the engine."""
+        return config.load()
+
+    async def interpolate(self, source: Source, fps: float | None) -> AsyncIterator[CallEvent]:
+        """Interpolate one upload to `fps`, or to twice its own rate; the result is the key of the `video`."""
+        with TemporaryFile() as smoother:
+
+            def work(interpolator: FrameInterpolator, ticket: Ticket) -> None:
+                with (
+                    self.store.open_reader(source.key) as file,
+                    VideoReader(file, source.container, max_pixels=self.settings.max_pixels) as video,
+                ):
+                    interpolate_video(video, interpolator, smoother, fps=fps, progress=ticket)
+
+            async def publish(_: None) -> dict[str, Any]:
+                key = video_name("static/video")
+                smoother.seek(0)
+                await self.store.put_file(key, smoother, "video/mp4")
+                return {"video": key}
+
+            async for event in self.run(work, publish):
+                yield event

@@ -1,0 +1,82 @@
+"""Knowledge: documents in, passages out, and the one embedding model of the graph."""
+
+import asyncio
+from collections.abc import AsyncIterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import TypeAdapter
+
+from deployments.capabilities.base import Answering, CallEvent, Capability, Source, Ticket
+from deployments.settings import Settings
+from pipelines import knowledge
+from pipelines.chat import Passage
+from pipelines.knowledge.index.store import DocumentRecord
+from pipelines.knowledge.library import Library
+
+MAINTAIN_AFTER_S = 60
+
+
+class Knowledge(Capability[knowledge.Config, Library]):
+    """Documents by category, hybrid retrieval, embeddings.
+
+    Documents come in through a thread of their own: a long one must not hold up the questions.
+    """
+
+    config = TypeAdapter(knowledge.Config)
+
+    def __init__(self, settings: Settings) -> None:
+        super().__init__(settings)
+        self._ingesting = ThreadPoolExecutor(1, thread_name_prefix="ingest")
+        self._maintenance: asyncio.TimerHandle | None = None
+
+    def load(self, config: knowledge.Config) -> Library:
+        """Load the embedding model and open the store."""
+        return Library.open(config, self.settings.knowledge_url)
+
+    async def ingest(self, source: Source, sha256: str, category: str) -> AsyncIterator[CallEvent]:
+        """Add one upload to a category; the result is its `DocumentRecord`."""
+
+        def work(library: Library, ticket: Ticket) -> DocumentRecord:
+            with self.store.open_reader(source.key) as file:
+                return library.ingest(file, source.name, source.kind, category, sha256, progress=ticket)
+
+        async for event in self.run(work, thread=self._ingesting):
+            yield event
+        self._maintain_soon()
+
+    async def search(self, category: str, query: str, count: int) -> tuple[Passage, ...] | None:
+        """The best passages of a category for a question; `None` where the category has no documents."""
+        return await self.in_engine(lambda library: library.search(category, query, count))
+
+    async def documents(self, category: str) -> list[DocumentRecord]:
+        """The documents of a category."""
+        return await self.in_engine(lambda library: library.documents(category))
+
+    async def delete(self, category: str, document_id: str) -> bool:
+        """Remove a document; False where the category has none by that id."""
+        removed = await self.in_engine(lambda library: library.delete(category, document_id))
+        self._maintain_soon()
+        return removed
+
+    async def embed(self, texts: Sequence[str]) -> NDArray[np.float32]:
+        """Texts to unit vectors, float32 (N, dimension)."""
+        return await self.in_engine(lambda library: library.embed(texts))
+
+    async def embed_counted(self, texts: Sequence[str]) -> tuple[Answering, NDArray[np.float32], int]:
+        """What answers, the vectors, and how many tokens were read."""
+        answering = await self.answering()
+        vectors = await self.embed(texts)
+        tokens = await self.in_engine(lambda library: sum(library.count_tokens(text) for text in texts))
+        return answering, vectors, tokens
+
+    def _maintain_soon(self) -> None:
+        """Tidy the index once the changes have ceased for a while."""
+        if self._maintenance is not None:
+            self._maintenance.cancel()
+        loop = asyncio.get_running_loop()
+        self._maintenance = loop.call_later(MAINTAIN_AFTER_S, self._maintain)
+
+    def _maintain(self) -> None:
+        self._ingesting.submit(lambda: self._loaded_engine().maintain())

@@ -1,0 +1,47 @@
+"""Object tracking: a video in; the video with its tracks, and the tracks as text, out."""
+
+from collections.abc import AsyncIterator
+from tempfile import TemporaryFile
+from typing import Any
+
+from pydantic import TypeAdapter
+
+from deployments.capabilities.base import CallEvent, Capability, Source, Ticket
+from deployments.storage import video_name
+from pipelines import object_tracking
+from pipelines.media.video import VideoReader
+from pipelines.object_tracking import ObjectTracker
+from pipelines.object_tracking.video import track_video
+
+
+class ObjectTracking(Capability[object_tracking.Config, ObjectTracker]):
+    """Tracks objects through videos."""
+
+    config = TypeAdapter(object_tracking.Config)
+
+    def load(self, config: object_tracking.Config) -> ObjectTracker:
+        """Make the engine."""
+        return config.load()
+
+    async def track(self, source: Source) -> AsyncIterator[CallEvent]:
+        """Track one upload; the result is the keys of the `video` and of its `tracks`, and `counts` by class."""
+        with TemporaryFile() as annotated, TemporaryFile() as text:
+
+            def work(tracker: ObjectTracker, ticket: Ticket) -> dict[str, int]:
+                with (
+                    self.store.open_reader(source.key) as file,
+                    VideoReader(file, source.container, max_pixels=self.settings.max_pixels) as video,
+                ):
+                    return track_video(video, tracker, annotated, text, progress=ticket)
+
+            async def publish(counts: dict[str, int]) -> dict[str, Any]:
+                key = video_name("static/video")
+                tracks_key = key.removesuffix(".mp4") + ".txt"
+                annotated.seek(0)
+                text.seek(0)
+                await self.store.put_file(tracks_key, text, "text/plain")
+                await self.store.put_file(key, annotated, "video/mp4")
+                return {"video": key, "tracks": tracks_key, "counts": counts}
+
+            async for event in self.run(work, publish):
+                yield event

@@ -1,0 +1,44 @@
+"""Speech synthesis: a text in, a stream of encoded speech out."""
+
+from collections.abc import AsyncIterator, Iterator
+from dataclasses import dataclass
+
+from pydantic import TypeAdapter
+
+from deployments.capabilities.base import Answering, Capability, Ticket
+from pipelines import speech_synthesis
+from pipelines.media.audio import AudioFormat, encode_audio
+from pipelines.speech_synthesis import SpeechSynthesizer
+
+
+@dataclass(frozen=True)
+class SpeechCall:
+    """What to say and how; `None` takes the engine's default."""
+
+    text: str
+    voice: str | None = None
+    language: str | None = None
+    speed: float = 1.0
+    format: AudioFormat = "mp3"
+
+
+class SpeechSynthesis(Capability[speech_synthesis.Config, SpeechSynthesizer]):
+    """Speaks texts."""
+
+    config = TypeAdapter(speech_synthesis.Config)
+
+    def load(self, config: speech_synthesis.Config) -> SpeechSynthesizer:
+        """Make the engine."""
+        return config.load()
+
+    async def speak(self, call: SpeechCall) -> AsyncIterator[Answering | bytes]:
+        """Speak a text: first what answers, then the encoded speech piece by piece as it is made."""
+
+        def pieces(synthesizer: SpeechSynthesizer, ticket: Ticket) -> Iterator[bytes]:
+            waveforms = synthesizer.synthesize(
+                call.text, voice=call.voice, language=call.language, speed=call.speed, progress=ticket
+            )
+            return encode_audio(waveforms, synthesizer.sample_rate_hz, call.format)
+
+        async for event in self.run_stream(pieces):
+            yield event

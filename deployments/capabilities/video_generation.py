@@ -1,0 +1,46 @@
+"""Video generation: a picture in, a short video out."""
+
+from collections.abc import AsyncIterator
+from tempfile import TemporaryFile
+from typing import Any
+
+from pydantic import TypeAdapter
+
+from deployments.capabilities.base import CallEvent, Capability, Source, Ticket
+from deployments.storage import video_name
+from pipelines import video_generation
+from pipelines.media.image import read_image
+from pipelines.media.video import VideoWriter
+from pipelines.video_generation import VideoGenerator, VideoRequest
+
+
+class VideoGeneration(Capability[video_generation.Config, VideoGenerator]):
+    """Animates pictures."""
+
+    config = TypeAdapter(video_generation.Config)
+
+    def load(self, config: video_generation.Config) -> VideoGenerator:
+        """Make the engine."""
+        return config.load()
+
+    async def animate(self, source: Source, request: VideoRequest) -> AsyncIterator[CallEvent]:
+        """Animate one upload; the result is the key of the `video`."""
+        with TemporaryFile() as made:
+
+            def work(generator: VideoGenerator, ticket: Ticket) -> None:
+                with self.store.open_reader(source.key) as file:
+                    image = read_image(file, max_pixels=self.settings.max_pixels).rgb8()
+                clip = generator.generate(image, request, progress=ticket)
+                with VideoWriter(made, fps=clip.fps, width=clip.width, height=clip.height) as writer:
+                    for number, frame in enumerate(clip.frames, start=1):
+                        ticket(number / clip.count, "animating")
+                        writer.write(frame)
+
+            async def publish(_: None) -> dict[str, Any]:
+                key = video_name("static/img/svd")
+                made.seek(0)
+                await self.store.put_file(key, made, "video/mp4")
+                return {"video": key}
+
+            async for event in self.run(work, publish):
+                yield event

@@ -1,0 +1,1 @@
+"""How ingress and jobs reach the capabilities."""

@@ -1,0 +1,306 @@
+"""Fetch model files from a hub into its standard cache: resumed, checked, and with every file or not at all.
+
+The hub's own client takes up a broken transfer only within one run: after a run that was stopped it begins the file
+anew. So large files are fetched here, by that client's transfer, into `blobs/<sha256>.incomplete`, and go on from what
+is there. A file gets its place in the cache only when its checksum is the one that the hub lists for it. Small files
+and the cache's layout are left to the client, so that every library finds what it expects.
+"""
+
+import errno
+import fcntl
+import hashlib
+import io
+import os
+import re
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from httpx2 import HTTPError, ReadError  # what huggingface_hub's client raises
+from huggingface_hub import HfApi, constants, hf_hub_url, snapshot_download
+from huggingface_hub.errors import (
+    GatedRepoError,
+    HfHubHTTPError,
+    HFValidationError,
+    OfflineModeIsEnabled,
+    RepositoryNotFoundError,
+    RevisionNotFoundError,
+)
+from huggingface_hub.file_download import http_get, repo_folder_name
+from huggingface_hub.hf_api import RepoFile
+from huggingface_hub.utils._headers import build_hf_headers
+from huggingface_hub.utils._paths import filter_repo_objects
+from huggingface_hub.utils.sha import git_hash
+from huggingface_hub.utils.tqdm import tqdm
+
+from pipelines.loading.weights import Weights
+
+_EXPECTED = (HTTPError, OSError, ValueError)
+"""What the client raises: of the network; of the disk and its own cache; of an id or an answer that is not a hub's."""
+
+
+class FetchFailed(Exception):
+    """A model is not in the cache; the message tells a person why, and what to do."""
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What one model comes to at one commit.
+
+    Attributes:
+        weights: what was asked for.
+        commit: the commit that its revision stands for, 40 hexadecimal digits.
+        files: those that its engine reads.
+        absent: those of them that the cache lacks or holds damaged.
+        to_fetch_bytes: what has to come over the network, less what an earlier run has left.
+    """
+
+    weights: Weights
+    commit: str
+    files: tuple[RepoFile, ...]
+    absent: tuple[RepoFile, ...]
+    to_fetch_bytes: int
+
+    @property
+    def size_bytes(self) -> int:
+        """Size of all its files."""
+        return sum(file.size for file in self.files)
+
+
+class Hub:
+    """One hub and the cache folder for what comes from it."""
+
+    def __init__(self, endpoint: str | None = None, cache: Path | None = None) -> None:
+        """Without arguments: the hub of `HF_ENDPOINT` and the cache of `HF_HOME`, as every library takes them."""
+        self.endpoint = endpoint
+        self.cache = cache or Path(constants.HF_HUB_CACHE)
+        self._api = HfApi(endpoint=endpoint)
+
+    def resolve(self, weights: Weights) -> str:
+        """The commit that a model's revision stands for now; a commit stands for itself, without a request.
+
+        Raises:
+            FetchFailed: the hub has no such revision, or could not be asked.
+        """
+        if is_commit(weights.revision):
+            return weights.revision
+        try:
+            commit = self._api.model_info(weights.model, revision=weights.revision).sha
+        except _EXPECTED as error:
+            raise FetchFailed(_explained(error, weights)) from error
+        if commit is None:
+            raise FetchFailed("the hub does not say which commit that is")
+        return commit
+
+    def plan(self, weights: Weights, commit: str, checking: Callable[[str], None]) -> Plan:
+        """Compare the cache with the hub's list of a model's files. Every file that is there is read and checked.
+
+        Args:
+            weights: the model and the files that are needed.
+            commit: which commit of it.
+            checking: told the name of each file before it is read.
+
+        Raises:
+            FetchFailed: the hub could not be asked, or has none of the files.
+        """
+        try:
+            tree = self._api.list_repo_tree(weights.model, recursive=True, revision=commit)
+            listed = [entry for entry in tree if isinstance(entry, RepoFile)]
+        except _EXPECTED as error:
+            raise FetchFailed(_explained(error, weights)) from error
+        patterns = list(weights.files) or None
+        files = tuple(filter_repo_objects(listed, allow_patterns=patterns, key=lambda file: file.path))
+        if not files:
+            raise FetchFailed(f"it has none of the files that its engine reads ({', '.join(weights.files)})")
+        absent = tuple(self._absent(weights, commit, files, checking))
+        began = sum(min(file.size, _size(self._partial(weights, file))) for file in absent if _is_resumable(file))
+        return Plan(weights, commit, files, absent, sum(file.size for file in absent) - began)
+
+    def fetch(self, plan: Plan, starting: Callable[[RepoFile], None]) -> None:
+        """Bring what a plan lacks, then let the model's revision stand for its commit in the cache.
+
+        Args:
+            plan: what to fetch.
+            starting: told of each large file before its transfer.
+
+        Raises:
+            FetchFailed: something is still missing. What has arrived stays, and the next call goes on from there.
+        """
+        weights = plan.weights
+        try:
+            for file in filter(_is_resumable, plan.absent):
+                starting(file)
+                self._fetch_resumable(weights, plan.commit, file)
+            if plan.absent:
+                self._fetch_rest(plan)
+            self._refer(weights, plan.commit)
+        except _EXPECTED as error:
+            raise FetchFailed(_explained(error, weights)) from error
+
+    def _folder(self, weights: Weights) -> Path:
+        return self.cache / repo_folder_name(repo_id=weights.model, repo_type="model")
+
+    def _partial(self, weights: Weights, file: RepoFile) -> Path:
+        return self._folder(weights) / "blobs" / f"{_checksum_of(file)}.incomplete"
+
+    def _placed(self, weights: Weights, commit: str, file: RepoFile) -> Path:
+        return self._folder(weights) / "snapshots" / commit / file.path
+
+    def _absent(
+        self, weights: Weights, commit: str, files: tuple[RepoFile, ...], checking: Callable[[str], None]
+    ) -> Iterator[RepoFile]:
+        for file in files:
+            placed = self._placed(weights, commit, file)
+            if not placed.is_file():
+                yield file
+                continue
+            checking(file.path)
+            if not _is_sound(placed, file):
+                _remove(placed)
+                yield file
+
+    def _fetch_resumable(self, weights: Weights, commit: str, file: RepoFile) -> None:
+        partial = self._partial(weights, file)
+        blob = partial.with_suffix("")
+        if blob.is_file() and _is_sound(blob, file):
+            return  # another commit has the same file
+        partial.parent.mkdir(parents=True, exist_ok=True)
+        with partial.open("ab") as target:
+            try:
+                fcntl.flock(target, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                raise FetchFailed("another `make pull` is fetching it into the same cache; wait for that one") from None
+            if target.tell() > file.size:
+                target.truncate(0)
+            self._transfer(hf_hub_url(weights.model, file.path, revision=commit, endpoint=self.endpoint), target, file)
+        if not _is_sound(partial, file):
+            partial.unlink()
+            raise _damaged(file)
+        partial.replace(blob)
+
+    def _transfer(self, url: str, target: io.BufferedWriter, file: RepoFile) -> None:
+        # `identity`: of a compressed answer the hub cannot send the rest
+        headers = {**build_hf_headers(), "Accept-Encoding": "identity"}
+        while True:
+            began_at = target.seek(0, io.SEEK_END)
+            try:
+                http_get(
+                    url,
+                    target,
+                    resume_size=began_at,
+                    headers=headers,
+                    expected_size=file.size,
+                    displayed_filename=file.path,
+                )
+            except ReadError:  # the one way to lose a connection that `http_get` does not try again after
+                if target.tell() == began_at:
+                    raise
+            else:
+                return
+
+    def _fetch_rest(self, plan: Plan) -> None:
+        """Have the client fetch the small files and lay out the snapshot."""
+        snapshot_download(
+            plan.weights.model,
+            revision=plan.commit,
+            allow_patterns=list(plan.weights.files) or None,
+            cache_dir=self.cache,
+            endpoint=self.endpoint,
+            tqdm_class=_NoBar,
+        )
+        for file in plan.absent:
+            placed = self._placed(plan.weights, plan.commit, file)
+            if not _is_resumable(file) and not _is_sound(placed, file):
+                _remove(placed)
+                raise _damaged(file)
+
+    def _refer(self, weights: Weights, commit: str) -> None:
+        """Note which commit a branch or tag stands for: by that a start without a network finds it."""
+        if weights.revision == commit:
+            return
+        reference = self._folder(weights) / "refs" / weights.revision
+        reference.parent.mkdir(parents=True, exist_ok=True)
+        draft = reference.with_name(f"{reference.name}.draft")
+        draft.write_text(commit)
+        draft.replace(reference)
+
+
+class _NoBar(tqdm):
+    """The client draws four bars at once, which outlive an error; for small files none is needed."""
+
+    def __init__(self, *args: Any, **options: Any) -> None:
+        super().__init__(*args, **{**options, "disable": True})  # type: ignore[no-untyped-call]  # the client's
+
+
+def is_commit(revision: str) -> bool:
+    """Whether a revision is a full commit, which never changes its meaning."""
+    return re.fullmatch(r"[0-9a-f]{40}", revision) is not None
+
+
+def _is_resumable(file: RepoFile) -> bool:
+    """Large enough for the hub to keep it apart from git, and not too large for it to send by HTTP."""
+    return file.lfs is not None and file.size <= constants.MAX_HTTP_DOWNLOAD_SIZE
+
+
+def _checksum_of(file: RepoFile) -> str:
+    """What the hub lists for a file: the sha256 of one that it keeps apart, else git's own sha1."""
+    return file.blob_id if file.lfs is None else file.lfs.sha256
+
+
+def _is_sound(path: Path, file: RepoFile) -> bool:
+    if _size(path) != file.size:
+        return False
+    with path.open("rb") as opened:
+        if file.lfs is not None:
+            return hashlib.file_digest(opened, "sha256").hexdigest() == file.lfs.sha256
+        return git_hash(opened.read()) == file.blob_id
+
+
+def _size(path: Path) -> int:
+    return path.stat().st_size if path.is_file() else 0
+
+
+def _remove(placed: Path) -> None:
+    """Remove a file of a snapshot and the blob that it points at."""
+    placed.resolve().unlink(missing_ok=True)
+    placed.unlink(missing_ok=True)
+
+
+def _damaged(file: RepoFile) -> FetchFailed:
+    return FetchFailed(
+        f"{file.path} arrived with another checksum than the hub lists for it, and was deleted; run this again"
+    )
+
+
+_LOST = "the hub could not be reached or broke off ({error}); run this again to go on"
+_EXPLANATIONS: dict[type[Exception], str] = {
+    GatedRepoError: "its licence has to be accepted on its page first; then set HF_TOKEN to a token of that account",
+    RepositoryNotFoundError: "the hub has no such model, or it is private and HF_TOKEN is not set",
+    RevisionNotFoundError: "the hub has no revision {revision} of it",
+    OfflineModeIsEnabled: "HF_HUB_OFFLINE is set, which forbids to fetch; unset it for this command",
+    HTTPError: _LOST,
+    HFValidationError: "this is no hub id (owner/name); a local folder is written ./folder or /folder",
+    ValueError: "the answer is not that of a hub; is HF_ENDPOINT right?",
+}
+_ANSWERS = {
+    401: "the hub does not know the token in HF_TOKEN (401)",
+    403: "the account of HF_TOKEN may not read it (403): ask for access on its page, with that account",
+    429: "the hub asks to wait (429): too many requests from here; run this again later",
+}
+
+
+def _explained(error: Exception, weights: Weights) -> str:
+    """What went wrong, in words for a person."""
+    for kind, text in _EXPLANATIONS.items():
+        if kind is HTTPError and isinstance(error, HfHubHTTPError):
+            status = error.response.status_code
+            return _ANSWERS.get(status, f"the hub answered {status}; run this again later")
+        if isinstance(error, kind):
+            return text.format(error=type(error).__name__, revision=weights.revision)
+    number = error.errno if isinstance(error, OSError) else None
+    if number in (errno.ENOSPC, errno.EDQUOT):
+        return f"there is no room left for it ({os.strerror(number)}); what has arrived stays"
+    if number is not None:
+        return f"it could not be stored ({os.strerror(number)})"
+    return _LOST.format(error=type(error).__name__)  # of its own classes of OSError, which have no number

@@ -1,0 +1,218 @@
+"""Fetch the weights that a configuration names: `python -m deployments.commands.pull serve_config.yaml`.
+
+They go into the hub's own cache (`HF_HOME` moves it), where every library finds them; the graph itself never fetches.
+What is there already is checked, not fetched again, and a transfer that broke off goes on where it ended.
+
+A `revision` that is a branch or a tag is resolved once: `models.lock.yaml`, beside the configuration, keeps the commit,
+so that the next pull, here or on another machine, brings the same files.
+"""
+
+import argparse
+import shutil
+import sys
+from pathlib import Path
+from typing import NamedTuple
+
+import yaml
+from huggingface_hub.hf_api import RepoFile
+from pydantic import RootModel, ValidationError
+
+from deployments import config
+from deployments.catalog import CONFIGS
+from deployments.client.handles import deployment_name
+from deployments.commands.hub import FetchFailed, Hub, Plan, is_commit
+from pipelines.loading.weights import Weights
+
+LOCK_NAME = "models.lock.yaml"
+LOCK_HEAD = """\
+# Written by `make pull`: the commit at which each model's branch or tag was first fetched. Keep it with the
+# configuration: whoever pulls by it gets the same files. Delete an entry to fetch what its branch stands at by then.
+"""
+
+
+class Wanted(NamedTuple):
+    """One model, by what a configuration says of it."""
+
+    weights: Weights
+    deployment: str
+    licence: str
+
+
+class Lock(RootModel[dict[str, dict[str, str]]]):
+    """Model → branch or tag → commit."""
+
+    def commit(self, weights: Weights) -> str | None:
+        """The commit that is kept for a model's revision."""
+        return self.root.get(weights.model, {}).get(weights.revision)
+
+    def keep(self, weights: Weights, commit: str) -> None:
+        """Keep the commit of a branch or tag; a revision that is a commit needs no entry."""
+        if not is_commit(weights.revision):
+            self.root.setdefault(weights.model, {})[weights.revision] = commit
+
+
+def named_in(path: Path) -> list[Wanted]:
+    """What a configuration needs from a hub, each model once.
+
+    Raises:
+        ConfigInvalid: the file cannot be served.
+    """
+    blocks = {block.name: block.user_config or {} for block in config.read(path).applications[0].deployments}
+    wanted: dict[Weights, Wanted] = {}
+    for capability, adapter in CONFIGS.items():
+        name = deployment_name(capability)
+        chosen = adapter.validate_python(blocks[name])
+        for weights in chosen.weights():
+            if not weights.is_local:
+                wanted.setdefault(weights, Wanted(weights, name, chosen.card().licence))
+    return list(wanted.values())
+
+
+def read_lock(path: Path) -> Lock:
+    """The commits kept so far; none where there is no such file yet.
+
+    Raises:
+        ConfigInvalid: the file holds something else.
+    """
+    try:
+        lock = Lock.model_validate(yaml.safe_load(path.read_text(encoding="utf-8")) or {})
+    except FileNotFoundError:
+        return Lock({})
+    except OSError as error:
+        raise config.ConfigInvalid(f"{path}: {error.strerror}") from error
+    except (yaml.YAMLError, ValidationError) as error:
+        raise config.ConfigInvalid(f"{path} is damaged: delete it to take the newest commits") from error
+    if not all(is_commit(commit) for revisions in lock.root.values() for commit in revisions.values()):
+        raise config.ConfigInvalid(f"{path} is damaged: it keeps full commits, 40 hexadecimal digits each")
+    return lock
+
+
+def write_lock(path: Path, lock: Lock) -> None:
+    """Replace the file, all at once."""
+    draft = path.with_name(f"{path.name}.draft")
+    draft.write_text(LOCK_HEAD + yaml.safe_dump(lock.root), encoding="utf-8")
+    draft.replace(path)
+
+
+def pull(wanted: list[Wanted], lock_path: Path, hub: Hub) -> bool:
+    """Fetch all models, one after another; one that fails stops no other.
+
+    Returns:
+        Whether all of them are there.
+
+    Raises:
+        ConfigInvalid: the lock is damaged.
+    """
+    lock = read_lock(lock_path)
+    known = lock.model_copy(deep=True)
+    plans: dict[Wanted, Plan] = {}
+    failed: dict[Wanted, str] = {}
+    for each in wanted:
+        try:
+            plans[each] = _planned(each, lock, hub)
+        except FetchFailed as error:
+            failed[each] = str(error)
+    if lock != known:
+        _keep(lock, lock_path)
+    if shortage := _shortage(hub.cache, sum(plan.to_fetch_bytes for plan in plans.values())):
+        failed.update(dict.fromkeys((each for each, plan in plans.items() if plan.absent), shortage))
+    for each, plan in plans.items():
+        if each not in failed:
+            try:
+                _fetch(each, plan, hub)
+            except FetchFailed as error:
+                failed[each] = str(error)
+    print(_table(wanted, plans, failed), f"The files are in {hub.cache}.", sep="\n", flush=True)
+    for each in filter(failed.get, wanted):
+        print(f"{each.deployment}: {each.weights.model}: {failed[each]}.", file=sys.stderr, flush=True)
+    return not failed
+
+
+def _planned(wanted: Wanted, lock: Lock, hub: Hub) -> Plan:
+    weights = wanted.weights
+    commit = lock.commit(weights) or hub.resolve(weights)
+    kept = f" ({weights.revision})" if commit != weights.revision else ""
+    print(f"{wanted.deployment}: {weights.model} at {commit}{kept}", flush=True)
+    plan = hub.plan(weights, commit, lambda name: print(f"  checking {name}", flush=True))
+    lock.keep(weights, commit)
+    return plan
+
+
+def _keep(lock: Lock, path: Path) -> None:
+    """Write the lock; a folder that cannot be written to stops no fetch, but is said."""
+    try:
+        write_lock(path, lock)
+    except OSError as error:
+        print(
+            f"{path} cannot be written ({error.strerror}): another pull may bring other files. "
+            "Write the commits above as `revision:` into the configuration instead.",
+            file=sys.stderr,
+            flush=True,
+        )
+    else:
+        print(f"{path} keeps these commits.", flush=True)
+
+
+def _shortage(cache: Path, needed_bytes: int) -> str:
+    """What to say where the disk has too little room."""
+    standing = next(folder for folder in (cache, *cache.parents) if folder.exists())
+    free_bytes = shutil.disk_usage(standing).free
+    if needed_bytes <= free_bytes:
+        return ""
+    return (
+        f"not fetched: {_readable(needed_bytes)} are missing in all, and the disk of {cache} has "
+        f"{_readable(free_bytes)} free; make room, or move the cache by HF_HOME"
+    )
+
+
+def _fetch(wanted: Wanted, plan: Plan, hub: Hub) -> None:
+    def starting(file: RepoFile) -> None:
+        print(f"  {file.path}, {_readable(file.size)}", flush=True)
+
+    if plan.absent:
+        print(f"{wanted.deployment}: {wanted.weights.model}, {_readable(plan.to_fetch_bytes)} to fetch", flush=True)
+    hub.fetch(plan, starting)
+
+
+def _table(wanted: list[Wanted], plans: dict[Wanted, Plan], failed: dict[Wanted, str]) -> str:
+    rows = [("capability", "model", "commit", "size", "licence", "")]
+    for each in wanted:
+        plan = plans.get(each)
+        commit, size = (plan.commit[:12], _readable(plan.size_bytes)) if plan else ("", "")
+        state = "missing" if each in failed else "here"
+        rows.append((each.deployment, each.weights.model, commit, size, each.licence, state))
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    lines = ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]
+    return "\n".join(["", *lines, ""])
+
+
+def _readable(size_bytes: int) -> str:
+    size, unit = float(size_bytes), "B"
+    for larger in ("kB", "MB", "GB", "TB"):
+        if size < 1000:
+            break
+        size, unit = size / 1000, larger
+    return f"{size:.{0 if unit == 'B' else 1}f} {unit}"
+
+
+def main() -> int:
+    """Fetch everything; the exit status is 1 where something is still missing, 2 where a file cannot be used."""
+    parser = argparse.ArgumentParser(description="Fetch the weights that a configuration names.")
+    parser.add_argument("config", type=Path, help="a serve_config*.yaml")
+    path = parser.parse_args().config
+    try:
+        wanted = named_in(path)
+        if wanted:
+            return 0 if pull(wanted, path.with_name(LOCK_NAME), Hub()) else 1
+    except config.ConfigInvalid as error:
+        print(error, file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print("\nStopped. What has arrived stays: run this again to go on.", file=sys.stderr)
+        return 130
+    print(f"{path.name} names no model on a hub: its engines need no weights, or have them in local folders.")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

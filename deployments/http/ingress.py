@@ -1,0 +1,33 @@
+"""The ingress: the one deployment that speaks HTTP. It imports no model library."""
+
+from fastapi import FastAPI
+from ray import serve
+
+from deployments.client.caller import Graph
+from deployments.client.handles import Handle, Handles
+from deployments.client.status import http_address
+from deployments.http.app import create_app
+from deployments.http.network import is_loopback
+from deployments.jobs.table import JobTable
+from deployments.settings import Settings
+from deployments.storage import ObjectStore
+
+
+@serve.ingress()
+class Ingress:
+    """All routes, composed of the capabilities."""
+
+    def __init__(self, settings: Settings, jobs: Handle, **handles: Handle) -> None:
+        host, port = http_address()
+        if not settings.api_keys and not is_loopback(host):
+            raise RuntimeError(
+                f"Refusing to serve {host} without API keys: set SENSORIUM_API_KEYS, or serve 127.0.0.1 only."
+            )
+        public_url = settings.public_url or f"http://127.0.0.1:{port}"
+        settings = settings.model_copy(update={"public_url": public_url.rstrip("/")})
+        store = ObjectStore.open(settings.store_url, public_url=settings.public_url)
+        self._graph = Graph(settings, store, Handles(**handles), JobTable(settings.jobs_url), jobs)
+
+    def __serve_build_asgi_app__(self) -> FastAPI:
+        """What Serve calls once the replica is made."""
+        return create_app(self._graph)

@@ -1,0 +1,345 @@
+"""The record of jobs: one SQL table, in an SQLite file or a PostgreSQL database, told apart by URL alone.
+
+A worker holds a job by a lease that it renews, and by a token that counts how often the job was claimed. Whatever it
+writes is written only where the token is still its own and the job has not ended: a worker that comes too late, because
+its lease ran out or somebody cancelled, changes nothing. Times are the database's own, in seconds since 1970.
+
+SQLAlchemy: MIT; psycopg (PostgreSQL): LGPL-3.0.
+"""
+
+import secrets
+import sqlite3
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, fields
+from functools import cached_property
+from pathlib import Path
+from typing import Any, Literal
+
+from sqlalchemy import (
+    Column,
+    Connection,
+    Engine,
+    Float,
+    Index,
+    Integer,
+    MetaData,
+    String,
+    Table,
+    Text,
+    UniqueConstraint,
+    create_engine,
+    event,
+    func,
+    insert,
+    literal_column,
+    or_,
+    select,
+    update,
+)
+from sqlalchemy.engine import make_url
+from sqlalchemy.exc import DBAPIError, IntegrityError
+
+from deployments.http.errors import TooManyJobs
+from pipelines.contracts.errors import InvalidInput, NotFound, Overloaded, StorageFull
+
+State = Literal["queued", "running", "succeeded", "failed", "cancelled"]
+LIVE = ("queued", "running")
+
+_metadata = MetaData()
+_jobs = Table(
+    "jobs",
+    _metadata,
+    Column("number", Integer, primary_key=True, autoincrement=True),
+    Column("id", String(40), nullable=False, unique=True),
+    Column("operation", String(64), nullable=False),
+    Column("arguments", Text, nullable=False),
+    Column("input", String(128)),
+    Column("idempotency_key", String(255)),
+    Column("fingerprint", String(64), nullable=False),
+    Column("state", String(16), nullable=False),
+    Column("progress", Float, nullable=False),
+    Column("stage", String(255)),
+    Column("engine", String(64)),
+    Column("model", String(255)),
+    Column("attempts", Integer, nullable=False),
+    Column("token", Integer, nullable=False),
+    Column("lease_until", Float),
+    Column("not_before", Float, nullable=False),
+    Column("created_at", Float, nullable=False),
+    Column("started_at", Float),
+    Column("ended_at", Float),
+    Column("result", Text),
+    Column("error_code", String(64)),
+    Column("error_message", Text),
+    UniqueConstraint("operation", "idempotency_key"),
+    Index("jobs_by_state", "state", "number"),
+)
+_NOW = {
+    "sqlite": literal_column("((julianday('now') - 2440587.5) * 86400.0)", Float),
+    "postgresql": literal_column("extract(epoch from clock_timestamp())::float8", Float),
+}
+
+
+@dataclass(frozen=True)
+class Job:
+    """One row.
+
+    Attributes:
+        number: counts up; older jobs have smaller ones.
+        operation: name of what it does, see `deployments.http.operations`.
+        arguments: for it, as JSON.
+        input: key of its upload; None where it has none or none is left.
+        fingerprint: of what was asked for, to tell a repetition from another job under the same key.
+        progress: 0 to 1; never falls.
+        attempts: how often an engine began it.
+        token: how often it was claimed.
+        result: what the capability gave, as JSON.
+    """
+
+    number: int
+    id: str
+    operation: str
+    arguments: str
+    input: str | None
+    idempotency_key: str | None
+    fingerprint: str
+    state: State
+    progress: float
+    stage: str | None
+    engine: str | None
+    model: str | None
+    attempts: int
+    token: int
+    lease_until: float | None
+    not_before: float
+    created_at: float
+    started_at: float | None
+    ended_at: float | None
+    result: str | None
+    error_code: str | None
+    error_message: str | None
+
+
+_COLUMNS = [_jobs.c[field.name] for field in fields(Job)]
+
+
+class JobTable:
+    """Any number of threads and processes may use it. It connects at its first use and makes the table if need be.
+
+    Every method raises `Overloaded` where the database does not answer.
+    """
+
+    def __init__(self, url: str) -> None:
+        self._url = make_url(url)
+        self._now = _NOW[self._url.get_backend_name()]
+
+    @cached_property
+    def _engine(self) -> Engine:
+        if self._url.get_backend_name() == "sqlite":
+            Path(self._url.database or "").parent.mkdir(parents=True, exist_ok=True)
+            engine = create_engine(self._url)
+            event.listen(engine, "connect", _configure_sqlite)
+        else:
+            engine = create_engine(self._url, pool_pre_ping=True)
+        try:
+            _metadata.create_all(engine)
+        except DBAPIError:  # another process made it at the same instant
+            _metadata.create_all(engine)
+        return engine
+
+    @contextmanager
+    def _transaction(self) -> Iterator[Connection]:
+        try:
+            with self._engine.begin() as connection:
+                yield connection
+        except IntegrityError:
+            raise
+        except (DBAPIError, OSError) as error:
+            if isinstance(error, DBAPIError) and getattr(error.orig, "sqlite_errorcode", 0) == sqlite3.SQLITE_FULL:
+                raise StorageFull("The record of jobs has no space left.") from error
+            raise Overloaded("The record of jobs does not answer; try again.") from error
+
+    def submit(
+        self,
+        operation: str,
+        arguments: str,
+        *,
+        input: str | None,
+        fingerprint: str,
+        idempotency_key: str | None,
+        most_queued: int,
+    ) -> tuple[Job, bool]:
+        """Write a new job, or find the one that was submitted under this key.
+
+        Returns:
+            The job, and whether it is new.
+
+        Raises:
+            TooManyJobs: `most_queued` are waiting.
+            InvalidInput: the key belongs to another request.
+        """
+        if (known := self._submitted(operation, idempotency_key, fingerprint)) is not None:
+            return known, False
+        values = {
+            "id": f"job_{secrets.token_hex(12)}",
+            "operation": operation,
+            "arguments": arguments,
+            "input": input,
+            "idempotency_key": idempotency_key,
+            "fingerprint": fingerprint,
+            "state": "queued",
+            "progress": 0.0,
+            "attempts": 0,
+            "token": 0,
+            "not_before": 0.0,
+            "created_at": self._now,
+        }
+        try:
+            with self._transaction() as connection:
+                waiting = connection.scalar(select(func.count()).where(_jobs.c.state == "queued")) or 0
+                if waiting >= most_queued:
+                    raise TooManyJobs(f"{waiting:,} jobs are waiting already; try again later.", 30)
+                row = connection.execute(insert(_jobs).values(values).returning(*_COLUMNS)).one()
+        except IntegrityError:
+            known = self._submitted(operation, idempotency_key, fingerprint)
+            if known is None:
+                raise
+            return known, False
+        return _job(row), True
+
+    def _submitted(self, operation: str, idempotency_key: str | None, fingerprint: str) -> Job | None:
+        if idempotency_key is None:
+            return None
+        same = (_jobs.c.operation == operation) & (_jobs.c.idempotency_key == idempotency_key)
+        with self._transaction() as connection:
+            row = connection.execute(select(*_COLUMNS).where(same)).one_or_none()
+        if row is None:
+            return None
+        if row.fingerprint != fingerprint:
+            raise InvalidInput("This Idempotency-Key was used for another request.", "Idempotency-Key")
+        return _job(row)
+
+    def get(self, job_id: str) -> Job:
+        """One job.
+
+        Raises:
+            NotFound: no job has this id.
+        """
+        with self._transaction() as connection:
+            row = connection.execute(select(*_COLUMNS).where(_jobs.c.id == job_id)).one_or_none()
+        if row is None:
+            raise NotFound("There is no such job, or it has expired.")
+        return _job(row)
+
+    def newest(self, limit: int, after: str | None, ended_since: float) -> list[Job]:
+        """The newest jobs first, those that come after `after`, without those that ended before `ended_since`."""
+        query = select(*_COLUMNS).where(or_(_jobs.c.ended_at.is_(None), _jobs.c.ended_at >= ended_since))
+        if after is not None:
+            query = query.where(_jobs.c.number < self.get(after).number)
+        with self._transaction() as connection:
+            return [_job(row) for row in connection.execute(query.order_by(_jobs.c.number.desc()).limit(limit))]
+
+    def cancel(self, job_id: str) -> Job:
+        """End a job that has not ended; another stays as it is."""
+        with self._transaction() as connection:
+            cancelled = update(_jobs).where(_jobs.c.id == job_id, _jobs.c.state.in_(LIVE))
+            connection.execute(cancelled.values(state="cancelled", ended_at=self._now, lease_until=None, stage=None))
+        return self.get(job_id)
+
+    def claim(self, operations: Sequence[str], lease_s: float) -> Job | None:
+        """Take the oldest job of these operations that nobody holds, for `lease_s`; None where there is none."""
+        free = or_(_jobs.c.lease_until.is_(None), _jobs.c.lease_until < self._now)
+        oldest = (
+            select(_jobs.c.number)
+            .where(_jobs.c.state.in_(LIVE), _jobs.c.operation.in_(operations), _jobs.c.not_before <= self._now, free)
+            .order_by(_jobs.c.number)
+            .limit(1)
+            .with_for_update(skip_locked=True)
+            .scalar_subquery()
+        )
+        claimed = (
+            update(_jobs)
+            .where(_jobs.c.number == oldest, free)
+            .values(token=_jobs.c.token + 1, lease_until=self._now + lease_s)
+        )
+        with self._transaction() as connection:
+            row = connection.execute(claimed.returning(*_COLUMNS)).one_or_none()
+        return None if row is None else _job(row)
+
+    def begin(self, job: Job, engine: str, model: str) -> bool:
+        """Its engine has begun; False where it is not this worker's any more."""
+        return self._write(
+            job,
+            state="running",
+            attempts=_jobs.c.attempts + 1,
+            engine=engine,
+            model=model,
+            started_at=func.coalesce(_jobs.c.started_at, self._now),
+        )
+
+    def renew(self, job: Job, lease_s: float, progress: float, stage: str | None) -> bool:
+        """Keep it for `lease_s` more, and say how far it is; False where it is not this worker's any more."""
+        return self._write(job, lease_until=self._now + lease_s, progress=progress, stage=stage)
+
+    def put_back(self, job: Job, delay_s: float) -> bool:
+        """Let anybody take it again, in `delay_s` at the earliest."""
+        return self._write(job, state="queued", lease_until=None, not_before=self._now + delay_s, stage=None)
+
+    def succeed(self, job: Job, result: str) -> bool:
+        """It has ended well; False where it is not this worker's any more, and nothing is changed."""
+        return self._end(job, state="succeeded", progress=1.0, result=result)
+
+    def fail(self, job: Job, code: str, message: str) -> bool:
+        """It has ended badly; False as in `succeed`."""
+        return self._end(job, state="failed", error_code=code, error_message=message)
+
+    def _end(self, job: Job, **values: Any) -> bool:
+        return self._write(job, ended_at=self._now, lease_until=None, stage=None, **values)
+
+    def _write(self, job: Job, **values: Any) -> bool:
+        own = (_jobs.c.number == job.number) & (_jobs.c.token == job.token) & _jobs.c.state.in_(LIVE)
+        with self._transaction() as connection:
+            return connection.execute(update(_jobs).where(own).values(**values)).rowcount == 1
+
+    def taken_away(self, tokens: Mapping[int, int]) -> set[int]:
+        """Of the jobs that a worker holds, number to token, those that are not its own any more."""
+        if not tokens:
+            return set()
+        query = select(_jobs.c.number, _jobs.c.token).where(_jobs.c.number.in_(tokens), _jobs.c.state.in_(LIVE))
+        with self._transaction() as connection:
+            own = {row.number for row in connection.execute(query) if row.token == tokens[row.number]}
+        return set(tokens) - own
+
+    def inputs_in_use(self) -> set[str]:
+        """Keys of the uploads that jobs still need."""
+        query = select(_jobs.c.input).where(_jobs.c.state.in_(LIVE), _jobs.c.input.is_not(None))
+        with self._transaction() as connection:
+            return {str(row.input) for row in connection.execute(query)}
+
+    def leftovers(self) -> list[tuple[int, str]]:
+        """Number and upload of jobs that have ended."""
+        query = select(_jobs.c.number, _jobs.c.input).where(_jobs.c.state.not_in(LIVE), _jobs.c.input.is_not(None))
+        with self._transaction() as connection:
+            return [(row.number, row.input) for row in connection.execute(query.limit(100))]
+
+    def forget_input(self, number: int) -> None:
+        """The upload of a job that has ended is gone."""
+        with self._transaction() as connection:
+            connection.execute(update(_jobs).where(_jobs.c.number == number).values(input=None))
+
+    def expire(self, kept_s: float) -> int:
+        """Remove jobs that ended longer ago than that, once their uploads are gone; returns how many."""
+        old = (_jobs.c.ended_at < self._now - kept_s) & _jobs.c.input.is_(None)
+        with self._transaction() as connection:
+            return connection.execute(_jobs.delete().where(old)).rowcount
+
+
+def _job(row: Any) -> Job:
+    return Job(**row._mapping)
+
+
+def _configure_sqlite(connection: Any, _: Any) -> None:
+    """Readers beside a writer, every commit on disk, and patience with other processes."""
+    for pragma in ("journal_mode=WAL", "synchronous=FULL", "busy_timeout=15000"):
+        connection.execute(f"PRAGMA {pragma}")

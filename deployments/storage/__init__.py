@@ -1,0 +1,17 @@
+"""Where uploads and results lie: a local folder, or a bucket of an S3 server, told apart by URL alone."""
+
+from deployments.storage.errors import RangeNotSatisfiable, SignatureInvalid
+from deployments.storage.names import ByteRange, parse_range, picture_name, upload_name, video_name
+from deployments.storage.store import ObjectMeta, ObjectStore
+
+__all__ = [
+    "ByteRange",
+    "ObjectMeta",
+    "ObjectStore",
+    "RangeNotSatisfiable",
+    "SignatureInvalid",
+    "parse_range",
+    "picture_name",
+    "upload_name",
+    "video_name",
+]

@@ -1,0 +1,76 @@
+"""Names in the store: which are given, which are taken, and which bytes a `Range` header means."""
+
+import re
+import secrets
+import string
+import uuid
+from datetime import UTC, datetime
+from typing import Literal
+
+from deployments.storage.errors import RangeNotSatisfiable
+from pipelines.contracts.errors import NotFound
+
+ByteRange = tuple[int | None, int | None]
+"""First and last byte as in a `Range` header: (0, 99), (100, None), or (None, 100) for the last hundred."""
+
+# No segment starts with a dot: that keeps out "..", the signing key and whatever else is hidden.
+_KEY = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,199}(?:/[A-Za-z0-9_][A-Za-z0-9_.-]{0,199}){0,7}")
+_RANGE = re.compile(r"bytes=([0-9]{0,18})-([0-9]{0,18})", re.IGNORECASE)
+
+
+def picture_name(bucket: str) -> str:
+    """A new key `<bucket>/<8 random lower-case letters><yymmddHHMMSS>.png`, in UTC."""
+    letters = "".join(secrets.choice(string.ascii_lowercase) for _ in range(8))
+    return f"{bucket}/{letters}{datetime.now(UTC):%y%m%d%H%M%S}.png"
+
+
+def video_name(folder: Literal["static/video", "static/img/svd"]) -> str:
+    """A new key `<folder>/<uuid4>.mp4`."""
+    return f"{folder}/{uuid.uuid4()}.mp4"
+
+
+def upload_name() -> str:
+    """A new key `uploads/<uuid4>`."""
+    return f"uploads/{uuid.uuid4()}"
+
+
+def check_key(key: str) -> None:
+    """Refuse what is no key.
+
+    A key is up to eight segments of ASCII letters, digits, `_`, `-` and `.`, each beginning with one of the first
+    three, without `..`.
+
+    Raises:
+        NotFound: nothing can lie under such a name.
+    """
+    if not _KEY.fullmatch(key) or ".." in key:
+        raise NotFound("There is no such file.")
+
+
+def parse_range(header: str | None) -> ByteRange | None:
+    """Read a `Range` header (RFC 9110, 14.2); what is not one range of bytes is ignored, as the RFC allows."""
+    found = _RANGE.fullmatch(header or "")
+    if not found or found[1] == found[2] == "":
+        return None
+    first, last = (int(digits) if digits else None for digits in found.groups())
+    if first is not None and last is not None and first > last:
+        return None
+    return first, last
+
+
+def span(byte_range: ByteRange | None, size: int) -> tuple[int, int]:
+    """The half-open range of bytes that `byte_range` means in an object of `size` bytes.
+
+    Raises:
+        RangeNotSatisfiable: it means none.
+    """
+    if byte_range is None:
+        return 0, size
+    first, last = byte_range
+    if first is None:
+        start, stop = max(0, size - (last or 0)), size
+    else:
+        start, stop = first, size if last is None else min(last + 1, size)
+    if start >= stop:
+        raise RangeNotSatisfiable("The file has no such bytes.", size)
+    return start, stop

@@ -1,0 +1,1 @@
+"""What engines, their configurations and their callers agree on: configuration and card, errors, progress."""

@@ -1,0 +1,119 @@
+"""The errors that pipelines raise, without HTTP: `deployments/http/errors.py` gives each its status.
+
+SensoriumError
+├── InvalidInput           a parameter or text that cannot be taken, whoever sends it
+├── InputTooLarge          more bytes than the limit
+├── UnsupportedMedia       bytes of a kind that is not served
+├── UnusableMedia          the right kind, but damaged, encrypted, empty, without the needed track
+│   ├── TooManyPixels      decodes to more pixels than the limit
+│   └── EmptyAudio         no audio at all
+├── NotFound               no such object, document, job
+├── ModelUnavailable       weights or an environment are missing, or the engine failed to load
+├── ModelLoading           the engine is still being loaded
+├── Overloaded             no room at present: memory, queue
+├── StorageFull            the store cannot take more bytes
+└── Cancelled              the caller went away
+
+A message is written for the person who made the call: it never carries a path, a traceback or a library's own words.
+Errors cross process borders by pickle, so each takes positional arguments and hands all of them to `Exception`.
+"""
+
+from typing import ClassVar
+
+
+class SensoriumError(Exception):
+    """Base of all errors that a caller may see.
+
+    Args:
+        message: what is wrong and what to do, for the caller.
+    """
+
+    code: ClassVar[str] = "error"
+
+    def __init__(self, message: str, *args: object) -> None:
+        super().__init__(message, *args)
+        self.message = message
+
+
+class InvalidInput(SensoriumError):
+    """A parameter that cannot be taken; `param` names it."""
+
+    code = "invalid_parameter"
+
+    def __init__(self, message: str, param: str | None = None) -> None:
+        super().__init__(message, param)
+        self.param = param
+
+
+class InputTooLarge(SensoriumError):
+    """More bytes than the limit."""
+
+    code = "too_large"
+
+
+class UnsupportedMedia(SensoriumError):
+    """Bytes of a kind that is not served here."""
+
+    code = "unsupported_media_type"
+
+
+class UnusableMedia(SensoriumError):
+    """The right kind of file, but it cannot be used."""
+
+    code = "unusable_media"
+
+
+class TooManyPixels(UnusableMedia):
+    """A picture or video that decodes to more pixels than the limit."""
+
+    code = "too_many_pixels"
+
+
+class EmptyAudio(UnusableMedia):
+    """No audio data at all."""
+
+    code = "empty_audio"
+
+
+class NotFound(SensoriumError):
+    """What was asked for does not exist (any more)."""
+
+    code = "not_found"
+
+
+class ModelUnavailable(SensoriumError):
+    """The engine cannot answer: its weights or environment are missing, or its load failed."""
+
+    code = "model_unavailable"
+
+
+class ModelLoading(SensoriumError):
+    """The engine is being loaded; try again in `retry_after_s`."""
+
+    code = "model_loading"
+
+    def __init__(self, message: str, retry_after_s: int = 10) -> None:
+        super().__init__(message, retry_after_s)
+        self.retry_after_s = retry_after_s
+
+
+class Overloaded(SensoriumError):
+    """No room at present; try again in `retry_after_s`."""
+
+    code = "overloaded"
+
+    def __init__(self, message: str, retry_after_s: int = 5) -> None:
+        super().__init__(message, retry_after_s)
+        self.retry_after_s = retry_after_s
+
+
+class StorageFull(SensoriumError):
+    """The store cannot take more bytes."""
+
+    code = "storage_full"
+
+
+class Cancelled(SensoriumError):
+    """The caller went away; the work stopped."""
+
+    code = "cancelled"

@@ -1,0 +1,5 @@
+"""Frame interpolation by RIFE 4.x: a small network that finds the flow at any moment between two frames directly."""
+
+from pipelines.frame_interpolation.rife.engine import Rife, RifeConfig
+
+__all__ = ["Rife", "RifeConfig"]

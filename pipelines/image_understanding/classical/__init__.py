@@ -1,0 +1,5 @@
+"""Image understanding without a model: colours, light, people, kind of picture, areas of one look."""
+
+from pipelines.image_understanding.classical.engine import Classical, ClassicalConfig
+
+__all__ = ["Classical", "ClassicalConfig"]

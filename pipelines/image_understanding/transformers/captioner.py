@@ -1,0 +1,81 @@
+"""A sentence about a picture, by BLIP.
+
+Checkpoint: Salesforce/blip-image-captioning-base (BSD-3-Clause, https://arxiv.org/abs/2201.12086).
+Says what is likely, in English; it can name what is not there.
+"""
+
+from typing import Any, Self
+
+from pipelines.contracts.progress import Progress
+from pipelines.loading.device import Placement
+from pipelines.loading.pretrained import read_image_processor, read_model, read_tokenizer
+from pipelines.loading.weights import Weights
+from pipelines.media import Rgb
+
+BEAMS = 3
+MOST_TOKENS = 30
+
+
+class Captioner:
+    """One loaded model. Not thread-safe.
+
+    Args:
+        model: a `BlipForConditionalGeneration`, on the device of `where`.
+        processor: prepares its pictures.
+        tokenizer: turns its tokens into text.
+        where: device and number format.
+    """
+
+    def __init__(self, model: Any, processor: Any, tokenizer: Any, where: Placement) -> None:
+        self._model = model
+        self._processor = processor
+        self._tokenizer = tokenizer
+        self._where = where
+
+    @classmethod
+    def load(cls, weights: Weights, where: Placement) -> Self:
+        """Read the checkpoint.
+
+        Raises:
+            ModelUnavailable: missing, damaged, or of another kind.
+        """
+        from transformers import AutoTokenizer, BlipForConditionalGeneration, BlipImageProcessorPil
+
+        tokenizer = read_tokenizer(AutoTokenizer, weights)
+        processor = read_image_processor(BlipImageProcessorPil, weights)
+        return cls(read_model(BlipForConditionalGeneration, weights, where), processor, tokenizer, where)
+
+    def caption(self, image: Rgb, *, progress: Progress) -> str:
+        """Say what a picture shows.
+
+        Args:
+            image: RGB uint8 (H, W, 3).
+            progress: is told after each token how much of the longest sentence is there; stops the work.
+        """
+        import torch
+
+        inputs = self._processor(image, input_data_format="channels_last", return_tensors="pt")
+        steps = 0
+
+        def told(tokens: torch.Tensor, scores: Any, **rest: Any) -> torch.Tensor:
+            nonlocal steps
+            steps += 1
+            progress(min(steps / MOST_TOKENS, 1.0), "captioning")
+            return torch.zeros(len(tokens), dtype=torch.bool, device=tokens.device)
+
+        with torch.inference_mode():
+            (tokens,) = self._model.generate(
+                pixel_values=inputs["pixel_values"].to(self._where.device, self._where.dtype),
+                num_beams=BEAMS,
+                max_new_tokens=MOST_TOKENS,
+                do_sample=False,
+                stopping_criteria=[told],
+            )
+        # The first is the mark that a caption begins with, which not every published tokenizer knows to be one.
+        return sentence(self._tokenizer.decode(tokens[1:], skip_special_tokens=True))
+
+
+def sentence(text: str) -> str:
+    """A caption that begins with a capital: BLIP writes none."""
+    text = " ".join(text.split())
+    return f"{text[:1].upper()}{text[1:]}"

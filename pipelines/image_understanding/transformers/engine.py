@@ -1,0 +1,169 @@
+"""Image understanding by three models of transformers: BLIP captions, CLIP names classes, SAM segments.
+
+Sources and licences stand in `captioner.py`, `classifier.py` and `segmenter.py`. Each model looks for itself: the
+caption can speak of what the classes do not know.
+"""
+
+from typing import Annotated, Literal, Self
+
+import numpy as np
+from pydantic import Field, StringConstraints
+
+from pipelines.contracts.engine import EngineConfig, ModelCard
+from pipelines.contracts.progress import Progress, quiet
+from pipelines.image_understanding.base import Description, ImageUnderstander
+from pipelines.image_understanding.transformers.captioner import Captioner
+from pipelines.image_understanding.transformers.classifier import Classifier
+from pipelines.image_understanding.transformers.labels import EVERYDAY
+from pipelines.image_understanding.transformers.segmenter import Segmenter
+from pipelines.loading.device import DeviceName, DtypeName, place
+from pipelines.loading.pretrained import name_of
+from pipelines.loading.weights import Weights
+from pipelines.media import Rgb
+
+_BLIP = "Salesforce/blip-image-captioning-base"
+_CLIP = "openai/clip-vit-base-patch32"
+_SAM = "facebook/sam-vit-base"
+_LICENCES = {_BLIP: "BSD-3-Clause", _CLIP: "MIT", _SAM: "Apache-2.0"}
+_FILES = ("*.json", "vocab.txt", "merges.txt", "model*.safetensors")
+_PICKLED = {_BLIP, _CLIP}
+"""Published in torch's own format alone; only tensors are read from it."""
+
+_CAPTIONED, _CLASSIFIED = 0.2, 0.25
+"""Part of the work that is done when the caption and then the classes are there."""
+
+Label = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=100)]
+
+
+class TransformersConfig(EngineConfig):
+    """A captioning, a classifying and a segmenting model."""
+
+    engine: Literal["transformers"] = "transformers"
+    caption_model: str = Field(_BLIP, description="Hub id or local folder of a BLIP captioning model.")
+    caption_revision: str = Field("main", description="Commit, tag or branch of it on the hub.")
+    class_model: str = Field(_CLIP, description="Hub id or local folder of a CLIP model.")
+    class_revision: str = Field("main", description="Commit, tag or branch of it on the hub.")
+    segmentation_model: str = Field(_SAM, description="Hub id or local folder of a SAM model.")
+    segmentation_revision: str = Field("main", description="Commit, tag or branch of it on the hub.")
+    device: DeviceName = Field("auto", description="Where all of them run.")
+    dtype: DtypeName = Field(
+        "auto", description="Number format. `auto`: float32 everywhere, as masks and probabilities need its digits."
+    )
+    labels: tuple[Label, ...] = Field(
+        EVERYDAY, min_length=1, max_length=2000, description="Names of the classes that a picture can have."
+    )
+    prompt: str = Field(
+        "a photo of a {}.", pattern=r"\{\}", max_length=200, description="What CLIP reads; `{}` is the class."
+    )
+    most_classes: int = Field(5, ge=1, description="Classes that are told at most; the likeliest is always told.")
+    least_probability: float = Field(0.1, ge=0, le=1, description="Probability from which on others are told too.")
+    points_per_side: int = Field(
+        32, ge=1, le=64, description="Points that segments are sought at, in each direction; on a CPU rather 12."
+    )
+    least_quality: float = Field(0.88, le=1, description="SAM's own estimate of a segment, from which on it is kept.")
+    least_stability: float = Field(
+        0.95, ge=0, le=1, description="Part of a segment that stays when its threshold moves, from which on it is kept."
+    )
+
+    def card(self) -> ModelCard:
+        """What this configuration answers with."""
+        models = self.weights()
+        licences = dict.fromkeys(_LICENCES.get(each.model, "see the model's page") for each in models)
+        return ModelCard(
+            model=" + ".join(name_of(each) for each in models),
+            licence=" AND ".join(licences) if set(licences) <= set(_LICENCES.values()) else "see the models' pages",
+            description="Captions in English, chooses among configured classes and outlines things without naming "
+            "them. A caption can name what is not there.",
+        )
+
+    def weights(self) -> tuple[Weights, ...]:
+        """The captioning, the classifying and the segmenting model, in this order."""
+        models = (
+            (self.caption_model, self.caption_revision),
+            (self.class_model, self.class_revision),
+            (self.segmentation_model, self.segmentation_revision),
+        )
+        return tuple(
+            Weights(model, revision, (*_FILES, "pytorch_model.bin") if model in _PICKLED else _FILES)
+            for model, revision in models
+        )
+
+    def load(self) -> ImageUnderstander:
+        """Read the three models.
+
+        Raises:
+            ModelUnavailable: weights of one are missing, damaged or of another kind.
+        """
+        return TransformersUnderstander.load(self)
+
+
+class TransformersUnderstander(ImageUnderstander):
+    """Three models that look at the same picture, one after another. Not thread-safe.
+
+    Args:
+        captioner: says what the picture shows.
+        classifier: chooses among names.
+        segmenter: outlines things.
+        most_classes: told at most, at least 1.
+        least_probability: from which on a class is told beside the likeliest.
+    """
+
+    def __init__(
+        self,
+        captioner: Captioner,
+        classifier: Classifier,
+        segmenter: Segmenter,
+        *,
+        most_classes: int,
+        least_probability: float,
+    ) -> None:
+        self._captioner = captioner
+        self._classifier = classifier
+        self._segmenter = segmenter
+        self._most_classes = most_classes
+        self._least_probability = least_probability
+
+    @classmethod
+    def load(cls, config: TransformersConfig) -> Self:
+        """Read the three models; see `TransformersConfig.load`."""
+        import supervision  # noqa: F401  imported here so that what is missing shows now and not at the first picture
+
+        where = place(config.device, "float32" if config.dtype == "auto" else config.dtype)
+        caption, classes, segmentation = config.weights()
+        return cls(
+            Captioner.load(caption, where),
+            Classifier.load(classes, where, labels=config.labels, prompt=config.prompt),
+            Segmenter.load(
+                segmentation,
+                where,
+                points_per_side=config.points_per_side,
+                least_quality=config.least_quality,
+                least_stability=config.least_stability,
+            ),
+            most_classes=config.most_classes,
+            least_probability=config.least_probability,
+        )
+
+    def describe(self, image: Rgb, *, progress: Progress = quiet) -> Description:
+        """Caption, classify and segment one picture: see the base class. A picture can have no segments."""
+        progress(0.0, "captioning")
+        caption = self._captioner.caption(image, progress=_part(progress, 0.0, _CAPTIONED))
+        progress(_CAPTIONED, "classifying")
+        classes = self._likeliest(self._classifier.probabilities(image))
+        progress(_CLASSIFIED, "segmenting")
+        masks = self._segmenter.segment(image, progress=_part(progress, _CLASSIFIED, 1.0))
+        return Description(caption=caption, classes=classes, masks=masks)
+
+    def _likeliest(self, probabilities: np.ndarray) -> tuple[str, ...]:
+        first, *more = np.argsort(-probabilities, kind="stable")[: self._most_classes].tolist()
+        told = [first, *(n for n in more if probabilities[n] >= self._least_probability)]
+        return tuple(self._classifier.labels[n] for n in told)
+
+
+def _part(progress: Progress, start: float, end: float) -> Progress:
+    """Progress of a part of the work, from `start` to `end` of the whole."""
+
+    def told(fraction: float | None, stage: str, /) -> None:
+        progress(start + (end - start) * (fraction or 0.0), stage)
+
+    return told

@@ -1,0 +1,184 @@
+"""Whatever is a thing or a part of one in a picture, by SAM asked at a grid of points.
+
+Checkpoint: facebook/sam-vit-base (Apache-2.0, https://arxiv.org/abs/2304.02643). The choice among its answers follows
+section 5 and appendix B of the paper: sure by its own estimate, and stable under a change of the threshold. Doubles are
+found by their masks and not by their boxes. It names nothing.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pipelines.contracts.progress import Progress
+from pipelines.loading.device import Placement
+from pipelines.loading.networks import overflowed
+from pipelines.loading.pretrained import name_of, read_image_processor, read_model
+from pipelines.loading.weights import Weights
+from pipelines.media import Rgb
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+POINTS_AT_ONCE = 64
+DOUBLE = 0.7
+"""Masks that share more of their union are one."""
+SMALLEST = 0.0005
+"""Part of the picture; less is a speck."""
+MOST = 60
+
+
+@dataclass(frozen=True)
+class Frame:
+    """Where a picture of `size` (rows, columns) lies in the square that the model reads: at the top left.
+
+    Attributes:
+        size: of the picture, px.
+        inner: of the picture in the square, px of the square.
+        side: of the square, px.
+    """
+
+    size: tuple[int, int]
+    inner: tuple[int, int]
+    side: int
+
+    def cut(self, logits: "Tensor") -> "Tensor":
+        """The part of coarse masks (N, h, w) that the picture covers."""
+        rows, columns = (-(-inner * logits.shape[-1] // self.side) for inner in self.inner)
+        return logits[:, :rows, :columns]
+
+    def enlarge(self, logits: "Tensor") -> NDArray[np.bool_]:
+        """One coarse mask, logits (h, w), as bool (H, W) over the picture."""
+        from torch.nn.functional import interpolate
+
+        square = interpolate(logits[None, None], (self.side, self.side), mode="bilinear", align_corners=False)
+        square = square[..., : self.inner[0], : self.inner[1]]
+        mask = interpolate(square, self.size, mode="bilinear", align_corners=False)[0, 0] > 0
+        return np.asarray(mask.cpu().numpy())
+
+
+class Segmenter:
+    """One loaded model. Not thread-safe.
+
+    Args:
+        model: a `SamModel`, on the device of `where`.
+        processor: prepares its pictures.
+        where: device and number format.
+        name: for messages.
+        points_per_side: of the grid of points, in each direction.
+        least_quality: least estimate, by the model, of how well a mask fits (intersection over union).
+        least_stability: least part that a mask keeps when its threshold moves by 1 to both sides.
+    """
+
+    def __init__(
+        self,
+        model: Any,
+        processor: Any,
+        where: Placement,
+        name: str,
+        *,
+        points_per_side: int,
+        least_quality: float,
+        least_stability: float,
+    ) -> None:
+        self._model = model
+        self._processor = processor
+        self._where = where
+        self._name = name
+        self._points_per_side = points_per_side
+        self._least_quality = least_quality
+        self._least_stability = least_stability
+
+    @classmethod
+    def load(cls, weights: Weights, where: Placement, **options: Any) -> Self:
+        """Read the checkpoint; `options` as in the class.
+
+        Raises:
+            ModelUnavailable: missing, damaged, or of another kind.
+        """
+        from transformers import SamImageProcessorPil, SamModel
+
+        processor = read_image_processor(SamImageProcessorPil, weights)
+        return cls(read_model(SamModel, weights, where), processor, where, name_of(weights), **options)
+
+    def segment(self, image: Rgb, *, progress: Progress) -> NDArray[np.bool_]:
+        """Find the segments of a picture; they may lie in each other.
+
+        Args:
+            image: RGB uint8 (H, W, 3).
+            progress: is told when the picture is read and after each batch of points; stops the work.
+
+        Returns:
+            bool (N, H, W), 0 ≤ N ≤ 60, the largest first.
+
+        Raises:
+            ModelUnavailable: the model's numbers overflow in the chosen number format.
+        """
+        import torch
+
+        with torch.inference_mode():
+            embedding, frame = self._embed(image)
+            progress(0.0, "segmenting")
+            found: list[Tensor] = []
+            best: list[Tensor] = []
+            for done, answers, qualities in self._answers(embedding, frame):
+                progress(done, "segmenting")
+                good = self._good(frame.cut(answers), qualities)
+                # Doubles go at once: a grid of points has thousands of answers, each a quarter of a megabyte.
+                logits, scores = torch.cat([*found, answers[good]]), torch.cat([*best, qualities[good]])
+                distinct = _distinct(frame.cut(logits), scores)
+                found, best = [logits[distinct]], [scores[distinct]]
+            areas = (frame.cut(found[0]) > 0).sum((1, 2))
+            largest = areas.argsort(descending=True, stable=True)[:MOST]
+            masks = [frame.enlarge(logits) for logits in found[0][largest]]
+        masks.sort(key=np.count_nonzero, reverse=True)
+        return np.stack(masks) if masks else np.zeros((0, *frame.size), bool)
+
+    def _embed(self, image: Rgb) -> "tuple[Tensor, Frame]":
+        """What the model sees in the picture, and where the picture lies in what it reads."""
+        import torch
+
+        inputs = self._processor(image, input_data_format="channels_last", return_tensors="pt")
+        pixels = inputs["pixel_values"].to(self._where.device, self._where.dtype)
+        rows, columns = inputs["reshaped_input_sizes"][0].tolist()
+        frame = Frame((image.shape[0], image.shape[1]), (rows, columns), int(pixels.shape[-1]))
+        embedding = self._model.get_image_embeddings(pixels)
+        if not torch.isfinite(embedding).all():
+            raise overflowed(self._name)
+        return embedding, frame
+
+    def _answers(self, embedding: "Tensor", frame: Frame) -> "Iterator[tuple[float, Tensor, Tensor]]":
+        """The part of the grid that is done, logits (N, h, w) and estimated qualities (N,), batch by batch.
+
+        The model answers each point by three masks: a whole, a part, a part of that.
+        """
+        import torch
+
+        # In float64, as the library has them: the model reads points as waves of high frequency.
+        places = (torch.arange(self._points_per_side, dtype=torch.float64) + 0.5) / self._points_per_side
+        down, across = torch.meshgrid(places * frame.inner[0], places * frame.inner[1], indexing="ij")
+        grid = torch.stack((across, down), -1).reshape(-1, 2).to(self._where.device)
+        for start in range(0, len(grid), POINTS_AT_ONCE):
+            points = grid[start : start + POINTS_AT_ONCE]
+            answer = self._model(image_embeddings=embedding, input_points=points[None, :, None])
+            done = min(1.0, (start + len(points)) / len(grid))
+            yield done, answer.pred_masks[0].flatten(0, 1).float(), answer.iou_scores[0].flatten().float()
+
+    def _good(self, logits: "Tensor", qualities: "Tensor") -> "Tensor":
+        """Which masks (N, h, w) are worth keeping, bool (N,)."""
+        certain, possible = (logits > 1).sum((1, 2)), (logits > -1).sum((1, 2))
+        stable = certain > self._least_stability * possible
+        return (qualities > self._least_quality) & stable & ((logits > 0).float().mean((1, 2)) > SMALLEST)
+
+
+def _distinct(logits: "Tensor", qualities: "Tensor") -> "Tensor":
+    """Which masks (N, h, w) are no double of a better one, bool (N,)."""
+    import supervision as sv
+    import torch
+
+    masks = (logits[:, ::2, ::2] > 0).cpu().numpy()
+    scores = np.zeros((len(masks), 5))
+    scores[:, 4] = qualities.cpu().numpy()
+    return torch.from_numpy(sv.mask_non_max_suppression(scores, masks, DOUBLE)).to(logits.device)

@@ -1,0 +1,185 @@
+"""Documents as text: what every parser yields, and reading a file without trusting it.
+
+Parsers meet hostile bytes, and one of them is native code. So a file is parsed in a child process with a limit on time
+and memory (`pipelines.knowledge.parsing`), which hands its pages back one by one. Whatever happens to the child, this
+process lives on and the file is called what it is: damaged, encrypted, empty, too large.
+
+Knows nothing of passages, embeddings or storage. Text in pictures is not read.
+"""
+
+import json
+import logging
+import os
+import selectors
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, field
+from typing import IO, Any, BinaryIO, Literal, cast
+
+from pipelines.contracts.errors import SensoriumError, UnsupportedMedia, UnusableMedia
+from pipelines.contracts.progress import Progress, quiet
+
+BlockKind = Literal["heading", "text", "row"]
+KINDS = ("txt", "docx", "pdf")
+"""What `read_document` reads."""
+
+_logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Block:
+    """A piece of layout: a heading, a paragraph or list item, or one table row ("a | b | c")."""
+
+    kind: BlockKind
+    text: str
+
+
+@dataclass(frozen=True)
+class Page:
+    """One page in reading order; `number` counts from 1 and is None where the format has no pages."""
+
+    number: int | None
+    blocks: tuple[Block, ...]
+
+    @property
+    def text(self) -> str:
+        """All blocks, one a line."""
+        return "\n".join(block.text for block in self.blocks)
+
+
+@dataclass(frozen=True)
+class Document:
+    """A file as text. `name` is what its owner called it; it is never used as a path."""
+
+    name: str
+    kind: str
+    pages: list[Page] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class ReadLimits:
+    """What a file may ask for before it is refused.
+
+    Attributes:
+        pages: of a PDF.
+        characters: of text, in all.
+        inflated_bytes: what the parts of a docx may unpack to, in all.
+        seconds: of parsing.
+        memory_bytes: address space of the parsing process.
+    """
+
+    pages: int = 5_000
+    characters: int = 20_000_000
+    inflated_bytes: int = 256 << 20
+    seconds: int = 300
+    memory_bytes: int = 2 << 30
+
+
+def read_document(
+    file: BinaryIO, name: str, kind: str, *, limits: ReadLimits | None = None, progress: Progress = quiet
+) -> Document:
+    """Read the text of a file from its current position.
+
+    Args:
+        file: the bytes; need not be a real file.
+        name: what the owner calls it.
+        kind: "txt", "docx", "pdf" or "doc", known by the bytes.
+        limits: what the file may ask for.
+        progress: called at least every quarter of a second.
+
+    Returns:
+        Pages with at least one letter or digit in all; text is NFC without control characters.
+
+    Raises:
+        UnsupportedMedia: not one of `KINDS`, or not what `kind` says.
+        UnusableMedia: empty, encrypted, damaged, without text, or beyond the limits; the message says which.
+        Cancelled: `progress` said so; the child is gone.
+    """
+    with tempfile.TemporaryFile() as copy:
+        shutil.copyfileobj(file, copy)
+        if not copy.tell():
+            raise UnusableMedia("The file is empty.")
+        copy.seek(0)
+        if kind == "doc":
+            raise _legacy_word(copy)
+        if kind not in KINDS:
+            raise UnsupportedMedia("Only txt, docx and pdf documents can be read.")
+        pages = list(_parse(copy, kind, limits or ReadLimits(), progress))
+    if not any(character.isalnum() for page in pages for block in page.blocks for character in block.text):
+        hint = " It may be a scan: run text recognition on it first." if kind == "pdf" else ""
+        raise UnusableMedia(f"The document has no text.{hint}")
+    return Document(name, kind, pages)
+
+
+def _legacy_word(file: IO[bytes]) -> SensoriumError:
+    """OLE2 holds both Word's old format and an encrypted docx."""
+    if "EncryptedPackage".encode("utf-16-le") in file.read():
+        return UnusableMedia("The document is encrypted: save it without a password.")
+    return UnsupportedMedia("Word's old .doc format cannot be read: save it as .docx.")
+
+
+def _parse(file: IO[bytes], kind: str, limits: ReadLimits, progress: Progress) -> Iterator[Page]:
+    total: int | None = None
+    done = 0
+    for message in _messages(file, kind, limits):
+        progress(done / total if total else None, "reading")
+        match message:
+            case {"pages": int(total)}:
+                pass
+            case {"number": number, "blocks": blocks}:
+                done += 1
+                yield Page(number, tuple(Block(kind, text) for kind, text in blocks))
+            case {"refused": "unsupported", "message": str(reason)}:
+                raise UnsupportedMedia(reason)
+            case {"refused": "unusable", "message": str(reason)}:
+                raise UnusableMedia(reason)
+            case {"end": True}:
+                return
+    raise UnusableMedia("The document is damaged: it cannot be read.")
+
+
+def _messages(file: IO[bytes], kind: str, limits: ReadLimits) -> Iterator[dict[str, Any]]:
+    """What the child says, as it says it, and {} where it is silent for long; ends early where the child dies."""
+    deadline = time.monotonic() + limits.seconds
+    with tempfile.TemporaryFile() as complaints, _child(file, kind, limits, complaints) as output:
+        rest = b""
+        with selectors.DefaultSelector() as selector:
+            selector.register(output, selectors.EVENT_READ)
+            while True:
+                if time.monotonic() > deadline:
+                    raise UnusableMedia(f"The document takes longer than {limits.seconds} s to read.")
+                if not selector.select(0.25):
+                    yield {}
+                    continue
+                chunk = os.read(output.fileno(), 1 << 18)
+                if not chunk:
+                    break
+                *lines, rest = (rest + chunk).split(b"\n")
+                yield from map(json.loads, lines)
+        complaints.seek(0)
+        # The caller is told that the file is damaged; whoever runs the product may want to know how.
+        _logger.warning("reading a %s ended early: %s", kind, complaints.read()[-2000:].decode(errors="replace"))
+
+
+@contextmanager
+def _child(file: IO[bytes], kind: str, limits: ReadLimits, complaints: IO[bytes]) -> Iterator[IO[bytes]]:
+    """A parsing process, and its end whatever happens; yields its output."""
+    command = [sys.executable, "-P", "-m", "pipelines.knowledge.parsing", kind, json.dumps(asdict(limits))]
+    # Nothing of our environment but what Python needs: it may hold credentials. numpy comes in with the package, and
+    # the stacks of its threads would count against the limit on memory.
+    environment = {name: os.environ[name] for name in ("LD_LIBRARY_PATH",) if name in os.environ}
+    environment["PYTHONPATH"] = os.pathsep.join(path or os.getcwd() for path in sys.path)
+    environment["OPENBLAS_NUM_THREADS"] = "1"
+    process = subprocess.Popen(  # noqa: S603  (our own interpreter and module)
+        command, stdin=file, stdout=subprocess.PIPE, stderr=complaints, env=environment, close_fds=True
+    )
+    with process:
+        try:
+            yield cast(IO[bytes], process.stdout)
+        finally:
+            process.kill()

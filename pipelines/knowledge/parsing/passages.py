@@ -1,0 +1,216 @@
+"""Passages: the pieces of a document that are embedded, searched and quoted.
+
+A passage is 120 to 200 tokens of whole sentences: what MiniLM reads in one go and a person at a glance. It begins with
+its heading, so that it can be understood alone; a table's rows are never cut, and every passage of a table begins with
+the table's first row.
+"""
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from pipelines.knowledge.parsing.clean import WIDE, is_wide, join_lines
+from pipelines.knowledge.parsing.documents import Block, Document
+
+TARGET_TOKENS = 160
+MAX_TOKENS = 200
+_OVERLAP_TOKENS = 40
+_HEADING_TOKENS = 60
+_MAX_WORD = 80
+
+_ABBREVIATIONS = (
+    "mr|mrs|ms|dr|prof|sr|jr|st|vs|etc|e\\.g|i\\.e|cf|al|fig|figs|eq|no|nos|vol|pp|p|ch|sec|art|inc|ltd|co|corp|dept|approx|est|"
+    "jan|feb|mar|apr|jun|jul|aug|sep|sept|oct|nov|dec|u\\.s|u\\.k|z\\.b|d\\.h|bzw|ca|nr|str"
+)
+_BOUNDARY = re.compile(r"([。！？!?；]+[”’」』）\"']*)|([.…]{1,9}[\"'”’)\]]{0,3})(?=\s|$)")
+_LOWER = re.compile(r"\s*[a-zà-öø-ÿа-яα-ω]")
+_LONGEST_MARK = 30  # characters of an abbreviation or a list number, at most
+_NO_BOUNDARY = re.compile(rf"(?:^|[\s(\[\"'])(?:{_ABBREVIATIONS}|[A-Za-z])\.$", re.IGNORECASE)
+
+
+@dataclass(frozen=True)
+class Piece:
+    """One passage; `page` counts from 1 (None where the format has no pages), `position` from 0 in the document."""
+
+    page: int | None
+    text: str
+    position: int
+
+
+def split(document: Document) -> list[Piece]:
+    """Cut a document into passages, in reading order.
+
+    Each passage has at most `MAX_TOKENS` (a table row alone may be longer); neighbours share one sentence.
+    """
+    builder = _Builder()
+    for page, block in _across_pages(document):
+        builder.add(page, block)
+    return builder.finish()
+
+
+def sentences(text: str) -> list[str]:
+    """The sentences of an English or Chinese text (or one written like them), stripped, none empty."""
+    found: list[str] = []
+    for line in text.split("\n"):
+        start = 0
+        for match in _BOUNDARY.finditer(line):
+            if match[2] and _is_inside(line, start, match):
+                continue
+            found.append(line[start : match.end()].strip())
+            start = match.end()
+        found.append(line[start:].strip())
+    return [sentence for sentence in found if sentence]
+
+
+def _is_inside(line: str, start: int, match: re.Match[str]) -> bool:
+    """Whether the full stop belongs to an abbreviation, an initial or a list number ("1. First")."""
+    before = line[max(start, match.start() - _LONGEST_MARK) : match.start() + 1]
+    is_number = re.fullmatch(r"\s*[-•*]?\s*\d{1,3}\.", before) is not None
+    return is_number or _LOWER.match(line, match.end()) is not None or _NO_BOUNDARY.search(before) is not None
+
+
+def count_tokens(text: str) -> int:
+    """About how many tokens a model reads: one per Chinese character, one per six letters of a word or part of them."""
+    words, wide = (text, 0) if text.isascii() else WIDE.subn(" ", text)
+    return wide + sum((len(word) + 5) // 6 for word in words.split())
+
+
+def _across_pages(document: Document) -> Iterator[tuple[int | None, Block]]:
+    """All blocks with their pages; a sentence that crosses the end of a page is made whole where it begins."""
+    held: tuple[int | None, Block] | None = None
+    for page in document.pages:
+        for index, block in enumerate(page.blocks):
+            if held and not index and _runs_on(held[1], block):
+                # Only the sentence crosses: the rest of the paragraph stays on its page.
+                first, rest = _first_sentence(block.text)
+                yield held[0], Block("text", join_lines(held[1].text, first))
+                held = (page.number, Block("text", rest)) if rest else None
+                continue
+            if held:
+                yield held
+            held = page.number, block
+    if held:
+        yield held
+
+
+def _runs_on(block: Block, following: Block) -> bool:
+    if block.kind != "text" or following.kind != "text" or block.text.startswith("- "):
+        return False
+    is_open = not re.search(r"[.!?:;。！？：；…][\"'”’」』）)\]]*$", block.text)
+    return is_open and (following.text[0].islower() or (is_wide(following.text[0]) and is_wide(block.text[-1])))
+
+
+def _first_sentence(text: str) -> tuple[str, str]:
+    first = sentences(text)[0]
+    return first, text[text.index(first) + len(first) :].strip()
+
+
+class _Builder:
+    """Gathers blocks into passages; a heading or a new page ends one."""
+
+    def __init__(self) -> None:
+        self._pieces: list[Piece] = []
+        self._page: int | None = None
+        self._headings: list[str] = []
+        self._is_heading_fresh = False
+        self._lines: list[list[str]] = []  # paragraphs of sentences, each row a paragraph
+        self._size = 0  # tokens of headings and lines
+        self._table_head = ""
+        self._is_table = False
+        self._has_own = False  # more than what was repeated from before
+
+    def add(self, page: int | None, block: Block) -> None:
+        is_heading = block.kind == "heading" and count_tokens(block.text) <= _HEADING_TOKENS
+        if page != self._page or is_heading:
+            self._flush()
+            self._page = page
+        if is_heading:
+            self._add_heading(block.text)
+            return
+        self._is_heading_fresh = False
+        if block.kind == "row":
+            self._add_row(block.text)
+            return
+        self._is_table = False
+        for index, sentence in enumerate(part for whole in sentences(block.text) for part in _bounded(whole)):
+            self._add_sentence(sentence, begins=index == 0)
+
+    def finish(self) -> list[Piece]:
+        self._flush()
+        if self._is_heading_fresh:
+            self._emit([*self._headings])
+        return self._pieces
+
+    def _add_heading(self, text: str) -> None:
+        self._is_table = False
+        if not self._is_heading_fresh:
+            self._headings = []
+        elif count_tokens(" ".join([*self._headings, text])) > _HEADING_TOKENS:
+            # Line after line that only looks like headings is text.
+            self._emit(self._headings)
+            self._headings = []
+        self._headings.append(text)
+        self._is_heading_fresh = True
+        self._size = sum(map(count_tokens, self._headings))
+
+    def _add_row(self, text: str) -> None:
+        if not self._is_table:
+            self._table_head = text if count_tokens(text) <= _HEADING_TOKENS else ""
+            self._is_table = True
+        if self._size + count_tokens(text) > MAX_TOKENS and self._has_own:
+            self._flush()
+            if self._table_head:
+                self._append(self._table_head, begins=True)
+        self._append(text, begins=True)
+        self._has_own = True
+
+    def _add_sentence(self, sentence: str, *, begins: bool) -> None:
+        own = count_tokens(sentence)
+        if self._has_own and (self._size + own > MAX_TOKENS or self._size >= TARGET_TOKENS):
+            last = self._lines[-1][-1]
+            self._flush()
+            if count_tokens(last) <= min(_OVERLAP_TOKENS, MAX_TOKENS - own - self._size):
+                self._append(last, begins=True)
+        self._append(sentence, begins=begins)
+        self._has_own = True
+
+    def _append(self, part: str, *, begins: bool) -> None:
+        if begins or not self._lines:
+            self._lines.append([])
+        self._lines[-1].append(part)
+        self._size += count_tokens(part)
+
+    def _flush(self) -> None:
+        if self._has_own:
+            self._emit([*self._headings, *(_paragraph(line) for line in self._lines)])
+        self._lines = []
+        self._size = sum(map(count_tokens, self._headings))
+        self._has_own = False
+
+    def _emit(self, lines: list[str]) -> None:
+        self._pieces.append(Piece(self._page, "\n".join(lines), len(self._pieces)))
+
+
+def _paragraph(parts: list[str]) -> str:
+    text = parts[0]
+    for part in parts[1:]:
+        text += part if is_wide(text[-1]) or is_wide(part[0]) else f" {part}"
+    return text
+
+
+def _bounded(sentence: str) -> Iterator[str]:
+    """A sentence in parts that fit a passage: cut at spaces or Chinese commas, and where there are none, anywhere."""
+    limit = MAX_TOKENS - _HEADING_TOKENS
+    if count_tokens(sentence) <= limit:
+        yield sentence
+        return
+    part, size = "", 0
+    for match in re.finditer(rf"[^\s，、]{{0,{_MAX_WORD}}}(?:[，、]|\s+|(?=.)|$)", sentence):
+        own = count_tokens(match[0])
+        if size + own > limit:
+            yield part.strip()
+            part, size = "", 0
+        part += match[0]
+        size += own
+    if part.strip():
+        yield part.strip()

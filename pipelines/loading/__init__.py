@@ -1,0 +1,1 @@
+"""How engines find and read their weights: places, devices, checkpoints of transformers and diffusers."""

@@ -1,0 +1,56 @@
+"""Which device a torch model runs on, and in which number format."""
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
+
+from pipelines.contracts.errors import ModelUnavailable
+
+if TYPE_CHECKING:
+    import torch
+
+DeviceName = Literal["auto", "cpu", "cuda"]
+DtypeName = Literal["auto", "float32", "float16", "bfloat16"]
+
+
+_share: float | None = None
+_CONTEXT_BYTES = 700 << 20
+"""What CUDA's context and the kernels of torch's libraries take of the card, about; torch's cap does not see them."""
+
+
+def limit_memory(share: float) -> None:
+    """Let `place` cap torch's memory at this share of the card: a GPU share is only bookkeeping until somebody does.
+
+    The cap leaves room for the CUDA context. CTranslate2 and onnxruntime stand outside of it.
+    """
+    global _share  # noqa: PLW0603  one card, one process, one cap
+    _share = share
+
+
+@dataclass(frozen=True)
+class Placement:
+    """A device and the number format of weights and activations on it."""
+
+    device: "torch.device"
+    dtype: "torch.dtype"
+
+
+def place(device: DeviceName = "auto", dtype: DtypeName = "auto") -> Placement:
+    """Choose: CUDA where there is a card, in bfloat16 (float16 where the card is older); otherwise the CPU in float32.
+
+    Raises:
+        ModelUnavailable: `cuda` is asked for and there is none.
+    """
+    import torch
+
+    there = torch.cuda.is_available()
+    if device == "cuda" and not there:
+        raise ModelUnavailable("The configuration asks for a CUDA device and this machine has none.")
+    chosen = torch.device("cuda" if there and device != "cpu" else "cpu")
+    if chosen.type == "cuda" and _share is not None:
+        whole = torch.cuda.get_device_properties(chosen).total_memory
+        torch.cuda.set_per_process_memory_fraction(max(_share - _CONTEXT_BYTES / whole, 0.001))
+    if dtype != "auto":
+        return Placement(chosen, getattr(torch, dtype))
+    if chosen.type == "cpu":
+        return Placement(chosen, torch.float32)
+    return Placement(chosen, torch.bfloat16 if torch.cuda.is_bf16_supported() else torch.float16)

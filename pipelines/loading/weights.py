@@ -1,0 +1,77 @@
+"""Where model weights come from: a local folder, or a hub repository that `make pull` has fetched into the cache.
+
+An engine never fetches: serving must not depend on the network, and a download of gigabytes inside a call or a start
+would look like a hang. What is missing is said, with the command that brings it.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from pipelines.contracts.errors import ModelUnavailable
+
+
+@dataclass(frozen=True)
+class Weights:
+    """What one engine needs of one hub repository.
+
+    Attributes:
+        model: hub id ("owner/name"), or a local folder or file.
+        revision: commit, tag or branch on the hub; ignored for a local path.
+        files: glob patterns of the files that are needed; empty means all.
+    """
+
+    model: str
+    revision: str = "main"
+    files: tuple[str, ...] = ()
+
+    @property
+    def is_local(self) -> bool:
+        """`model` is a path, not a hub id."""
+        return is_path(self.model)
+
+
+def is_path(model: str) -> bool:
+    """Whether a `model` key names a place on this machine: absolute, `./…`, `../…` or `~/…`."""
+    return model.startswith(("/", "./", "../", "~"))
+
+
+def locate(weights: Weights) -> Path:
+    """The folder (or file) that holds the weights.
+
+    Raises:
+        ModelUnavailable: not there, or no hub id; the message names the model and what to do.
+    """
+    if weights.is_local:
+        path = Path(weights.model).expanduser()
+        if not path.exists():
+            raise ModelUnavailable(f"The model folder {path.name!r} does not exist on this machine.")
+        return path
+    from huggingface_hub import snapshot_download
+    from huggingface_hub.errors import HFValidationError, LocalEntryNotFoundError
+
+    try:
+        folder = snapshot_download(
+            weights.model, revision=weights.revision, allow_patterns=list(weights.files) or None, local_files_only=True
+        )
+    except LocalEntryNotFoundError:
+        raise missing(weights) from None
+    except HFValidationError:
+        raise ModelUnavailable(
+            f"{weights.model!r} is no model of a hub (owner/name); a local folder is written ./folder or /folder."
+        ) from None
+    return Path(folder)
+
+
+def require(folder: Path, weights: Weights, names: Sequence[str]) -> None:
+    """See that single files are there: an interrupted fetch can leave a folder without them."""
+    if any(not (folder / name).is_file() for name in names):
+        raise missing(weights)
+
+
+def missing(weights: Weights) -> ModelUnavailable:
+    """The error that says what is missing and how to fetch it."""
+    return ModelUnavailable(
+        f"The weights of {weights.model} are not on this machine. Fetch them with `make pull` for the configuration "
+        "that names this model (`make pull CONFIG=serve_config.yaml`); the next call finds them."
+    )

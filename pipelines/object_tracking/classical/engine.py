@@ -1,0 +1,124 @@
+"""Object tracking without any model to download: OpenCV finds what moves or people, ByteTrack gives identities.
+
+Where the camera stands still, everything that moves is found by its motion (`motion.py`); otherwise people are found
+by their shape (`people.py`). It does not know what the moving things are, and it follows nothing but people before a
+moving camera. Sources and licences stand in those files and in `byte_track.py`.
+"""
+
+from collections import deque
+from collections.abc import Iterable, Iterator
+from itertools import chain, count, groupby, islice
+from typing import Literal
+
+from pipelines.contracts.engine import EngineConfig, ModelCard
+from pipelines.contracts.errors import InvalidInput
+from pipelines.media import Rgb
+from pipelines.object_tracking.base import ObjectTracker, Tracks
+from pipelines.object_tracking.byte_track import Associator
+from pipelines.object_tracking.classical.motion import MotionDetector
+from pipelines.object_tracking.classical.people import PeopleDetector
+from pipelines.object_tracking.shots import ShotNumber
+
+AHEAD_S = 2.0
+AHEAD_FRAMES = (8, 90)
+AHEAD_BYTES = 192 * 2**20
+"""How far is looked ahead at the start of a shot: seconds, within these numbers of frames, but never more bytes."""
+
+MOTION_FPS = 6.0
+MOVING_CAMERA = 0.3
+
+DetectorName = Literal["auto", "motion", "people"]
+
+
+class ClassicalConfig(EngineConfig):
+    """OpenCV detection and ByteTrack; runs anywhere without a download."""
+
+    engine: Literal["classical"] = "classical"
+
+    detector: DetectorName = "auto"
+    """`motion` finds whatever moves before a camera that stands still, `people` finds standing and walking people.
+    `auto` decides per shot: motion from 6 frames/s on where the camera stands still, people otherwise."""
+
+    def card(self) -> ModelCard:
+        """What answers."""
+        return ModelCard(
+            model="opencv-motion-people-bytetrack",
+            licence="Apache-2.0",
+            description="Finds what moves before a still camera, or people by their outline, and follows each by "
+            "ByteTrack. Names nothing but people, and follows only people when the camera moves.",
+            embedded=True,
+        )
+
+    def load(self) -> "ClassicalTracker":
+        """The tracker; nothing is downloaded.
+
+        Raises:
+            ImportError: `opencv-python-headless` (4.x), `supervision` or `trackers` is not installed.
+        """
+        import cv2  # noqa: F401  imported here so that what is missing shows now and not at the first video
+        import supervision  # noqa: F401
+        import trackers  # noqa: F401
+
+        return ClassicalTracker(self.detector)
+
+
+class ClassicalTracker(ObjectTracker):
+    """OpenCV's detectors before ByteTrack. Holds nothing between videos.
+
+    Args:
+        detector: see `ClassicalConfig.detector`.
+    """
+
+    def __init__(self, detector: DetectorName = "auto") -> None:
+        self._detector = detector
+
+    def track(self, frames: Iterable[Rgb], *, fps: float) -> Iterator[tuple[Rgb, Tracks]]:
+        """Track through one video.
+
+        Frames come out late: by up to 2 s (at most 192 MiB of frames) at the start of a shot, where the background is
+        learned, and by half a second after. Each shot begins anew, with ids that were not used before.
+
+        Args:
+            frames: consecutive frames of one size, RGB uint8 (H, W, 3); read lazily.
+            fps: frames per second, above 0.
+
+        Yields:
+            Each frame with its tracks, in order; labels are `object` and `person`.
+
+        Raises:
+            InvalidInput: `fps` is not a positive number.
+        """
+        if not 0 < fps < float("inf"):
+            raise InvalidInput("The frame rate must be a positive number.", "fps")
+        return self._track(frames, float(fps))
+
+    def _track(self, frames: Iterable[Rgb], fps: float) -> Iterator[tuple[Rgb, Tracks]]:
+        ids = count(1)
+        for _, shot in groupby(frames, key=ShotNumber()):
+            yield from self._track_shot(shot, fps, ids)
+
+    def _track_shot(self, shot: Iterator[Rgb], fps: float, ids: Iterator[int]) -> Iterator[tuple[Rgb, Tracks]]:
+        first = next(shot)
+        affordable = max(1, AHEAD_BYTES // first.nbytes)
+        ahead = min(max(round(AHEAD_S * fps), AHEAD_FRAMES[0]), AHEAD_FRAMES[1], affordable)
+        window = deque([first, *islice(shot, ahead - 1)])
+        detector = self._choose(window, fps)
+        associator = Associator(fps=fps, every=detector.every, ids=ids)
+        for number, frame in enumerate(chain(_drain(window), shot)):
+            found = detector.detect(frame) if number % detector.every == 0 else None
+            yield from associator.update(frame, found)
+        yield from associator.flush()
+
+    def _choose(self, window: deque[Rgb], fps: float) -> MotionDetector | PeopleDetector:
+        if self._detector == "people" or (self._detector == "auto" and fps < MOTION_FPS):
+            return PeopleDetector(fps=fps)
+        motion = MotionDetector(window, fps=fps)
+        if self._detector == "auto" and (len(window) < 3 or motion.moving_share > MOVING_CAMERA):
+            return PeopleDetector(fps=fps)
+        return motion
+
+
+def _drain(window: deque[Rgb]) -> Iterator[Rgb]:
+    """The frames of the window, which forgets each as it goes."""
+    while window:
+        yield window.popleft()

@@ -1,0 +1,5 @@
+"""Super-resolution by Real-ESRGAN: enlarge and restore by a network trained on synthetically degraded pictures."""
+
+from pipelines.super_resolution.real_esrgan.engine import RealEsrgan, RealEsrganConfig
+
+__all__ = ["RealEsrgan", "RealEsrganConfig"]

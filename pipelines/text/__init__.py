@@ -1,0 +1,1 @@
+"""What several capabilities do with text in the languages of the world."""
