@@ -34,13 +34,13 @@ class Settings(BaseSettings):
         (), description="Keys that clients must send, separated by commas. Without any, only loopback is served."
     )
 
-    max_image_bytes: int = Field(20 * MB, gt=0, description="Largest picture that is taken.")
+    max_image_bytes: int = Field(20 * MB, gt=0, description="Largest image that is taken.")
     max_audio_bytes: int = Field(25 * MB, gt=0, description="Largest sound file that is taken.")
     max_document_bytes: int = Field(50 * MB, gt=0, description="Largest document that is taken.")
     max_video_bytes: int = Field(512 * MB, gt=0, description="Largest video that is taken.")
     max_json_bytes: int = Field(4 * MB, gt=0, description="Largest JSON body that is taken.")
-    max_pixels: int = Field(50_000_000, gt=0, description="Most pixels a picture or video frame may decode to.")
-    max_enhance_pixels: int = Field(4_200_000, gt=0, description="Most pixels of a picture to be enlarged.")
+    max_pixels: int = Field(50_000_000, gt=0, description="Most pixels an image or video frame may decode to.")
+    max_enhance_pixels: int = Field(4_200_000, gt=0, description="Most pixels of an image to be enlarged.")
 
     signed_url_s: int = Field(7200, gt=0, description="Life of a presigned address.")
     result_ttl_s: int = Field(86_400, gt=0, description="After this, results are deleted and their space reclaimed.")

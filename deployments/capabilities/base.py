@@ -1,6 +1,6 @@
 """What every capability's deployment does: load an engine, swap it in place, run calls on it, tell its state.
 
-A call is a stream of events: first `Answering` (which engine and model), then `Update`s, last `Done`. The same stream
+A call is a stream of events: first `EngineInfo` (which engine and model), then `Update`s, last `Done`. The same stream
 serves a caller who waits for the result and one who watches the progress.
 """
 
@@ -9,7 +9,6 @@ import gc
 import logging
 import sys
 import time
-from abc import ABC, abstractmethod
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -22,7 +21,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from deployments.settings import Settings
 from deployments.storage import ObjectStore
-from pipelines.contracts.engine import EngineConfig
+from pipelines.contracts.engine import EngineConfig, Resources
 from pipelines.contracts.errors import Cancelled, ModelLoading, ModelUnavailable, Overloaded, SensoriumError
 from pipelines.loading.device import limit_memory
 
@@ -55,7 +54,7 @@ class Source:
 
 
 @dataclass(frozen=True)
-class Answering:
+class EngineInfo:
     """The first event of a call: what answers it."""
 
     engine: str
@@ -77,7 +76,7 @@ class Done:
     result: Any
 
 
-CallEvent = Answering | Update | Done
+CallEvent = EngineInfo | Update | Done
 
 
 @dataclass(frozen=True)
@@ -91,7 +90,7 @@ class State:
     load_s: float = 0.0
 
 
-class Ticket:
+class CallProgress:
     """The progress of one call: made on the event loop, called from the engine's thread."""
 
     def __init__(self) -> None:
@@ -130,7 +129,7 @@ class Ticket:
                 yield self._latest
 
 
-class Capability(ABC, Generic[ConfigT, EngineT]):
+class Capability(Generic[ConfigT, EngineT]):
     """Base of the capabilities' deployments: one engine in one thread of its own.
 
     One thread, because engines are not thread-safe and because a cancelled call may still run to its next look at the
@@ -143,6 +142,7 @@ class Capability(ABC, Generic[ConfigT, EngineT]):
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
         self.store = ObjectStore.open(settings.store_url, public_url=settings.public_url)
+        self.resources = Resources(cache_dir=settings.data_dir / "cache", data_dir=settings.data_dir)
         assigned = ray.get_runtime_context().get_assigned_resources()  # type: ignore[no-untyped-call]  # Ray's
         if share := assigned.get("GPU"):
             limit_memory(min(share, 1.0))
@@ -219,9 +219,10 @@ class Capability(ABC, Generic[ConfigT, EngineT]):
         if self._retry is not None and time.monotonic() - self._failed_s > RETRY_LOAD_S:
             self._begin_load(self._retry)
 
-    @abstractmethod
     def load(self, config: ConfigT) -> EngineT:
-        """Make the engine; runs in its thread."""
+        """Load the engine; runs in its thread."""
+        engine: EngineT = config.load(self.resources)
+        return engine
 
     def unload(self, engine: EngineT) -> None:
         """End what an engine keeps running, before another takes its place; runs in its thread."""
@@ -232,7 +233,7 @@ class Capability(ABC, Generic[ConfigT, EngineT]):
             return State(**{**vars(self._state), "load_s": round(time.monotonic() - self._load_started_s, 1)})
         return self._state
 
-    async def answering(self) -> Answering:
+    async def answering(self) -> EngineInfo:
         """Wait for the engine to be loaded, and say which it is.
 
         Raises:
@@ -248,7 +249,7 @@ class Capability(ABC, Generic[ConfigT, EngineT]):
             raise ModelLoading(f"{self._state.model} is being loaded, for {spent_s:.0f} s so far.") from None
         if self._state.state == "failing":
             raise ModelUnavailable(f"{type(self).__name__} cannot answer: {self._state.reason}")
-        return Answering(self._state.engine, self._state.model)
+        return EngineInfo(self._state.engine, self._state.model)
 
     async def in_engine(self, work: Callable[[EngineT], ResultT]) -> ResultT:
         """Run one piece of work in the engine's thread."""
@@ -277,7 +278,7 @@ class Capability(ABC, Generic[ConfigT, EngineT]):
 
     def run(
         self,
-        work: Callable[[EngineT, Ticket], ResultT],
+        work: Callable[[EngineT, CallProgress], ResultT],
         publish: Callable[[ResultT], Awaitable[Any]] | None = None,
         thread: ThreadPoolExecutor | None = None,
     ) -> AsyncIterator[CallEvent]:
@@ -287,7 +288,7 @@ class Capability(ABC, Generic[ConfigT, EngineT]):
         progress.
         """
 
-        def start(ticket: Ticket) -> asyncio.Future[ResultT]:
+        def start(ticket: CallProgress) -> asyncio.Future[ResultT]:
             def begin(engine: EngineT) -> ResultT:
                 ticket(None, "starting")
                 return work(engine, ticket)
@@ -298,7 +299,7 @@ class Capability(ABC, Generic[ConfigT, EngineT]):
 
     async def follow(
         self,
-        start: Callable[[Ticket], asyncio.Future[ResultT]],
+        start: Callable[[CallProgress], asyncio.Future[ResultT]],
         publish: Callable[[ResultT], Awaitable[Any]] | None = None,
     ) -> AsyncIterator[CallEvent]:
         """The events of one call whose work `start` begins, then `publish` on the event loop.
@@ -306,7 +307,7 @@ class Capability(ABC, Generic[ConfigT, EngineT]):
         Closing the stream cancels the work and makes its next look at its progress raise `Cancelled`.
         """
         yield await self.answering()
-        ticket = Ticket()
+        ticket = CallProgress()
         finished = start(ticket)
         finished.add_done_callback(_retrieved)
         try:
@@ -319,14 +320,14 @@ class Capability(ABC, Generic[ConfigT, EngineT]):
             finished.cancel()
 
     async def run_stream(
-        self, pieces: Callable[[EngineT, Ticket], Iterator[ResultT]]
-    ) -> AsyncIterator[Answering | ResultT]:
+        self, pieces: Callable[[EngineT, CallProgress], Iterator[ResultT]]
+    ) -> AsyncIterator[EngineInfo | ResultT]:
         """Run one call whose result is made piece by piece, each in the engine's thread when the caller wants it.
 
         A slow caller holds up nobody: between two pieces the thread is free for other calls.
         """
         yield await self.answering()
-        ticket = Ticket()
+        ticket = CallProgress()
         loop = asyncio.get_running_loop()
         made = await loop.run_in_executor(self._thread, lambda: pieces(self._loaded_engine(), ticket))
         try:

@@ -1,6 +1,6 @@
 """Makes one piece of work out of what several callers want at the same time.
 
-A model that makes four pictures at once needs little longer than for one. Calls that arrive while the engine is at
+A model that makes four images at once needs little longer than for one. Calls that arrive while the engine is at
 work, or within a moment of the first, wait together; what is alike goes to the engine as one batch, the oldest first.
 """
 

@@ -2,15 +2,15 @@
 
 from collections.abc import AsyncIterator
 from contextlib import aclosing
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from pydantic import TypeAdapter
 
-from deployments.capabilities.base import Answering, Capability
+from deployments.capabilities.base import Capability, EngineInfo
 from deployments.capabilities.embedding import embed_through
+from deployments.client.errors import from_ray
 from deployments.client.handles import Handle
-from deployments.http.errors import from_ray
 from deployments.settings import Settings
 from pipelines import chat
 from pipelines.chat import ChatModel, ChatRequest, Delta, Message, Passage
@@ -39,17 +39,13 @@ class Chat(Capability[chat.Config, ChatModel]):
     def __init__(self, settings: Settings, knowledge: Handle) -> None:
         super().__init__(settings)
         self._knowledge = knowledge
-        self._embed = embed_through(knowledge)
-
-    def load(self, config: chat.Config) -> ChatModel:
-        """Make the engine."""
-        return config.load(self._embed)
+        self.resources = replace(self.resources, embed=embed_through(knowledge))
 
     def unload(self, engine: ChatModel) -> None:
         """Let the answers under way end."""
         engine.close()
 
-    async def stream(self, call: ChatCall) -> AsyncIterator[Answering | Delta]:
+    async def stream(self, call: ChatCall) -> AsyncIterator[EngineInfo | Delta]:
         """Answer a conversation: first what answers, then the answer's pieces.
 
         Many run at once: chat engines are asynchronous, so this does not go through the engine's thread.

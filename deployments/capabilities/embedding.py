@@ -6,8 +6,8 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from deployments.client.errors import from_ray
 from deployments.client.handles import Handle
-from deployments.http.errors import from_ray
 from pipelines.contracts.engine import Embed
 
 AT_ONCE = 256

@@ -6,7 +6,7 @@ from typing import Any
 
 from pydantic import TypeAdapter
 
-from deployments.capabilities.base import CallEvent, Capability, Source, Ticket
+from deployments.capabilities.base import CallEvent, CallProgress, Capability, Source
 from deployments.storage import video_name
 from pipelines import frame_interpolation
 from pipelines.frame_interpolation import FrameInterpolator
@@ -19,15 +19,11 @@ class FrameInterpolation(Capability[frame_interpolation.Config, FrameInterpolato
 
     config = TypeAdapter(frame_interpolation.Config)
 
-    def load(self, config: frame_interpolation.Config) -> FrameInterpolator:
-        """Make the engine."""
-        return config.load()
-
     async def interpolate(self, source: Source, fps: float | None) -> AsyncIterator[CallEvent]:
         """Interpolate one upload to `fps`, or to twice its own rate; the result is the key of the `video`."""
         with TemporaryFile() as smoother:
 
-            def work(interpolator: FrameInterpolator, ticket: Ticket) -> None:
+            def work(interpolator: FrameInterpolator, ticket: CallProgress) -> None:
                 with (
                     self.store.open_reader(source.key) as file,
                     VideoReader(file, source.container, max_pixels=self.settings.max_pixels) as video,

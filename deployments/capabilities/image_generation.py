@@ -1,7 +1,8 @@
-"""Image generation: prompts in, pictures in the object store out."""
+"""Image generation: prompts in, images in the object store out."""
 
 import asyncio
 from collections.abc import AsyncIterator, Sequence
+from dataclasses import replace
 from typing import Any
 
 from pydantic import TypeAdapter
@@ -11,52 +12,48 @@ from deployments.capabilities.batching import Batcher
 from deployments.capabilities.embedding import embed_through
 from deployments.client.handles import Handle
 from deployments.settings import Settings
-from deployments.storage import picture_name
+from deployments.storage import image_name
 from pipelines import image_generation
 from pipelines.contracts.errors import InvalidInput
 from pipelines.contracts.progress import Progress
-from pipelines.image_generation import ImageGenerator, ImageRequest, Made
-from pipelines.media.image import Picture, write_png
+from pipelines.image_generation import ImageGenerator, ImageOrRefusal, ImageRequest
+from pipelines.media.image import DecodedImage, write_png
 
 
 class ImageGeneration(Capability[image_generation.Config, ImageGenerator]):
-    """Makes pictures from prompts; those of equal size that are asked for at the same time are made together."""
+    """Makes images from prompts; those of equal size that are asked for at the same time are made together."""
 
     config = TypeAdapter(image_generation.Config)
 
     def __init__(self, settings: Settings, knowledge: Handle) -> None:
         super().__init__(settings)
-        self._embed = embed_through(knowledge)
+        self.resources = replace(self.resources, embed=embed_through(knowledge))
         self._batcher = Batcher(
             self._make, alike=lambda request: (request.width, request.height), most=self._largest_batch
         )
 
-    def load(self, config: image_generation.Config) -> ImageGenerator:
-        """Make the engine."""
-        return config.load(self._embed, self.settings.data_dir / "cache")
-
     async def generate(self, requests: Sequence[ImageRequest]) -> AsyncIterator[CallEvent]:
-        """Make one picture per request; the result is their keys, in order."""
+        """Make one image per request; the result is their keys, in order."""
 
-        async def publish(made: list[Made]) -> dict[str, Any]:
-            pictures = await asyncio.to_thread(lambda: [_png(each) for each in made])
-            keys = [picture_name("stable-diffusion") for _ in pictures]
-            for key, picture in zip(keys, pictures, strict=True):
+        async def publish(made: list[ImageOrRefusal]) -> dict[str, Any]:
+            images = await asyncio.to_thread(lambda: [_png(each) for each in made])
+            keys = [image_name("stable-diffusion") for _ in images]
+            for key, picture in zip(keys, images, strict=True):
                 await self.store.put_bytes(key, picture, "image/png")
-            return {"pictures": keys}
+            return {"images": keys}
 
         async for event in self.follow(lambda ticket: self._batcher.submit(requests, ticket), publish):
             yield event
 
-    async def _make(self, requests: Sequence[ImageRequest], progress: Progress) -> list[Made]:
+    async def _make(self, requests: Sequence[ImageRequest], progress: Progress) -> list[ImageOrRefusal]:
         return await self.in_engine(lambda generator: generator.generate(requests, progress=progress))
 
     def _largest_batch(self) -> int:
         return 1 if self._engine is None else self._engine.max_batch
 
 
-def _png(made: Made) -> bytes:
-    """One picture as a file; a refused one refuses its call."""
+def _png(made: ImageOrRefusal) -> bytes:
+    """One image as a file; a refused one refuses its call."""
     if isinstance(made, InvalidInput):
         raise made
-    return write_png(Picture(made))
+    return write_png(DecodedImage(made))

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import TypeAdapter
 
-from deployments.capabilities.base import Answering, CallEvent, Capability, Source, Ticket
+from deployments.capabilities.base import CallEvent, CallProgress, Capability, EngineInfo, Source
 from deployments.settings import Settings
 from pipelines import knowledge
 from pipelines.chat import Passage
@@ -38,7 +38,7 @@ class Knowledge(Capability[knowledge.Config, Library]):
     async def ingest(self, source: Source, sha256: str, category: str) -> AsyncIterator[CallEvent]:
         """Add one upload to a category; the result is its `DocumentRecord`."""
 
-        def work(library: Library, ticket: Ticket) -> DocumentRecord:
+        def work(library: Library, ticket: CallProgress) -> DocumentRecord:
             with self.store.open_reader(source.key) as file:
                 return library.ingest(file, source.name, source.kind, category, sha256, progress=ticket)
 
@@ -64,7 +64,7 @@ class Knowledge(Capability[knowledge.Config, Library]):
         """Texts to unit vectors, float32 (N, dimension)."""
         return await self.in_engine(lambda library: library.embed(texts))
 
-    async def embed_counted(self, texts: Sequence[str]) -> tuple[Answering, NDArray[np.float32], int]:
+    async def embed_counted(self, texts: Sequence[str]) -> tuple[EngineInfo, NDArray[np.float32], int]:
         """What answers, the vectors, and how many tokens were read."""
         answering = await self.answering()
         vectors = await self.embed(texts)

@@ -6,7 +6,7 @@ from typing import Any
 
 from pydantic import TypeAdapter
 
-from deployments.capabilities.base import CallEvent, Capability, Source, Ticket
+from deployments.capabilities.base import CallEvent, CallProgress, Capability, Source
 from deployments.storage import video_name
 from pipelines import object_tracking
 from pipelines.media.video import VideoReader
@@ -19,15 +19,11 @@ class ObjectTracking(Capability[object_tracking.Config, ObjectTracker]):
 
     config = TypeAdapter(object_tracking.Config)
 
-    def load(self, config: object_tracking.Config) -> ObjectTracker:
-        """Make the engine."""
-        return config.load()
-
     async def track(self, source: Source) -> AsyncIterator[CallEvent]:
         """Track one upload; the result is the keys of the `video` and of its `tracks`, and `counts` by class."""
         with TemporaryFile() as annotated, TemporaryFile() as text:
 
-            def work(tracker: ObjectTracker, ticket: Ticket) -> dict[str, int]:
+            def work(tracker: ObjectTracker, ticket: CallProgress) -> dict[str, int]:
                 with (
                     self.store.open_reader(source.key) as file,
                     VideoReader(file, source.container, max_pixels=self.settings.max_pixels) as video,

@@ -5,7 +5,7 @@ from contextlib import closing
 
 from pydantic import TypeAdapter
 
-from deployments.capabilities.base import CallEvent, Capability, Source, Ticket
+from deployments.capabilities.base import CallEvent, CallProgress, Capability, Source
 from pipelines import speech_recognition
 from pipelines.media.audio import AudioReader, pcm_blocks
 from pipelines.speech_recognition import Segment, SpeechRecognizer
@@ -16,14 +16,10 @@ class SpeechRecognition(Capability[speech_recognition.Config, SpeechRecognizer])
 
     config = TypeAdapter(speech_recognition.Config)
 
-    def load(self, config: speech_recognition.Config) -> SpeechRecognizer:
-        """Make the engine."""
-        return config.load()
-
     async def transcribe(self, source: Source, sample_rate_hz: int, language: str | None) -> AsyncIterator[CallEvent]:
         """Recognise one upload; the result is its segments. `sample_rate_hz` is that of headerless sound."""
 
-        def work(recognizer: SpeechRecognizer, ticket: Ticket) -> list[Segment]:
+        def work(recognizer: SpeechRecognizer, ticket: CallProgress) -> list[Segment]:
             with self.store.open_reader(source.key) as file:
                 if source.kind == "pcm":
                     return list(

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from pydantic import TypeAdapter
 
-from deployments.capabilities.base import Answering, Capability, Ticket
+from deployments.capabilities.base import CallProgress, Capability, EngineInfo
 from pipelines import speech_synthesis
 from pipelines.media.audio import AudioFormat, encode_audio
 from pipelines.speech_synthesis import SpeechSynthesizer
@@ -27,14 +27,10 @@ class SpeechSynthesis(Capability[speech_synthesis.Config, SpeechSynthesizer]):
 
     config = TypeAdapter(speech_synthesis.Config)
 
-    def load(self, config: speech_synthesis.Config) -> SpeechSynthesizer:
-        """Make the engine."""
-        return config.load()
-
-    async def speak(self, call: SpeechCall) -> AsyncIterator[Answering | bytes]:
+    async def speak(self, call: SpeechCall) -> AsyncIterator[EngineInfo | bytes]:
         """Speak a text: first what answers, then the encoded speech piece by piece as it is made."""
 
-        def pieces(synthesizer: SpeechSynthesizer, ticket: Ticket) -> Iterator[bytes]:
+        def pieces(synthesizer: SpeechSynthesizer, ticket: CallProgress) -> Iterator[bytes]:
             waveforms = synthesizer.synthesize(
                 call.text, voice=call.voice, language=call.language, speed=call.speed, progress=ticket
             )

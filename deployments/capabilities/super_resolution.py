@@ -1,12 +1,12 @@
-"""Super-resolution: a picture in, a larger and clearer one out."""
+"""Super-resolution: an image in, a larger and clearer one out."""
 
 from collections.abc import AsyncIterator
 from typing import Any
 
 from pydantic import TypeAdapter
 
-from deployments.capabilities.base import CallEvent, Capability, Source, Ticket
-from deployments.storage import picture_name
+from deployments.capabilities.base import CallEvent, CallProgress, Capability, Source
+from deployments.storage import image_name
 from pipelines import super_resolution
 from pipelines.media.image import read_image, write_png
 from pipelines.super_resolution import SuperResolver
@@ -14,26 +14,22 @@ from pipelines.super_resolution.enhance import enhance
 
 
 class SuperResolution(Capability[super_resolution.Config, SuperResolver]):
-    """Enlarges pictures."""
+    """Enlarges images."""
 
     config = TypeAdapter(super_resolution.Config)
 
-    def load(self, config: super_resolution.Config) -> SuperResolver:
-        """Make the engine."""
-        return config.load()
-
     async def enhance(self, source: Source) -> AsyncIterator[CallEvent]:
-        """Enlarge one upload; the result is the key of the `picture`."""
+        """Enlarge one upload; the result is the key of the `image`."""
 
-        def work(resolver: SuperResolver, ticket: Ticket) -> bytes:
+        def work(resolver: SuperResolver, ticket: CallProgress) -> bytes:
             with self.store.open_reader(source.key) as file:
                 picture = read_image(file, max_pixels=self.settings.max_enhance_pixels)
             return write_png(enhance(picture, resolver, progress=ticket))
 
         async def publish(enlarged: bytes) -> dict[str, Any]:
-            key = picture_name("realesrgan")
+            key = image_name("realesrgan")
             await self.store.put_bytes(key, enlarged, "image/png")
-            return {"picture": key}
+            return {"image": key}
 
         async for event in self.run(work, publish):
             yield event

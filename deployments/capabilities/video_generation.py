@@ -1,4 +1,4 @@
-"""Video generation: a picture in, a short video out."""
+"""Video generation: an image in, a short video out."""
 
 from collections.abc import AsyncIterator
 from tempfile import TemporaryFile
@@ -6,7 +6,7 @@ from typing import Any
 
 from pydantic import TypeAdapter
 
-from deployments.capabilities.base import CallEvent, Capability, Source, Ticket
+from deployments.capabilities.base import CallEvent, CallProgress, Capability, Source
 from deployments.storage import video_name
 from pipelines import video_generation
 from pipelines.media.image import read_image
@@ -15,19 +15,15 @@ from pipelines.video_generation import VideoGenerator, VideoRequest
 
 
 class VideoGeneration(Capability[video_generation.Config, VideoGenerator]):
-    """Animates pictures."""
+    """Animates images."""
 
     config = TypeAdapter(video_generation.Config)
-
-    def load(self, config: video_generation.Config) -> VideoGenerator:
-        """Make the engine."""
-        return config.load()
 
     async def animate(self, source: Source, request: VideoRequest) -> AsyncIterator[CallEvent]:
         """Animate one upload; the result is the key of the `video`."""
         with TemporaryFile() as made:
 
-            def work(generator: VideoGenerator, ticket: Ticket) -> None:
+            def work(generator: VideoGenerator, ticket: CallProgress) -> None:
                 with self.store.open_reader(source.key) as file:
                     image = read_image(file, max_pixels=self.settings.max_pixels).rgb8()
                 clip = generator.generate(image, request, progress=ticket)

@@ -1,28 +1,24 @@
-"""How the ingress reaches the capabilities: handles, and calls under a deadline that end in our own errors."""
+"""How ingress and jobs reach the capabilities: calls under a deadline that end in our own errors."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from contextlib import suppress
-from typing import Any, Self, TypeVar, cast
+from typing import Any, Self, cast
 
 from ray.serve.handle import DeploymentResponseGenerator
 
-from deployments.capabilities.base import Answering, Done
+from deployments.capabilities.base import Done, EngineInfo
+from deployments.client.errors import DeadlineExceeded, from_ray
 from deployments.client.handles import Handle, Handles
 from deployments.client.status import Status
-from deployments.http.errors import DeadlineExceeded, from_ray
-from deployments.jobs.table import JobTable
 from deployments.settings import Settings
-from deployments.storage import ObjectStore
 from pipelines.contracts.errors import ModelLoading
-
-_T = TypeVar("_T")
 
 
 class Call:
     """A call under way: iterate it for its events; leaving the `with` cancels what still runs."""
 
-    def __init__(self, stream: DeploymentResponseGenerator[Any], answering: Answering, ends_s: float) -> None:
+    def __init__(self, stream: DeploymentResponseGenerator[Any], answering: EngineInfo, ends_s: float) -> None:
         self.answering = answering
         self._stream = stream
         self._ends_s = ends_s
@@ -71,46 +67,22 @@ async def _next(stream: AsyncIterator[Any], ends_s: float) -> Any:
         raise from_ray(error) from error
 
 
-class Graph:
-    """What the routes work with: settings, the object store, the record of jobs, the capabilities and their status."""
+class Caller:
+    """Calls capabilities by their handles, under deadlines, with our own errors."""
 
-    def __init__(
-        self, settings: Settings, store: ObjectStore, handles: Handles, jobs: JobTable, worker: Handle | None = None
-    ) -> None:
-        self.settings = settings
-        self.store = store
+    def __init__(self, handles: Handles, settings: Settings) -> None:
         self.handles = handles
         self.status = Status(handles)
-        self.was_ready = False
-        self._jobs = jobs
-        self._worker = worker
-
-    async def sign(self, key: str) -> str:
-        """An absolute address of a result, for as long as the settings say."""
-        return await self.store.sign(key, expires_s=self.settings.signed_url_s)
-
-    async def read(self, key: str) -> bytes:
-        """A small result, whole."""
-        _, chunks = await self.store.stream(key)
-        return b"".join([chunk async for chunk in chunks])
-
-    async def in_jobs(self, work: Callable[[JobTable], _T]) -> _T:
-        """Read or write the record of jobs."""
-        return await asyncio.to_thread(work, self._jobs)
-
-    def wake_jobs(self) -> None:
-        """Tell the worker of a new job; it would find it by itself a little later."""
-        if self._worker is not None:
-            self._worker.wake.remote()
+        self._settings = settings
 
     async def call(self, method: Handle, *args: Any, deadline_s: float | None = None) -> Call:
-        """Begin a call whose events are streamed: `with await graph.call(handle.method, …) as call`.
+        """Begin a call whose events are streamed: `with await caller.call(handle.method, …) as call`.
 
         Raises:
             ModelLoading: nobody runs this capability, and none came within `cold_wait_s`.
             SensoriumError: whatever the capability raised before its first event.
         """
-        ends_s = asyncio.get_running_loop().time() + (deadline_s or self.settings.deadline_s)
+        ends_s = asyncio.get_running_loop().time() + (deadline_s or self._settings.deadline_s)
         stream = cast(DeploymentResponseGenerator[Any], method.options(stream=True).remote(*args))
         try:
             return Call(stream, await self._first(method.deployment_name, stream, ends_s), ends_s)
@@ -118,14 +90,14 @@ class Graph:
             _cancel(stream)
             raise
 
-    async def _first(self, deployment: str, stream: AsyncIterator[Any], ends_s: float) -> Answering:
+    async def _first(self, deployment: str, stream: AsyncIterator[Any], ends_s: float) -> EngineInfo:
         """The first event; while it does not come, look whether anybody is there to answer."""
         first = asyncio.ensure_future(_next(stream, ends_s))
         try:
-            done, _ = await asyncio.wait({first}, timeout=self.settings.cold_wait_s)
+            done, _ = await asyncio.wait({first}, timeout=self._settings.cold_wait_s)
             if not done and await self.status.is_absent(deployment):
                 raise ModelLoading(f"{deployment} is starting; try again soon.")
-            answering: Answering = await first
+            answering: EngineInfo = await first
             return answering
         finally:
             first.cancel()
@@ -133,7 +105,7 @@ class Graph:
     async def ask(self, method: Handle, *args: Any) -> Any:
         """One short call with one answer, without events."""
         try:
-            async with asyncio.timeout(self.settings.deadline_s):
+            async with asyncio.timeout(self._settings.deadline_s):
                 return await method.remote(*args)
         except TimeoutError:
             raise DeadlineExceeded("The call took longer than its deadline.") from None

@@ -119,6 +119,6 @@ def _configured(adapter: TypeAdapter[Any], user_config: dict[str, Any]) -> tuple
         config: EngineConfig = adapter.validate_python(user_config)
     except ValidationError:
         return engine, ModelCard(
-            model=str(user_config.get("model", "")), licence="", description="not a valid user_config"
+            model=str(user_config.get("model", "")), license="", description="not a valid user_config"
         )
     return config.engine, config.card()

@@ -275,7 +275,7 @@ def _damaged(file: RepoFile) -> FetchFailed:
 
 _LOST = "the hub could not be reached or broke off ({error}); run this again to go on"
 _EXPLANATIONS: dict[type[Exception], str] = {
-    GatedRepoError: "its licence has to be accepted on its page first; then set HF_TOKEN to a token of that account",
+    GatedRepoError: "its license has to be accepted on its page first; then set HF_TOKEN to a token of that account",
     RepositoryNotFoundError: "the hub has no such model, or it is private and HF_TOKEN is not set",
     RevisionNotFoundError: "the hub has no revision {revision} of it",
     OfflineModeIsEnabled: "HF_HUB_OFFLINE is set, which forbids to fetch; unset it for this command",

@@ -35,7 +35,7 @@ class Wanted(NamedTuple):
 
     weights: Weights
     deployment: str
-    licence: str
+    license: str
 
 
 class Lock(RootModel[dict[str, dict[str, str]]]):
@@ -64,7 +64,7 @@ def named_in(path: Path) -> list[Wanted]:
         chosen = adapter.validate_python(blocks[name])
         for weights in chosen.weights():
             if not weights.is_local:
-                wanted.setdefault(weights, Wanted(weights, name, chosen.card().licence))
+                wanted.setdefault(weights, Wanted(weights, name, chosen.card().license))
     return list(wanted.values())
 
 
@@ -175,12 +175,12 @@ def _fetch(wanted: Wanted, plan: Plan, hub: Hub) -> None:
 
 
 def _table(wanted: list[Wanted], plans: dict[Wanted, Plan], failed: dict[Wanted, str]) -> str:
-    rows = [("capability", "model", "commit", "size", "licence", "")]
+    rows = [("capability", "model", "commit", "size", "license", "")]
     for each in wanted:
         plan = plans.get(each)
         commit, size = (plan.commit[:12], _readable(plan.size_bytes)) if plan else ("", "")
         state = "missing" if each in failed else "here"
-        rows.append((each.deployment, each.weights.model, commit, size, each.licence, state))
+        rows.append((each.deployment, each.weights.model, commit, size, each.license, state))
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     lines = ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]
     return "\n".join(["", *lines, ""])

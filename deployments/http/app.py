@@ -11,11 +11,11 @@ from fastapi_offline import FastAPIOffline
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
-from deployments.client.caller import Graph
 from deployments.http import errors
 from deployments.http.guards import Guards
 from deployments.http.routes import console, documents, files, health, jobs, speech, vision
 from deployments.http.routes.openai import audio, chat, images
+from deployments.http.services import Services
 from deployments.jobs.table import JobTable
 from pipelines.contracts.errors import Overloaded, SensoriumError
 
@@ -24,15 +24,15 @@ SWEPT = ("uploads", "static", *files.BUCKETS)
 
 logger = logging.getLogger("ray.serve")
 
-DESCRIPTION = "A self-hosted multimodal AI platform: chat, documents, speech, pictures and video behind one interface."
+DESCRIPTION = "A self-hosted multimodal AI platform: chat, documents, speech, images and video behind one interface."
 
 
-def create_app(graph: Graph) -> FastAPI:
-    """All routes over one graph."""
+def create_app(services: Services) -> FastAPI:
+    """All routes over one services."""
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
-        sweeping = asyncio.create_task(_sweep(graph))
+        sweeping = asyncio.create_task(_sweep(services))
         yield
         sweeping.cancel()
 
@@ -44,9 +44,9 @@ def create_app(graph: Graph) -> FastAPI:
         redoc_url=None,
         strict_content_type=False,
     )
-    app.add_middleware(Guards, settings=graph.settings)
+    app.add_middleware(Guards, settings=services.settings)
     for module in (chat, speech, audio, images, documents, vision, jobs, health, files, console):
-        app.include_router(module.router(graph))
+        app.include_router(module.router(services))
     app.add_exception_handler(SensoriumError, _told)
     app.add_exception_handler(RequestValidationError, _invalid)
     app.add_exception_handler(HTTPException, _http)
@@ -54,15 +54,15 @@ def create_app(graph: Graph) -> FastAPI:
     return app
 
 
-async def _sweep(graph: Graph) -> None:
+async def _sweep(services: Services) -> None:
     """Delete old results and abandoned uploads, for as long as the replica lives."""
     while True:
         try:
-            in_use = await graph.in_jobs(JobTable.inputs_in_use)
-            await graph.store.sweep(graph.settings.result_ttl_s, SWEPT, in_use)
+            in_use = await services.in_jobs(JobTable.inputs_in_use)
+            await services.store.sweep(services.settings.result_ttl_s, SWEPT, in_use)
         except Overloaded as error:
             logger.warning("the store could not be swept: %s", error.message)
-        await asyncio.sleep(min(SWEEP_EVERY_S, graph.settings.result_ttl_s))
+        await asyncio.sleep(min(SWEEP_EVERY_S, services.settings.result_ttl_s))
 
 
 async def _told(request: Request, error: Exception) -> Response:

@@ -5,10 +5,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from ray.exceptions import RayActorError, RayTaskError
-from ray.serve.exceptions import BackPressureError, DeploymentUnavailableError
 from starlette.responses import JSONResponse
 
+from deployments.client.errors import DeadlineExceeded
+from deployments.jobs.table import TooManyJobs
 from deployments.storage import SignatureInvalid
 from pipelines.contracts import errors
 
@@ -17,18 +17,6 @@ class Unauthorized(errors.SensoriumError):
     """No key, or one that is not known."""
 
     code = "invalid_api_key"
-
-
-class DeadlineExceeded(errors.SensoriumError):
-    """The call took longer than it may."""
-
-    code = "deadline_exceeded"
-
-
-class TooManyJobs(errors.Overloaded):
-    """The queue of jobs is full."""
-
-    code = "too_many_jobs"
 
 
 STATUS: dict[type[errors.SensoriumError], int] = {
@@ -70,17 +58,6 @@ class Failure:
 
 
 INTERNAL = Failure(500, "internal_error", "Something went wrong on the server; its log has the details.")
-
-
-def from_ray(error: Exception) -> Exception:
-    """The error that a handle's call ended with, freed from Ray's wrapping."""
-    if isinstance(error, RayTaskError):
-        return error.cause if isinstance(error.cause, Exception) else error
-    if isinstance(error, BackPressureError):
-        return errors.Overloaded("Too many calls are waiting; try again soon.", math.ceil(error.retry_after_s or 5))
-    if isinstance(error, RayActorError | DeploymentUnavailableError):
-        return errors.Overloaded("The worker of this call is gone; send it again.", 5)
-    return error
 
 
 def describe(error: errors.SensoriumError) -> Failure:

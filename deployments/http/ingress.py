@@ -3,11 +3,12 @@
 from fastapi import FastAPI
 from ray import serve
 
-from deployments.client.caller import Graph
+from deployments.client.caller import Caller
 from deployments.client.handles import Handle, Handles
 from deployments.client.status import http_address
 from deployments.http.app import create_app
 from deployments.http.network import is_loopback
+from deployments.http.services import Services
 from deployments.jobs.table import JobTable
 from deployments.settings import Settings
 from deployments.storage import ObjectStore
@@ -26,8 +27,9 @@ class Ingress:
         public_url = settings.public_url or f"http://127.0.0.1:{port}"
         settings = settings.model_copy(update={"public_url": public_url.rstrip("/")})
         store = ObjectStore.open(settings.store_url, public_url=settings.public_url)
-        self._graph = Graph(settings, store, Handles(**handles), JobTable(settings.jobs_url), jobs)
+        caller = Caller(Handles(**handles), settings)
+        self._services = Services(settings, store, caller, JobTable(settings.jobs_url), jobs)
 
     def __serve_build_asgi_app__(self) -> FastAPI:
         """What Serve calls once the replica is made."""
-        return create_app(self._graph)
+        return create_app(self._services)

@@ -12,7 +12,6 @@ from typing import Any
 from pydantic import BaseModel, TypeAdapter
 
 from deployments.capabilities.base import Source
-from deployments.client.caller import Graph
 from deployments.client.handles import Handle, Handles
 from deployments.http.schemas.all import (
     EnhancedImage,
@@ -23,6 +22,7 @@ from deployments.http.schemas.all import (
     InterpolatedVideo,
     TrackedVideo,
 )
+from deployments.http.services import Services
 from deployments.settings import Settings
 from pipelines.image_generation import ImageRequest
 from pipelines.video_generation import VideoRequest
@@ -40,49 +40,49 @@ class Operation:
         arguments: the types of what `method` takes.
         render: the answer made of what `method` gave at a time, in seconds since 1970; addresses are signed anew.
         deadline_s: how long it may take.
-        inline: the answer carries the `pictures` themselves, not their addresses.
+        inline: the answer carries the `images` themselves, not their addresses.
     """
 
     path: str
     method: Callable[[Handles], Handle]
     arguments: TypeAdapter[Any]
-    render: Callable[[Graph, Result, float], Awaitable[BaseModel]]
+    render: Callable[[Services, Result, float], Awaitable[BaseModel]]
     deadline_s: Callable[[Settings], float]
     inline: bool = False
 
 
-async def _described(graph: Graph, result: Result, _: float) -> BaseModel:
+async def _described(services: Services, result: Result, _: float) -> BaseModel:
     return ImageText(
         status="success",
         classification=result["classification"],
         caption=result["caption"],
-        samUrl=await graph.sign(result["segmentation"]),
+        samUrl=await services.sign(result["segmentation"]),
     )
 
 
-async def _enhanced(graph: Graph, result: Result, _: float) -> BaseModel:
-    return EnhancedImage(status="success", enhanceImageUrl=await graph.sign(result["picture"]))
+async def _enhanced(services: Services, result: Result, _: float) -> BaseModel:
+    return EnhancedImage(status="success", enhanceImageUrl=await services.sign(result["image"]))
 
 
-async def _animated(_: Graph, result: Result, __: float) -> BaseModel:
+async def _animated(_: Services, result: Result, __: float) -> BaseModel:
     return GeneratedVideo(status="success", svdVideoUrl=result["video"])
 
 
-async def _tracked(_: Graph, result: Result, __: float) -> BaseModel:
+async def _tracked(_: Services, result: Result, __: float) -> BaseModel:
     return TrackedVideo(status="success", data=result["video"], tracks=result["tracks"], counts=result["counts"])
 
 
-async def _interpolated(_: Graph, result: Result, __: float) -> BaseModel:
+async def _interpolated(_: Services, result: Result, __: float) -> BaseModel:
     return InterpolatedVideo(status="success", data=result["video"])
 
 
-async def _pictures(graph: Graph, result: Result, at_s: float) -> BaseModel:
-    data = [GeneratedImage(url=await graph.sign(key)) for key in result["pictures"]]
+async def _images(services: Services, result: Result, at_s: float) -> BaseModel:
+    data = [GeneratedImage(url=await services.sign(key)) for key in result["images"]]
     return GeneratedImages(created=int(at_s), data=data)
 
 
-async def _inline_pictures(graph: Graph, result: Result, at_s: float) -> BaseModel:
-    data = [GeneratedImage(b64_json=base64.b64encode(await graph.read(key)).decode()) for key in result["pictures"]]
+async def _inline_images(services: Services, result: Result, at_s: float) -> BaseModel:
+    data = [GeneratedImage(b64_json=base64.b64encode(await services.read(key)).decode()) for key in result["images"]]
     return GeneratedImages(created=int(at_s), data=data)
 
 
@@ -99,13 +99,13 @@ _PROMPTS = TypeAdapter(tuple[list[ImageRequest]])
 
 OPERATIONS: dict[str, Operation] = {
     "generate_images": Operation(
-        "/v1/images/generations", lambda handles: handles.image_generation.generate, _PROMPTS, _pictures, _deadline
+        "/v1/images/generations", lambda handles: handles.image_generation.generate, _PROMPTS, _images, _deadline
     ),
     "generate_inline_images": Operation(
         "/v1/images/generations",
         lambda handles: handles.image_generation.generate,
         _PROMPTS,
-        _inline_pictures,
+        _inline_images,
         _deadline,
         inline=True,
     ),

@@ -8,8 +8,8 @@ from typing import Any
 from fastapi import Request
 
 from deployments.capabilities.base import Source
-from deployments.client.caller import Graph
 from deployments.http.multipart import Received, receive_file
+from deployments.http.services import Services
 from deployments.storage import upload_name
 from pipelines.contracts.errors import InputTooLarge, UnsupportedMedia
 from pipelines.media.kinds import Family, sniff
@@ -42,7 +42,7 @@ class Upload:
 
 @asynccontextmanager
 async def uploaded_file(
-    graph: Graph, request: Request, *, field: str, family: Family, max_bytes: int, wanted: str
+    services: Services, request: Request, *, field: str, family: Family, max_bytes: int, wanted: str
 ) -> AsyncIterator[Upload]:
     """The file of a multipart form as an object, for as long as the call lasts or, where it is `kept`, longer.
 
@@ -64,7 +64,7 @@ async def uploaded_file(
             request.stream(),
             request.headers.get("content-type", ""),
             field=field,
-            store=graph.store,
+            store=services.store,
             key=key,
             max_bytes=max_bytes,
         )
@@ -72,7 +72,7 @@ async def uploaded_file(
         yield upload
     finally:
         if upload is None or not upload.kept:
-            await graph.store.delete(key)
+            await services.store.delete(key)
 
 
 def source_of(key: str, received: Received, family: Family, wanted: str) -> Source:

@@ -10,9 +10,9 @@ from fastapi import Depends, Header, Response
 from fastapi.responses import JSONResponse
 from pydantic import BaseModel
 
-from deployments.client.caller import Graph
 from deployments.http.operations import OPERATIONS
 from deployments.http.schemas.all import ErrorDetail, JobRecord, errors_of
+from deployments.http.services import Services
 from deployments.http.uploads import Upload
 from deployments.jobs.table import Job
 
@@ -50,7 +50,7 @@ def accepted(error: type[BaseModel]) -> dict[int | str, dict[str, Any]]:
 
 
 async def perform(
-    graph: Graph,
+    services: Services,
     response: Response,
     preference: Preference,
     name: str,
@@ -69,35 +69,35 @@ async def perform(
     operation = OPERATIONS[name]
     if preference.as_job:
         written = operation.arguments.dump_json(arguments).decode()
-        job = await _submit(graph, preference, name, written, request=request, upload=upload)
+        job = await _submit(services, preference, name, written, request=request, upload=upload)
         headers = {"Location": f"/v1/jobs/{job.id}", "Preference-Applied": "respond-async"}
-        return JSONResponse((await record(graph, job)).model_dump(), 202, headers)
-    deadline_s = operation.deadline_s(graph.settings)
-    with await graph.call(operation.method(graph.handles), *arguments, deadline_s=deadline_s) as call:
+        return JSONResponse((await record(services, job)).model_dump(), 202, headers)
+    method, deadline_s = operation.method(services.caller.handles), operation.deadline_s(services.settings)
+    with await services.caller.call(method, *arguments, deadline_s=deadline_s) as call:
         response.headers.update(call.headers())
         result = await call.result()
-    answer = await operation.render(graph, result, time.time())
+    answer = await operation.render(services, result, time.time())
     if operation.inline:
-        for key in result["pictures"]:
-            await graph.store.delete(key)
+        for key in result["images"]:
+            await services.store.delete(key)
     return answer
 
 
 async def _submit(
-    graph: Graph, preference: Preference, name: str, arguments: str, *, request: str, upload: Upload | None
+    services: Services, preference: Preference, name: str, arguments: str, *, request: str, upload: Upload | None
 ) -> Job:
     key = upload.source.key if upload else None
     if upload:
         upload.kept = True  # from here on the job may exist, whatever becomes of this request
     try:
-        job, is_new = await graph.in_jobs(
+        job, is_new = await services.in_jobs(
             lambda jobs: jobs.submit(
                 name,
                 arguments,
                 input=key,
                 fingerprint=hashlib.sha256(request.encode()).hexdigest(),
                 idempotency_key=preference.idempotency_key,
-                most_queued=graph.settings.max_queued_jobs,
+                most_queued=services.settings.max_queued_jobs,
             )
         )
     except Exception:
@@ -106,11 +106,11 @@ async def _submit(
         raise
     if upload:
         upload.kept = is_new
-    graph.wake_jobs()
+    services.wake_jobs()
     return job
 
 
-async def record(graph: Graph, job: Job, *, listed: bool = False) -> JobRecord:
+async def record(services: Services, job: Job, *, listed: bool = False) -> JobRecord:
     """A job as its client sees it; addresses in its result are signed anew.
 
     Args:
@@ -119,7 +119,7 @@ async def record(graph: Graph, job: Job, *, listed: bool = False) -> JobRecord:
     operation = OPERATIONS[job.operation]
     result = None
     if job.result is not None and job.ended_at is not None and not (listed and operation.inline):
-        body = await operation.render(graph, json.loads(job.result), job.ended_at)
+        body = await operation.render(services, json.loads(job.result), job.ended_at)
         result = body.model_dump(exclude_none=True)
     return JobRecord(
         id=job.id,
@@ -134,7 +134,7 @@ async def record(graph: Graph, job: Job, *, listed: bool = False) -> JobRecord:
         created_at=job.created_at,
         started_at=job.started_at,
         ended_at=job.ended_at,
-        expires_at=None if job.ended_at is None else job.ended_at + graph.settings.result_ttl_s,
+        expires_at=None if job.ended_at is None else job.ended_at + services.settings.result_ttl_s,
         result=result,
         error=ErrorDetail(code=job.error_code, message=job.error_message or "") if job.error_code else None,
     )

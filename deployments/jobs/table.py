@@ -40,8 +40,14 @@ from sqlalchemy import (
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import DBAPIError, IntegrityError
 
-from deployments.http.errors import TooManyJobs
 from pipelines.contracts.errors import InvalidInput, NotFound, Overloaded, StorageFull
+
+
+class TooManyJobs(Overloaded):
+    """The queue of jobs is full."""
+
+    code = "too_many_jobs"
+
 
 State = Literal["queued", "running", "succeeded", "failed", "cancelled"]
 LIVE = ("queued", "running")
@@ -232,8 +238,8 @@ class JobTable:
             raise NotFound("There is no such job, or it has expired.")
         return _job(row)
 
-    def newest(self, limit: int, after: str | None, ended_since: float) -> list[Job]:
-        """The newest jobs first, those that come after `after`, without those that ended before `ended_since`."""
+    def list_recent(self, limit: int, after: str | None, ended_since: float) -> list[Job]:
+        """Jobs, newest first: those older than `after`, without those that ended before `ended_since`."""
         query = select(*_COLUMNS).where(or_(_jobs.c.ended_at.is_(None), _jobs.c.ended_at >= ended_since))
         if after is not None:
             query = query.where(_jobs.c.number < self.get(after).number)
@@ -282,7 +288,7 @@ class JobTable:
         """Keep it for `lease_s` more, and say how far it is; False where it is not this worker's any more."""
         return self._write(job, lease_until=self._now + lease_s, progress=progress, stage=stage)
 
-    def put_back(self, job: Job, delay_s: float) -> bool:
+    def requeue(self, job: Job, delay_s: float) -> bool:
         """Let anybody take it again, in `delay_s` at the earliest."""
         return self._write(job, state="queued", lease_until=None, not_before=self._now + delay_s, stage=None)
 
@@ -302,7 +308,7 @@ class JobTable:
         with self._transaction() as connection:
             return connection.execute(update(_jobs).where(own).values(**values)).rowcount == 1
 
-    def taken_away(self, tokens: Mapping[int, int]) -> set[int]:
+    def lost_leases(self, tokens: Mapping[int, int]) -> set[int]:
         """Of the jobs that a worker holds, number to token, those that are not its own any more."""
         if not tokens:
             return set()

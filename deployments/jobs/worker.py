@@ -10,12 +10,13 @@ import logging
 import math
 from collections import Counter
 from collections.abc import Awaitable, Callable
+from functools import partial
 from typing import Any, TypeVar
 
 from deployments.capabilities.base import Done, Update
-from deployments.client.caller import Call, Graph
+from deployments.client.caller import Call, Caller
+from deployments.client.errors import DeadlineExceeded
 from deployments.client.handles import Handle, Handles
-from deployments.http import errors
 from deployments.http.operations import OPERATIONS, Operation
 from deployments.jobs.table import Job, JobTable
 from deployments.settings import Settings
@@ -27,14 +28,15 @@ logger = logging.getLogger("ray.serve")
 
 IN_FLIGHT = 8
 """Jobs of one operation that a replica holds at once: enough for the capability's autoscaling to see work."""
-MOST_ATTEMPTS = 4
+MAX_ATTEMPTS = 4
 FIRST_RETRY_S = 5
 LOOK_EVERY_S = 0.5
 TIDY_EVERY_S = 5.0
 LEASE_S = 12.0
+INTERNAL = ("internal_error", "Something went wrong on the server; its log has the details.")
 
 
-class Held:
+class ActiveJob:
     """A job that this replica works at."""
 
     def __init__(self, job: Job) -> None:
@@ -57,9 +59,9 @@ class Jobs:
     def __init__(self, settings: Settings, **handles: Handle) -> None:
         self._settings = settings
         self._table = JobTable(settings.jobs_url)
-        store = ObjectStore.open(settings.store_url, public_url=settings.public_url)
-        self._graph = Graph(settings, store, Handles(**handles), self._table)
-        self._held: dict[int, Held] = {}
+        self._store = ObjectStore.open(settings.store_url, public_url=settings.public_url)
+        self._caller = Caller(Handles(**handles), settings)
+        self._held: dict[int, ActiveJob] = {}
         self._woken = asyncio.Event()
         loops = (self._claim, LOOK_EVERY_S), (self._renew, LOOK_EVERY_S), (self._tidy, TIDY_EVERY_S)
         self._loops = [asyncio.create_task(self._again(look, every_s)) for look, every_s in loops]
@@ -87,7 +89,7 @@ class Jobs:
             job = await asyncio.to_thread(self._table.claim, room, LEASE_S)
             if job is None:
                 break
-            held = self._held[job.number] = Held(job)
+            held = self._held[job.number] = ActiveJob(job)
             held.work = asyncio.create_task(self._work(held))
         self._woken.clear()
         try:
@@ -102,7 +104,7 @@ class Jobs:
     async def _renew(self) -> None:
         """Renew the leases, tell the progress, and stop what was cancelled or taken away."""
         tokens = {number: held.job.token for number, held in self._held.items()}
-        for number in await asyncio.to_thread(self._table.taken_away, tokens):
+        for number in await asyncio.to_thread(self._table.lost_leases, tokens):
             if (held := self._held.get(number)) is not None and held.work is not None:
                 held.work.cancel()
         now_s = asyncio.get_running_loop().time()
@@ -116,15 +118,15 @@ class Jobs:
     async def _tidy(self) -> None:
         """Delete the uploads of jobs that have ended, then the records that have expired."""
         for number, key in await asyncio.to_thread(self._table.leftovers):
-            await self._graph.store.delete(key)
+            await self._store.delete(key)
             await asyncio.to_thread(self._table.forget_input, number)
         await asyncio.to_thread(self._table.expire, self._settings.result_ttl_s)
 
-    async def _work(self, held: Held) -> None:
+    async def _work(self, held: ActiveJob) -> None:
         """One job from claim to outcome, or until it is taken away."""
         job, table = held.job, self._table
         try:
-            if job.attempts >= MOST_ATTEMPTS:
+            if job.attempts >= MAX_ATTEMPTS:
                 message = f"The worker of this job was lost {job.attempts} times; it is not tried again."
                 await _insist(lambda: table.fail(job, "worker_lost", message))
                 return
@@ -133,35 +135,33 @@ class Jobs:
             del self._held[job.number]
             self._woken.set()
 
-    async def _attempt(self, held: Held) -> None:
+    async def _attempt(self, held: ActiveJob) -> None:
         job, table = held.job, self._table
         try:
             result = await self._call(held, OPERATIONS[job.operation])
         except (Overloaded, ModelLoading) as error:
             attempts = job.attempts + held.begun
             delay_s = FIRST_RETRY_S * 2**attempts if held.begun else getattr(error, "retry_after_s", FIRST_RETRY_S)
-            failure = errors.describe(error)
-            if held.begun and attempts >= MOST_ATTEMPTS:
-                await _insist(lambda: table.fail(job, failure.code, failure.message))
+            if held.begun and attempts >= MAX_ATTEMPTS:
+                await _insist(partial(table.fail, job, error.code, error.message))
             else:
                 logger.warning("job %s goes back into the queue: %s", job.id, error.message)
-                await _insist(lambda: table.put_back(job, delay_s))
+                await _insist(lambda: table.requeue(job, delay_s))
         except SensoriumError as error:
-            failure = errors.describe(error)
-            await _insist(lambda: table.fail(job, failure.code, failure.message))
+            await _insist(partial(table.fail, job, error.code, error.message))
         except Exception as error:
             logger.error("job %s failed unexpectedly", job.id, exc_info=error)
-            await _insist(lambda: table.fail(job, errors.INTERNAL.code, errors.INTERNAL.message))
+            await _insist(lambda: table.fail(job, *INTERNAL))
         else:
             await _insist(lambda: table.succeed(job, json.dumps(result)))
 
-    async def _call(self, held: Held, operation: Operation) -> Any:
+    async def _call(self, held: ActiveJob, operation: Operation) -> Any:
         """Have the capability do it; the deadline and the attempt count from when its engine has begun."""
         arguments = operation.arguments.validate_json(held.job.arguments)
-        method = operation.method(self._graph.handles)
+        method = operation.method(self._caller.handles)
         try:
             async with asyncio.timeout(None) as limit:
-                with await self._graph.call(method, *arguments, deadline_s=math.inf) as call:
+                with await self._caller.call(method, *arguments, deadline_s=math.inf) as call:
                     async for event in call:
                         if not held.begun:  # until now it waited in the capability's queue
                             held.begun = await asyncio.to_thread(self._table.begin, held.job, *_engine_of(call))
@@ -170,7 +170,7 @@ class Jobs:
                             return event.result
                         held.report(event)
         except TimeoutError:
-            raise errors.DeadlineExceeded("The job took longer than its deadline.") from None
+            raise DeadlineExceeded("The job took longer than its deadline.") from None
         raise RuntimeError("the stream of events ended without a result")
 
 

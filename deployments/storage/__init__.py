@@ -1,7 +1,7 @@
 """Where uploads and results lie: a local folder, or a bucket of an S3 server, told apart by URL alone."""
 
 from deployments.storage.errors import RangeNotSatisfiable, SignatureInvalid
-from deployments.storage.names import ByteRange, parse_range, picture_name, upload_name, video_name
+from deployments.storage.names import ByteRange, image_name, parse_range, upload_name, video_name
 from deployments.storage.store import ObjectMeta, ObjectStore
 
 __all__ = [
@@ -10,8 +10,8 @@ __all__ = [
     "ObjectStore",
     "RangeNotSatisfiable",
     "SignatureInvalid",
+    "image_name",
     "parse_range",
-    "picture_name",
     "upload_name",
     "video_name",
 ]

@@ -18,7 +18,7 @@ _KEY = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,199}(?:/[A-Za-z0-9_][A-Za-z0-9_
 _RANGE = re.compile(r"bytes=([0-9]{0,18})-([0-9]{0,18})", re.IGNORECASE)
 
 
-def picture_name(bucket: str) -> str:
+def image_name(bucket: str) -> str:
     """A new key `<bucket>/<8 random lower-case letters><yymmddHHMMSS>.png`, in UTC."""
     letters = "".join(secrets.choice(string.ascii_lowercase) for _ in range(8))
     return f"{bucket}/{letters}{datetime.now(UTC):%y%m%d%H%M%S}.png"

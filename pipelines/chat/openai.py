@@ -18,7 +18,7 @@ from pydantic import Field
 from pipelines.chat.base import ChatModel, ChatRequest, Delta, FinishReason, Message, Passage, Usage
 from pipelines.chat.extractive.followup import stand_alone
 from pipelines.chat.grounding import build_grounded_messages
-from pipelines.contracts.engine import Embed, EngineConfig, ModelCard
+from pipelines.contracts.engine import Embed, EngineConfig, ModelCard, Resources
 from pipelines.contracts.errors import InvalidInput, ModelUnavailable, Overloaded, SensoriumError
 
 if TYPE_CHECKING:
@@ -61,12 +61,12 @@ class OpenAIConfig(EngineConfig):
         """What this configuration answers with."""
         return ModelCard(
             model=self.model,
-            licence="see the model's page",
+            license="see the model's page",
             description="A language model on another server: converses freely, calls tools and follows a JSON schema "
             "where that server does, and answers from your documents where a category is named. It can be wrong.",
         )
 
-    def load(self, embed: Embed) -> "OpenAIChat":
+    def load(self, resources: Resources) -> "OpenAIChat":
         """Make ready to ask the server; it need not be there yet.
 
         Args:
@@ -75,7 +75,7 @@ class OpenAIConfig(EngineConfig):
         Raises:
             ModelUnavailable: the environment variable of the key is not set.
         """
-        return OpenAIChat.load(self, embed)
+        return OpenAIChat.load(self, resources.embed)
 
 
 class OpenAIChat(ChatModel):

@@ -1,24 +1,48 @@
-"""What is common to the configuration of every engine."""
+"""What every engine's configuration states: how it is chosen, what answers, what it needs, how it is loaded."""
 
-from abc import abstractmethod
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict
 
+from pipelines.contracts.errors import ModelUnavailable
 from pipelines.loading.weights import Weights
 
 Embed = Callable[[Sequence[str]], NDArray[np.float32]]
 """Texts to unit vectors, float32 (N, dimension). Blocks; called from the engine's own thread."""
 
 
+def no_embedder(_: Sequence[str]) -> NDArray[np.float32]:
+    """The `Embed` of a process that has no knowledge base at hand."""
+    raise ModelUnavailable("This engine compares texts by their embeddings, and no embedding model is at hand.")
+
+
+@dataclass(frozen=True)
+class Resources:
+    """What the process that loads an engine lends it.
+
+    Attributes:
+        embed: sentence embeddings.
+        cache_dir: a folder for what can be computed again; `None` where nothing may be kept.
+        data_dir: the folder of everything that the installation keeps; `None` where it keeps nothing.
+    """
+
+    embed: Embed = no_embedder
+    cache_dir: Path | None = None
+    data_dir: Path | None = None
+
+
 class ModelCard(BaseModel):
-    """What answers, told to people in `/v1/models`.
+    """What answers, as `/v1/models` reports it.
 
     Attributes:
         model: the checkpoint (hub id or file name), or the algorithm's name.
-        licence: SPDX name of the model's licence (of the algorithm's library where there is no model).
+        license: SPDX name of the model's license (of the algorithm's library if there is no model).
         description: one honest sentence: what it does and what it does not.
         embedded: runs without any download.
     """
@@ -26,16 +50,15 @@ class ModelCard(BaseModel):
     model_config = ConfigDict(frozen=True)
 
     model: str
-    licence: str
+    license: str
     description: str
     embedded: bool = False
 
 
-class EngineConfig(BaseModel):
+class EngineConfig(BaseModel, ABC):
     """A capability's `user_config`: flat, `engine` chooses, unknown keys are refused.
 
-    A subclass adds its keys, `card()` and `load()`. Importing the module of a configuration imports no model library:
-    those are imported inside `load()`.
+    Importing the module of a configuration imports no model library: those are imported inside `load()`.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True, protected_namespaces=())
@@ -49,3 +72,11 @@ class EngineConfig(BaseModel):
     @abstractmethod
     def card(self) -> ModelCard:
         """What this configuration answers with."""
+
+    @abstractmethod
+    def load(self, resources: Resources) -> Any:
+        """Load the engine: what its capability's `base.py` describes. Blocks, for minutes if the model is large.
+
+        Raises:
+            ModelUnavailable: weights, a library or the device are missing, damaged or of another kind.
+        """

@@ -64,7 +64,7 @@ class UnusableMedia(SensoriumError):
 
 
 class TooManyPixels(UnusableMedia):
-    """A picture or video that decodes to more pixels than the limit."""
+    """An image or video that decodes to more pixels than the limit."""
 
     code = "too_many_pixels"
 

@@ -18,5 +18,5 @@ class Progress(Protocol):
         """Report, and stop if nobody waits."""
 
 
-def quiet(fraction: float | None, stage: str, /) -> None:
+def no_progress(fraction: float | None, stage: str, /) -> None:
     """Progress that nobody watches and nobody cancels."""

@@ -13,10 +13,10 @@ from typing import TYPE_CHECKING, Any, Final, Literal, Self
 
 import numpy as np
 
-from pipelines.contracts.engine import EngineConfig, ModelCard
+from pipelines.contracts.engine import EngineConfig, ModelCard, Resources
 from pipelines.contracts.errors import ModelUnavailable
 from pipelines.frame_interpolation.base import FrameInterpolator
-from pipelines.loading.device import DeviceName, place
+from pipelines.loading.device import DeviceName, select_device
 from pipelines.loading.openmmlab import LICENCE, fill, read_config, take_parts
 from pipelines.media import Rgb
 
@@ -44,11 +44,11 @@ class MmeditingConfig(EngineConfig):
         """What this configuration answers with."""
         return ModelCard(
             model=Path(self.checkpoint or self.config).stem,
-            licence=LICENCE,
+            license=LICENCE,
             description="Frames half-way between those of a video, by a model of MMEditing (archived).",
         )
 
-    def load(self) -> FrameInterpolator:
+    def load(self, resources: Resources) -> FrameInterpolator:
         """Build the model and read its checkpoint.
 
         Raises:
@@ -86,7 +86,7 @@ class Mmediting(FrameInterpolator):
         parts = take_parts(settings.model)
         if config.checkpoint is not None:
             parts[""] = config.checkpoint
-        device = place(config.device, "float32").device
+        device = select_device(config.device, "float32").device
         model = init_model(settings, device="cpu")
         if model.required_frames not in (2, 4) or settings.model.generator.get("num_output_frames", 1) != 1:
             raise ModelUnavailable("The config's model makes more than the frame half-way of two or four.")

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, Literal, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from pipelines.contracts.engine import EngineConfig, ModelCard
+from pipelines.contracts.engine import EngineConfig, ModelCard, Resources
 from pipelines.frame_interpolation.base import FrameInterpolator
 from pipelines.media import Rgb
 
@@ -43,12 +43,12 @@ class OpticalFlowConfig(EngineConfig):
         """What this configuration answers with."""
         return ModelCard(
             model="dis-optical-flow",
-            licence="Apache-2.0",
+            license="Apache-2.0",
             description="In-between frames by classical optical flow with occlusion handling; not a neural network.",
             embedded=True,
         )
 
-    def load(self) -> "OpticalFlow":
+    def load(self, resources: Resources) -> "OpticalFlow":
         """Make the engine."""
         return OpticalFlow.load(self)
 
@@ -195,7 +195,7 @@ def _look(image: NDArray[Any], offset: Plane, interpolation: int = 1) -> NDArray
 
 
 def _inside(offset: Plane) -> Plane:
-    """1 where `offset` from a pixel is in the picture, with a soft edge of one pixel."""
+    """1 where `offset` from a pixel is in the image, with a soft edge of one pixel."""
     height, width = offset.shape[:2]
     x = np.arange(width, dtype=np.float32) + offset[..., 0]
     y = np.arange(height, dtype=np.float32)[:, None] + offset[..., 1]

@@ -20,7 +20,7 @@ _LIKENESS = 0.5
 """Correlation of the details: above 0.65 for neighbours, below 0.45 for strangers, as measured on photographs."""
 
 _CHANGE, _PLAIN_CHANGE = 6, 40
-"""Gray levels that a cut changes at least: between pictures, and from or to a plain one (fades end in those)."""
+"""Gray levels that a cut changes at least: between images, and from or to a plain one (fades end in those)."""
 
 _PLAIN_CONTRAST = 3
 

@@ -10,7 +10,7 @@ from fractions import Fraction
 import numpy as np
 
 from pipelines.contracts.errors import InvalidInput
-from pipelines.contracts.progress import Progress, quiet
+from pipelines.contracts.progress import Progress, no_progress
 from pipelines.frame_interpolation.base import FrameInterpolator
 from pipelines.frame_interpolation.scene_cut import Glance, SceneCuts
 from pipelines.media import Rgb
@@ -44,7 +44,7 @@ def interpolate_stream(
     fps_in: Fraction,
     fps_out: Fraction | float | None = None,
     frame_count: int | None = None,
-    progress: Progress = quiet,
+    progress: Progress = no_progress,
 ) -> Iterator[Rgb]:
     """Frames at another rate; at most four of the source's are held at a time.
 

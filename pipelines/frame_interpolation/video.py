@@ -3,7 +3,7 @@
 from fractions import Fraction
 from typing import BinaryIO
 
-from pipelines.contracts.progress import Progress, quiet
+from pipelines.contracts.progress import Progress, no_progress
 from pipelines.frame_interpolation.base import FrameInterpolator
 from pipelines.frame_interpolation.stream import interpolate_stream, target_rate
 from pipelines.media.video import VideoReader, VideoWriter
@@ -15,7 +15,7 @@ def interpolate_video(
     smoother: BinaryIO,
     *,
     fps: float | None = None,
-    progress: Progress = quiet,
+    progress: Progress = no_progress,
 ) -> None:
     """Write the video at a higher frame rate, with the same duration and sound.
 

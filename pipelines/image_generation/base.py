@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from pipelines.contracts.errors import InvalidInput
-from pipelines.contracts.progress import Progress, quiet
+from pipelines.contracts.progress import Progress, no_progress
 from pipelines.media import Rgb
 
 SMALLEST_PX = 64
@@ -15,7 +15,7 @@ LONGEST_PROMPT = 4000
 
 @dataclass(frozen=True)
 class ImageRequest:
-    """One picture to make. The same request gives the same picture, alone or in a batch."""
+    """One image to make. The same request gives the same image, alone or in a batch."""
 
     prompt: str
     width: int
@@ -23,8 +23,8 @@ class ImageRequest:
     seed: int
 
 
-Made = Rgb | InvalidInput
-"""A picture, RGB uint8 (height, width, 3), or why this one cannot be made."""
+ImageOrRefusal = Rgb | InvalidInput
+"""An image, RGB uint8 (height, width, 3), or why this one cannot be made."""
 
 
 class ImageGenerator(ABC):
@@ -37,11 +37,11 @@ class ImageGenerator(ABC):
     max_batch: int = 1
 
     @abstractmethod
-    def generate(self, requests: Sequence[ImageRequest], *, progress: Progress = quiet) -> list[Made]:
-        """Make one picture per request.
+    def generate(self, requests: Sequence[ImageRequest], *, progress: Progress = no_progress) -> list[ImageOrRefusal]:
+        """Make one image per request.
 
         Returns:
-            One picture or refusal each, in the order of `requests`: a request that cannot be taken, or whose picture
+            One image or refusal each, in the order of `requests`: a request that cannot be taken, or whose image
             may not be shown, does not keep the others from theirs.
 
         Raises:

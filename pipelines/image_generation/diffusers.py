@@ -5,30 +5,29 @@ Chinese, about 16 GB of weights in bfloat16. On a CPU rather LCM_Dreamshaper_v7 
 1.5, whose CreativeML OpenRAIL-M terms of use go with it; https://arxiv.org/abs/2310.04378): four steps, about 5 GB
 in float32.
 
-The noise of each picture is drawn on the CPU from its own seed, so that it depends neither on the device nor on what
-else is in the batch. A GPU may still round differently in batches of another size; on a CPU pictures agree within
+The noise of each image is drawn on the CPU from its own seed, so that it depends neither on the device nor on what
+else is in the batch. A GPU may still round differently in batches of another size; on a CPU images agree within
 1/255. CLIP text encoders read no more than the first 77 tokens of a prompt.
 """
 
 from collections.abc import Iterator, Sequence
 from inspect import signature
-from pathlib import Path
 from typing import Any, Literal, Self
 
 import numpy as np
 from pydantic import Field
 
-from pipelines.contracts.engine import Embed, ModelCard
+from pipelines.contracts.engine import ModelCard, Resources
 from pipelines.contracts.errors import InvalidInput, ModelUnavailable
-from pipelines.contracts.progress import Progress, quiet
-from pipelines.image_generation.base import ImageGenerator, ImageRequest, Made, check
-from pipelines.loading.device import place
-from pipelines.loading.diffusion import PipelineConfig, StepEnd, takes, tell_steps
+from pipelines.contracts.progress import Progress, no_progress
+from pipelines.image_generation.base import ImageGenerator, ImageOrRefusal, ImageRequest, check
+from pipelines.loading.device import select_device
+from pipelines.loading.diffusion import PipelineConfig, StepEnd, step_callback, takes
 from pipelines.media import Rgb
 
 _KLEIN = "black-forest-labs/FLUX.2-klein-4B"
 _LCM = "SimianLuo/LCM_Dreamshaper_v7"
-_LICENCES = {_KLEIN: "Apache-2.0", _LCM: "MIT"}
+_LICENSES = {_KLEIN: "Apache-2.0", _LCM: "MIT"}
 _DISTILLED_FOR = {_KLEIN: (4, 1.0), _LCM: (4, 8.0)}  # steps, guidance
 _NEEDED = ("prompt", "width", "height", "num_inference_steps", "generator", "callback_on_step_end")
 
@@ -45,12 +44,12 @@ class DiffusersConfig(PipelineConfig):
         None, ge=0, le=50, description="How closely the prompt is followed. Default: as for `steps`."
     )
     negative_prompt: str = Field("", max_length=4000, description="What is not to be seen; not every model takes one.")
-    max_batch: int = Field(4, ge=1, le=32, description="Pictures of equal size that are made at once.")
+    max_batch: int = Field(4, ge=1, le=32, description="Images of equal size that are made at once.")
     largest_px: int | None = Field(
         None,
         ge=64,
         le=2048,
-        description="Longer side up to which the model draws; larger pictures are drawn at this size and enlarged. "
+        description="Longer side up to which the model draws; larger images are drawn at this size and enlarged. "
         "Models of the Stable Diffusion 1.5 class repeat things beyond 768. Default: no limit.",
     )
 
@@ -58,12 +57,12 @@ class DiffusersConfig(PipelineConfig):
         """What this configuration answers with."""
         return ModelCard(
             model=self.name,
-            licence=_LICENCES.get(self.model, "see the model's page"),
+            license=_LICENSES.get(self.model, "see the model's page"),
             description="A diffusion model: paints what a prompt says in any style. Counts, small text and hands can "
             "come out wrong, and people and places that it shows are invented.",
         )
 
-    def load(self, embed: Embed, cache: Path | None = None) -> "DiffusionPainter":
+    def load(self, resources: Resources) -> "DiffusionPainter":
         """Load the pipeline onto its device. `embed` and `cache` are for engines that look words up; not used here.
 
         Raises:
@@ -95,7 +94,7 @@ class DiffusionPainter(ImageGenerator):
         """Read the weights; see `DiffusersConfig.load`."""
         from diffusers import AutoPipelineForText2Image
 
-        placement = place(config.device, config.dtype)
+        placement = select_device(config.device, config.dtype)
         pipeline = config.load_pipeline(AutoPipelineForText2Image)
         if not all(takes(pipeline, parameter) for parameter in _NEEDED):
             raise ModelUnavailable(f"{config.name} is of a kind ({type(pipeline).__name__}) that cannot be stopped.")
@@ -104,21 +103,21 @@ class DiffusionPainter(ImageGenerator):
                 raise ModelUnavailable(f"{config.name} takes no {key}: leave it out of the configuration.")
         pipeline.to(placement.device)
         if hasattr(pipeline.vae, "enable_slicing"):
-            pipeline.vae.enable_slicing()  # decodes picture by picture: the peak of memory, and it gains nothing in one
+            pipeline.vae.enable_slicing()  # decodes image by image: the peak of memory, and it gains nothing in one
         return cls(pipeline, config)
 
-    def generate(self, requests: Sequence[ImageRequest], *, progress: Progress = quiet) -> list[Made]:
+    def generate(self, requests: Sequence[ImageRequest], *, progress: Progress = no_progress) -> list[ImageOrRefusal]:
         """As the base says; requests of equal size are made together, up to `max_batch`."""
-        made: list[Made | None] = [_refusal(request) for request in requests]
+        made: list[ImageOrRefusal | None] = [_refusal(request) for request in requests]
         batches = list(self._batches(requests, [index for index, each in enumerate(made) if each is None]))
         progress(0.0, "denoising")
         for number, indices in enumerate(batches):
-            told = tell_steps(
+            told = step_callback(
                 progress, self._settings["num_inference_steps"], number / len(batches), (number + 1) / len(batches)
             )
             pictures = self._paint([requests[index] for index in indices], told)
-            for index, picture in zip(indices, pictures, strict=True):
-                made[index] = picture
+            for index, image in zip(indices, pictures, strict=True):
+                made[index] = image
         return [each for each in made if each is not None]
 
     def _batches(self, requests: Sequence[ImageRequest], indices: Sequence[int]) -> Iterator[list[int]]:
@@ -129,7 +128,7 @@ class DiffusionPainter(ImageGenerator):
         for alike in sizes.values():
             yield from (alike[start : start + self.max_batch] for start in range(0, len(alike), self.max_batch))
 
-    def _paint(self, requests: Sequence[ImageRequest], told: StepEnd) -> list[Made]:
+    def _paint(self, requests: Sequence[ImageRequest], told: StepEnd) -> list[ImageOrRefusal]:
         """One batch of equal size."""
         import torch
 
@@ -148,8 +147,8 @@ class DiffusionPainter(ImageGenerator):
         )
         flags = getattr(output, "nsfw_content_detected", None) or [False] * len(requests)
         return [
-            _flagged() if flagged else _fitted(picture, request.width, request.height)
-            for request, picture, flagged in zip(requests, output.images, flags, strict=True)
+            _flagged() if flagged else _fitted(image, request.width, request.height)
+            for request, image, flagged in zip(requests, output.images, flags, strict=True)
         ]
 
     def _drawn_size(self, width: int, height: int) -> tuple[int, int]:
@@ -183,15 +182,15 @@ def _encodable(prompt: str) -> str:
 
 def _flagged() -> InvalidInput:
     return InvalidInput(
-        "The model's safety checker took the picture for unsafe; it is not shown. Another prompt or seed may pass.",
+        "The model's safety checker took the image for unsafe; it is not shown. Another prompt or seed may pass.",
         "prompt",
     )
 
 
-def _fitted(picture: Any, width: int, height: int) -> Rgb:
-    """The picture at the size that was asked for; what is too much at two sides is cut off."""
+def _fitted(image: Any, width: int, height: int) -> Rgb:
+    """The image at the size that was asked for; what is too much at two sides is cut off."""
     from PIL import Image, ImageOps
 
-    if picture.size != (width, height):
-        picture = ImageOps.fit(picture, (width, height), Image.Resampling.LANCZOS)
-    return np.asarray(picture, np.uint8)
+    if image.size != (width, height):
+        image = ImageOps.fit(image, (width, height), Image.Resampling.LANCZOS)
+    return np.asarray(image, np.uint8)

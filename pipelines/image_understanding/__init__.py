@@ -1,4 +1,4 @@
-"""Image understanding: what a picture shows, in a sentence, in classes and in masks."""
+"""Image understanding: what an image shows, in a sentence, in classes and in masks."""
 
 from typing import Annotated
 

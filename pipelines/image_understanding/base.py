@@ -6,18 +6,18 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from pipelines.contracts.progress import Progress, quiet
+from pipelines.contracts.progress import Progress, no_progress
 from pipelines.media import Rgb
 
 
 @dataclass(frozen=True)
 class Description:
-    """What a picture shows.
+    """What an image shows.
 
     Attributes:
         caption: one sentence.
         classes: category names, the most likely first, at least one.
-        masks: bool (N, H, W) over the described picture, the largest segment first.
+        masks: bool (N, H, W) over the described image, the largest segment first.
     """
 
     caption: str
@@ -29,8 +29,8 @@ class ImageUnderstander(ABC):
     """One loaded set of models. Not thread-safe."""
 
     @abstractmethod
-    def describe(self, image: Rgb, *, progress: Progress = quiet) -> Description:
-        """Caption, classify and segment one picture.
+    def describe(self, image: Rgb, *, progress: Progress = no_progress) -> Description:
+        """Caption, classify and segment one image.
 
         Args:
             image: RGB uint8 (H, W, 3), already turned upright and at most 1,536 px on its long side.

@@ -1,4 +1,4 @@
-"""Segments drawn over the picture that they were found in, by `supervision` (MIT)."""
+"""Segments drawn over the image that they were found in, by `supervision` (MIT)."""
 
 from typing import Final
 
@@ -23,7 +23,7 @@ def draw_masks(image: Rgb, masks: NDArray[np.bool_]) -> Rgb:
         masks: bool (N, H, W); later ones are drawn over earlier ones.
 
     Returns:
-        RGB uint8 (H, W, 3), a new picture.
+        RGB uint8 (H, W, 3), a new image.
     """
     import supervision as sv
 

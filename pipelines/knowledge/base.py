@@ -11,7 +11,7 @@ class Embedder(ABC):
     """One loaded embedding model. Not thread-safe."""
 
     dimension: int
-    likeness: tuple[float, float] = (0.1, 0.7)
+    similarity_range: tuple[float, float] = (0.1, 0.7)
     """Cosine of a question with a passage that has nothing to do with it, and with one that answers it."""
 
     @abstractmethod

@@ -8,8 +8,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipelines.chat.base import Passage
+from pipelines.contracts.engine import Resources
 from pipelines.contracts.errors import InvalidInput
-from pipelines.contracts.progress import Progress, quiet
+from pipelines.contracts.progress import Progress, no_progress
 from pipelines.knowledge import Config
 from pipelines.knowledge.base import Embedder
 from pipelines.knowledge.index.store import DocumentRecord, KnowledgeStore
@@ -37,7 +38,7 @@ class Library:
         Raises:
             ModelUnavailable: the model is missing, or the store cannot be opened or was made for another model.
         """
-        embedder = config.load()
+        embedder = config.load(Resources())
         store = KnowledgeStore.open(
             url, model=config.card().model, dimension=embedder.dimension, storage_options=storage_options
         )
@@ -62,7 +63,7 @@ class Library:
         sha256: str,
         *,
         limits: ReadLimits | None = None,
-        progress: Progress = quiet,
+        progress: Progress = no_progress,
     ) -> DocumentRecord:
         """Add a document: when this returns it is durable and found; when it raises, nothing of it is left.
 
@@ -108,7 +109,7 @@ class Library:
         """
         _check(category)
         vector = self._embed_query(query) if self.embedder.reads(query) else None
-        hits = self._store.search(category, query, vector, k, self.embedder.likeness)
+        hits = self._store.search(category, query, vector, k, self.embedder.similarity_range)
         if not hits and not self._store.list_documents(category):
             return None
         return tuple(Passage(hit.document, hit.page, hit.text, hit.score) for hit in hits)

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field
 
-from pipelines.contracts.engine import EngineConfig, ModelCard
+from pipelines.contracts.engine import EngineConfig, ModelCard, Resources
 from pipelines.contracts.errors import ModelUnavailable
 from pipelines.knowledge.base import Embedder
 from pipelines.knowledge.parsing.clean import is_wide
@@ -29,12 +29,12 @@ class MiniLmConfig(EngineConfig):
         """What this configuration answers with."""
         return ModelCard(
             model="sentence-transformers/all-MiniLM-L6-v2",
-            licence="Apache-2.0",
+            license="Apache-2.0",
             description="Sentence embeddings (384 numbers) of English; Chinese is found by its characters instead.",
             embedded=True,
         )
 
-    def load(self) -> "MiniLm":
+    def load(self, resources: Resources) -> "MiniLm":
         """Load the model.
 
         Raises:

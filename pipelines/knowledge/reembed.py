@@ -16,8 +16,9 @@ from typing import Any
 
 import numpy as np
 
+from pipelines.contracts.engine import Resources
 from pipelines.contracts.errors import NotFound, Overloaded, SensoriumError
-from pipelines.contracts.progress import Progress, quiet
+from pipelines.contracts.progress import Progress, no_progress
 from pipelines.knowledge.base import Embedder
 from pipelines.knowledge.index.store import TABLE, KnowledgeStore, answering, connect, table_schema
 
@@ -30,7 +31,7 @@ def reembed(
     model: str,
     *,
     storage_options: Mapping[str, str] | None = None,
-    progress: Progress = quiet,
+    progress: Progress = no_progress,
 ) -> int:
     """Replace the vectors of all passages.
 
@@ -116,7 +117,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     except (OSError, yaml.YAMLError, LookupError, TypeError, StopIteration, ValueError) as error:
         parser.error(f"{arguments.config} has no Knowledge block that can be read ({type(error).__name__})")
     try:
-        count = reembed(arguments.place, config.load(), config.card().model, progress=_told)
+        count = reembed(arguments.place, config.load(Resources()), config.card().model, progress=_told)
     except SensoriumError as error:
         sys.stderr.write(f"\n{error.message}\n")
         return 1

@@ -13,16 +13,16 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field
 
-from pipelines.contracts.engine import EngineConfig, ModelCard
+from pipelines.contracts.engine import EngineConfig, ModelCard, Resources
 from pipelines.contracts.errors import ModelUnavailable
 from pipelines.knowledge.base import Embedder
 from pipelines.knowledge.minilm import is_latin
-from pipelines.loading.device import DeviceName, DtypeName, place
+from pipelines.loading.device import DeviceName, DtypeName, select_device
 from pipelines.loading.weights import Weights, is_path, locate
 
 _FILES = ("*.safetensors", "*.json", "*.txt", "*.model")
 _PICKLED = {"BAAI/bge-m3": "pytorch_model.bin"}  # published in torch's format alone; read with `weights_only`
-_LICENCES = {"BAAI/bge-m3": "MIT", "sentence-transformers/all-MiniLM-L6-v2": "Apache-2.0"}
+_LICENSES = {"BAAI/bge-m3": "MIT", "sentence-transformers/all-MiniLM-L6-v2": "Apache-2.0"}
 _TOKENIZERS = ("tokenizer.json", "tokenizer.model", "sentencepiece.bpe.model", "vocab.json", "vocab.txt")
 _CHINESE = "服务器每天凌晨两点自动备份，备份文件保留九十天。"
 _PAIRS = (
@@ -54,7 +54,7 @@ class SentenceTransformersConfig(EngineConfig):
         """What this configuration answers with."""
         return ModelCard(
             model=self.name,
-            licence=_LICENCES.get(self.model, "see the model's page"),
+            license=_LICENSES.get(self.model, "see the model's page"),
             description="Sentence embeddings: finds passages by meaning, in the languages that the model knows.",
         )
 
@@ -63,7 +63,7 @@ class SentenceTransformersConfig(EngineConfig):
         pickled = [_PICKLED[self.model]] if self.model in _PICKLED else []
         return (Weights(self.model, self.revision, (*_FILES, *pickled)),)
 
-    def load(self) -> "SentenceTransformers":
+    def load(self, resources: Resources) -> "SentenceTransformers":
         """Load the model.
 
         Raises:
@@ -85,7 +85,7 @@ class SentenceTransformers(Embedder):
         self._batch_size = batch_size
         self.dimension = int(model.get_embedding_dimension())
         self._reads_chinese = _has_words_for(_CHINESE, model.tokenizer)
-        self.likeness = self._measured_likeness()
+        self.similarity_range = self._measured_likeness()
 
     @classmethod
     def load(cls, config: SentenceTransformersConfig) -> Self:
@@ -98,7 +98,7 @@ class SentenceTransformers(Embedder):
         from sentence_transformers import SentenceTransformer
 
         folder = locate(config.weights()[0])
-        placement = place(config.device, config.dtype)
+        placement = select_device(config.device, config.dtype)
         damaged = ModelUnavailable(
             f"The weights of {config.name} cannot be read: files are missing or damaged, or it is no model for "
             "sentence-transformers. Fetch them again with `make pull`, or choose another model."

@@ -18,7 +18,7 @@ _CONTEXT_BYTES = 700 << 20
 
 
 def limit_memory(share: float) -> None:
-    """Let `place` cap torch's memory at this share of the card: a GPU share is only bookkeeping until somebody does.
+    """Let `select_device` cap torch's memory at this share of the card: Ray's GPU share is only bookkeeping.
 
     The cap leaves room for the CUDA context. CTranslate2 and onnxruntime stand outside of it.
     """
@@ -34,7 +34,7 @@ class Placement:
     dtype: "torch.dtype"
 
 
-def place(device: DeviceName = "auto", dtype: DtypeName = "auto") -> Placement:
+def select_device(device: DeviceName = "auto", dtype: DtypeName = "auto") -> Placement:
     """Choose: CUDA where there is a card, in bfloat16 (float16 where the card is older); otherwise the CPU in float32.
 
     Raises:

@@ -12,7 +12,7 @@ from pydantic import Field
 from pipelines.contracts.engine import EngineConfig
 from pipelines.contracts.errors import ModelUnavailable
 from pipelines.contracts.progress import Progress
-from pipelines.loading.device import DeviceName, DtypeName, place
+from pipelines.loading.device import DeviceName, DtypeName, select_device
 from pipelines.loading.weights import Weights, is_path, locate
 
 _FILES = (
@@ -63,7 +63,7 @@ class PipelineConfig(EngineConfig):
 
         self._require_components()
         folder = self._folder()
-        dtype = place(self.device, self.dtype).dtype
+        dtype = select_device(self.device, self.dtype).dtype
         try:
             pipeline = loader.from_pretrained(folder, dtype=dtype, local_files_only=True, use_safetensors=True)
         except (
@@ -118,7 +118,7 @@ def takes(pipeline: Any, parameter: str) -> bool:
     return parameter in signature(pipeline.__call__).parameters
 
 
-def tell_steps(progress: Progress, steps: int, start: float = 0.0, end: float = 1.0) -> StepEnd:
+def step_callback(progress: Progress, steps: int, start: float = 0.0, end: float = 1.0) -> StepEnd:
     """A `callback_on_step_end` that reports "denoising" after each step; what `progress` raises ends the call.
 
     Args:

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, TypeVar
 
 from pipelines.contracts.errors import ModelUnavailable
-from pipelines.loading.device import DeviceName, DtypeName, Placement, place
+from pipelines.loading.device import DeviceName, DtypeName, Placement, select_device
 from pipelines.loading.weights import Weights, locate, require
 
 if TYPE_CHECKING:
@@ -86,7 +86,7 @@ def read_content(source: Path | IO[bytes], name: str) -> Any:
         raise unreadable(name) from None
 
 
-def filled(
+def build_network(
     make: "Callable[[Mapping[str, Tensor]], NetworkT]", tensors: "Mapping[str, Tensor]", name: str, where: Placement
 ) -> NetworkT:
     """Make the network that tensors fit, with their values, ready to be asked.
@@ -112,10 +112,10 @@ def filled(
     return network.eval().requires_grad_(False).to(where.device, where.dtype)
 
 
-def place_for_pictures(device: DeviceName, dtype: DtypeName) -> Placement:
-    """As `place`, but half precision is float16: the 8 bits of bfloat16 are too few for the steps of a picture."""
-    chosen = place(device, dtype)
-    return place(device, "float16") if dtype == "auto" and chosen.device.type == "cuda" else chosen
+def select_image_device(device: DeviceName, dtype: DtypeName) -> Placement:
+    """As `select_device`, but half precision is float16: bfloat16's 8 bits are too few for the steps of an image."""
+    chosen = select_device(device, dtype)
+    return select_device(device, "float16") if dtype == "auto" and chosen.device.type == "cuda" else chosen
 
 
 def unreadable(name: str) -> ModelUnavailable:

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from torch import Tensor, nn
 
 LICENCE = "see the checkpoint's page"
-"""Of what is published for these packages, most is Apache-2.0 but trained on pictures for research only."""
+"""Of what is published for these packages, most is Apache-2.0 but trained on images for research only."""
 
 
 def read_config(package: Literal["mmtrack", "mmedit"], folder: str, name: str) -> Any:

@@ -43,7 +43,7 @@ def read_model(loader: Any, weights: Weights, where: Placement) -> Any:
 
 
 def read_image_processor(loader: Any, weights: Weights, **options: Any) -> Any:
-    """Read how pictures are prepared for a model.
+    """Read how images are prepared for a model.
 
     Args:
         loader: an image processor of transformers that works by Pillow.

@@ -1,10 +1,10 @@
-"""Reading and writing pictures, sound and video, from and to file objects."""
+"""Reading and writing images, sound and video, from and to file objects."""
 
 import numpy as np
 from numpy.typing import NDArray
 
 Rgb = NDArray[np.uint8]
-"""RGB picture, uint8 (H, W, 3), sRGB."""
+"""RGB image, uint8 (H, W, 3), sRGB."""
 
 Waveform = NDArray[np.float32]
 """Mono sound, float32 (samples,), -1 to 1."""

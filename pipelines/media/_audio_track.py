@@ -1,4 +1,4 @@
-"""The sound track of one video, brought into an MP4 while its pictures are written."""
+"""The sound track of one video, brought into an MP4 while its images are written."""
 
 import contextlib
 import math
@@ -38,7 +38,7 @@ def find_audio(container: "av.container.InputContainer") -> "av.AudioStream | No
 class SoundTrack:
     """Sound on its way from one file into another.
 
-    It reads by a demuxer of its own: in a file, sound need not lie near its pictures, and kept waiting it would fill
+    It reads by a demuxer of its own: in a file, sound need not lie near its images, and kept waiting it would fill
     memory.
 
     Attributes:
@@ -59,7 +59,7 @@ class SoundTrack:
         Args:
             source: this track's alone, with a sound track.
             output: the MP4, before its first packet.
-            video_start_s: when the first picture is shown, on the source's clock.
+            video_start_s: when the first image is shown, on the source's clock.
             fps: of the output.
             clock_rules: of the source.
         """
@@ -128,7 +128,7 @@ class SoundTrack:
             time_s = self._clock.seconds(frame.pts) + self._shift_s
             if end_s is not None:
                 if time_s < end_s - _GAP_S:
-                    continue  # more sound than time: it would fall behind the pictures
+                    continue  # more sound than time: it would fall behind the images
                 if time_s < end_s + _GAP_S:
                     time_s = end_s  # containers round their stamps; samples follow each other
             end_s = time_s + Fraction(frame.samples, frame.sample_rate)

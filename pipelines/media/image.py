@@ -1,4 +1,4 @@
-"""Reading still pictures that strangers send, and writing PNG.
+"""Reading still images that strangers send, and writing PNG.
 
 Pillow decides what a file is and decodes eight bits. It reads sixteen-bit colour as eight, so OpenCV decodes those
 files, after Pillow has vouched for their kind, size and integrity. Animations give their first frame; AVIF of ten or
@@ -36,7 +36,7 @@ SIZE: Final = ((0x0100, 0x0101), (0xA002, 0xA003))
 """Width and height in the main directory, and in the Exif directory."""
 EXIF_DIRECTORY: Final = 0x8769
 TIFF_DESCRIPTION: Final = {0x010E, 0x010F, 0x0110, ORIENTATION, *RESOLUTION, 0x0128, 0x0131, 0x0132, 0x013B, 0x8298}
-"""What of a TIFF's own directory describes the picture; the rest says how that file stores it."""
+"""What of a TIFF's own directory describes the image; the rest says how that file stores it."""
 BITS_PER_SAMPLE: Final = 0x0102
 DIRECTORIES: Final = {EXIF_DIRECTORY, 0x8825}
 
@@ -58,8 +58,8 @@ _UPRIGHT: Final[dict[int, Callable[[Samples], Samples]]] = {
 
 
 @dataclass(frozen=True)
-class Picture:
-    """A decoded still picture, upright.
+class DecodedImage:
+    """A decoded still image, upright.
 
     Attributes:
         pixels: uint8 or uint16 (H, W, 3), RGB in the colour space of `icc_profile`, or sRGB.
@@ -74,7 +74,7 @@ class Picture:
     icc_profile: bytes | None = None
 
     def rgb8(self) -> Rgb:
-        """The picture as most algorithms want it: uint8 (H, W, 3), sRGB, over white where transparent."""
+        """The image as most algorithms want it: uint8 (H, W, 3), sRGB, over white where transparent."""
         from PIL import Image
 
         rgb = _eight_bits(self.pixels)
@@ -86,8 +86,8 @@ class Picture:
         return ((rgb * alpha + 255 * (255 - alpha) + 127) // 255).astype(np.uint8)
 
 
-def read_image(file: BinaryIO, *, max_pixels: int) -> Picture:
-    """Decode a still picture, the first frame of an animation.
+def read_image(file: BinaryIO, *, max_pixels: int) -> DecodedImage:
+    """Decode a still image, the first frame of an animation.
 
     EXIF or a colour profile that cannot be read is left out, as browsers do.
 
@@ -104,17 +104,17 @@ def read_image(file: BinaryIO, *, max_pixels: int) -> Picture:
     width, height = image.size
     if width * height > max_pixels or max(width, height) > MAX_SIDE_PX:
         raise TooManyPixels(
-            f"The picture has {width} × {height} pixels; the limit is {max_pixels:,} pixels and {MAX_SIDE_PX:,} a side."
+            f"The image has {width} × {height} pixels; the limit is {max_pixels:,} pixels and {MAX_SIDE_PX:,} a side."
         )
     try:
         pixels, alpha = _decode(image, file)
         orientation, exif = _read_exif(image)
     except _DAMAGED as error:
-        raise UnusableMedia("The picture is damaged or cut short.") from error
+        raise UnusableMedia("The image is damaged or cut short.") from error
     if turn := _UPRIGHT.get(orientation):
         pixels = turn(pixels)
         alpha = None if alpha is None else turn(alpha)
-    return Picture(
+    return DecodedImage(
         pixels=np.ascontiguousarray(pixels),
         alpha=None if alpha is None else np.ascontiguousarray(alpha),
         exif=exif,
@@ -122,8 +122,8 @@ def read_image(file: BinaryIO, *, max_pixels: int) -> Picture:
     )
 
 
-def write_png(picture: Picture) -> bytes:
-    """Encode as PNG with the picture's bit depth, alpha, EXIF and colour profile."""
+def write_png(picture: DecodedImage) -> bytes:
+    """Encode as PNG with the image's bit depth, alpha, EXIF and colour profile."""
     import cv2
 
     if picture.alpha is None:
@@ -137,7 +137,7 @@ def write_png(picture: Picture) -> bytes:
 
 
 def fit(image: Rgb, max_side: int) -> Rgb:
-    """Shrink so that neither side is longer than `max_side` px; a smaller picture is returned as it is."""
+    """Shrink so that neither side is longer than `max_side` px; a smaller image is returned as it is."""
     from PIL import Image
 
     rows, columns = image.shape[:2]
@@ -149,10 +149,10 @@ def fit(image: Rgb, max_side: int) -> Rgb:
 
 
 def enlarged_exif(exif: bytes, width: int, height: int, scale: int) -> bytes:
-    """EXIF of the same picture with `scale` times the pixels on each side, so that it still prints in its size.
+    """EXIF of the same image with `scale` times the pixels on each side, so that it still prints in its size.
 
     Args:
-        exif: as in `Picture.exif`.
+        exif: as in `Image.exif`.
         width: the new width, px.
         height: the new height, px.
         scale: factor of the resolution in pixels per inch or centimetre.
@@ -178,17 +178,17 @@ def _open(file: BinaryIO) -> "Image.Image":
     try:
         return Image.open(file, formats=FORMATS)
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
-        raise TooManyPixels("The picture has too many pixels.") from error
+        raise TooManyPixels("The image has too many pixels.") from error
     except UnidentifiedImageError as error:
         file.seek(0)
         head = file.read(16)
         if not head:
-            raise UnusableMedia("The picture file is empty.") from error
+            raise UnusableMedia("The image file is empty.") from error
         if any(accept and accept(head) is True for _, accept in map(Image.OPEN.__getitem__, FORMATS)):
-            raise UnusableMedia("The picture is damaged or cut short.") from error
-        raise UnsupportedMedia(f"This is not a picture that can be read; send one of {', '.join(FORMATS)}.") from error
+            raise UnusableMedia("The image is damaged or cut short.") from error
+        raise UnsupportedMedia(f"This is not an image that can be read; send one of {', '.join(FORMATS)}.") from error
     except _DAMAGED as error:
-        raise UnusableMedia("The picture is damaged or cut short.") from error
+        raise UnusableMedia("The image is damaged or cut short.") from error
 
 
 def _decode(image: "Image.Image", file: BinaryIO) -> tuple[Samples, Samples | None]:
@@ -201,7 +201,7 @@ def _decode(image: "Image.Image", file: BinaryIO) -> tuple[Samples, Samples | No
     if image.mode in GRAY_16_BIT:
         return _decode_gray_16_bit(image, bits)
     if image.mode not in MODES:
-        raise UnusableMedia("Only pictures of 8 or 16 bits a sample can be read.")
+        raise UnusableMedia("Only images of 8 or 16 bits a sample can be read.")
     if bits == 16:
         return _decode_color_16_bit(image, file)
     if image.has_transparency_data:
@@ -218,7 +218,7 @@ def _bits_per_sample(image: "Image.Image") -> int:
         bits = getattr(image, "tag_v2", {}).get(BITS_PER_SAMPLE, (8,))
         return int(max(bits))
     if image.format == "PNG":
-        tiles = getattr(image, "tile", [])  # forgotten once the picture is loaded
+        tiles = getattr(image, "tile", [])  # forgotten once the image is loaded
         return 16 if any(";16" in str(tile.args) for tile in tiles) else 8
     return 8
 
@@ -240,14 +240,14 @@ def _decode_color_16_bit(image: "Image.Image", file: BinaryIO) -> tuple[Samples,
     try:
         decoded = cv2.imdecode(np.frombuffer(file.read(), np.uint8), cv2.IMREAD_UNCHANGED)
     except cv2.error as error:
-        raise UnusableMedia("The picture is damaged or cut short.") from error
+        raise UnusableMedia("The image is damaged or cut short.") from error
     if decoded is None:
-        raise UnusableMedia("The picture is damaged or cut short.")
+        raise UnusableMedia("The image is damaged or cut short.")
     # OpenCV misreads a few TIFF layouts without a word: Pillow's eight bits must be the upper half of its sixteen.
     wide = np.asarray(decoded, np.uint16)
     rgb = wide[..., 2::-1]
     if decoded.dtype != np.uint16 or rgb.shape != upper.shape or not np.array_equal(rgb >> 8, upper):
-        raise UnusableMedia("The 16-bit picture is of a layout that cannot be read.")
+        raise UnusableMedia("The 16-bit image is of a layout that cannot be read.")
     has_alpha = image.has_transparency_data and wide.shape[2] == 4
     return rgb, wide[..., 3] if has_alpha else None
 
@@ -281,7 +281,7 @@ def _rgb_profile(data: bytes | None) -> bytes | None:
 
 
 def _usable_profile(data: bytes | None, color_space: str) -> "ImageCmsProfile | None":
-    """A profile from which pictures of `color_space` can be brought to sRGB; `None` where it is not one."""
+    """A profile from which images of `color_space` can be brought to sRGB; `None` where it is not one."""
     from PIL import ImageCms
 
     if not data:
@@ -305,5 +305,5 @@ def _to_srgb(image: "Image.Image", profile: "ImageCmsProfile") -> "Image.Image":
 
     converted = ImageCms.profileToProfile(image, profile, ImageCms.createProfile("sRGB"), outputMode="RGB")
     if converted is None:
-        raise UnusableMedia("The picture's colour profile cannot be applied.")
+        raise UnusableMedia("The image's colour profile cannot be applied.")
     return converted

@@ -116,7 +116,7 @@ class VideoReader:
             RGB uint8 (height, width, 3), a new array each, `fps` of them per second of video.
 
         Raises:
-            TooManyPixels: the picture grows beyond the limit on the way.
+            TooManyPixels: the image grows beyond the limit on the way.
         """
         shown = 0
         held: av.VideoFrame | None = None
@@ -299,18 +299,18 @@ class VideoWriter:
             raise ValueError(f"a frame of {frame.shape} in a video of {self._shape}")
         if any(after for _, after in self._padding):
             frame = np.pad(frame, self._padding, mode="edge")
-        picture = av.VideoFrame.from_ndarray(np.ascontiguousarray(frame), format="rgb24").reformat(
+        image = av.VideoFrame.from_ndarray(np.ascontiguousarray(frame), format="rgb24").reformat(
             format="yuv420p",
             dst_colorspace=Colorspace.ITU709,
             dst_color_range=ColorRange.MPEG,
             interpolation=Interpolation.BICUBIC | Interpolation.ACCURATE_RND,
             threads=_THREADS,
         )
-        picture.pts = self._count
-        picture.time_base = 1 / self._fps
+        image.pts = self._count
+        image.time_base = 1 / self._fps
         self._count += 1
         with self._blaming_sound():
-            self._container.mux(self._stream.encode(picture))
+            self._container.mux(self._stream.encode(image))
             if self._sound is not None:
                 self._sound.mux_until(self._count / self._fps)
 
@@ -343,7 +343,7 @@ class VideoWriter:
 
     @contextlib.contextmanager
     def _blaming_sound(self) -> Iterator[None]:
-        """What the MP4 will not take is from the source: the pictures are our own."""
+        """What the MP4 will not take is from the source: the images are our own."""
         import av
 
         try:

@@ -74,12 +74,12 @@ class Annotator:
         found = sv.Detections(
             xyxy=tracks.xyxy.astype(np.float64), confidence=tracks.scores, tracker_id=tracks.ids.astype(int)
         )
-        picture = self._trails.annotate(frame.copy(), found)
-        picture = self._boxes.annotate(picture, found)
+        image = self._trails.annotate(frame.copy(), found)
+        image = self._boxes.annotate(image, found)
         if self._readable:
             tags = [f"#{identity} {label}" for identity, label in zip(tracks.ids, tracks.labels, strict=True)]
-            picture = self._tags.annotate(picture, found, labels=tags)
-        return np.asarray(picture, np.uint8)
+            image = self._tags.annotate(image, found, labels=tags)
+        return np.asarray(image, np.uint8)
 
 
 def _swapped(colour: "sv.Color") -> "sv.Color":

@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING, Any, Final, Literal, Self
 
 import numpy as np
 
-from pipelines.contracts.engine import EngineConfig, ModelCard
+from pipelines.contracts.engine import EngineConfig, ModelCard, Resources
 from pipelines.contracts.errors import ModelUnavailable, UnusableMedia
-from pipelines.loading.device import DeviceName, place
+from pipelines.loading.device import DeviceName, select_device
 from pipelines.loading.openmmlab import LICENCE, fill, read_config, take_parts
 from pipelines.media import Rgb
 from pipelines.object_tracking.base import ObjectTracker, Tracks
@@ -44,11 +44,11 @@ class MmtrackingConfig(EngineConfig):
         """What this configuration answers with."""
         return ModelCard(
             model=Path(self.checkpoint or self.config).stem,
-            licence=LICENCE,
+            license=LICENCE,
             description="Tracks what its checkpoint was trained on, by a model of MMTracking (archived).",
         )
 
-    def load(self) -> ObjectTracker:
+    def load(self, resources: Resources) -> ObjectTracker:
         """Build the model and read its checkpoint.
 
         Raises:
@@ -138,4 +138,4 @@ def _place(device: DeviceName) -> "torch.device":
     compiled = get_compiling_cuda_version() != "not available"
     if device == "cuda" and not compiled:
         raise ModelUnavailable("OpenMMLab's environment was built without CUDA operators; set `device: cpu`.")
-    return place(device if compiled else "cpu", "float32").device
+    return select_device(device if compiled else "cpu", "float32").device

@@ -3,7 +3,7 @@
 from collections import Counter
 from typing import BinaryIO
 
-from pipelines.contracts.progress import Progress, quiet
+from pipelines.contracts.progress import Progress, no_progress
 from pipelines.media.video import VideoReader, VideoWriter
 from pipelines.object_tracking.annotate import Annotator
 from pipelines.object_tracking.base import ObjectTracker
@@ -16,7 +16,7 @@ def track_video(
     annotated: BinaryIO,
     tracks_text: BinaryIO,
     *,
-    progress: Progress = quiet,
+    progress: Progress = no_progress,
 ) -> dict[str, int]:
     """Write the video with its tracks drawn into it, and the tracks as MOTChallenge text.
 

@@ -4,7 +4,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
-from pipelines.contracts.progress import Progress, quiet
+from pipelines.contracts.progress import Progress, no_progress
 from pipelines.media import Waveform
 
 SAMPLE_RATE_HZ = 16_000
@@ -41,7 +41,7 @@ class SpeechRecognizer(ABC):
         *,
         duration_s: float | None = None,
         language: str | None = None,
-        progress: Progress = quiet,
+        progress: Progress = no_progress,
     ) -> Iterator[Segment]:
         """Recognise speech, segment by segment, in memory that does not grow with the sound's length.
 

@@ -18,9 +18,9 @@ from typing import TYPE_CHECKING, Literal, NamedTuple
 import numpy as np
 from pydantic import Field
 
-from pipelines.contracts.engine import EngineConfig, ModelCard
+from pipelines.contracts.engine import EngineConfig, ModelCard, Resources
 from pipelines.contracts.errors import InvalidInput, ModelUnavailable
-from pipelines.contracts.progress import Progress, quiet
+from pipelines.contracts.progress import Progress, no_progress
 from pipelines.loading.device import DeviceName
 from pipelines.loading.weights import Weights, is_path, locate, require
 from pipelines.media import Waveform
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 # model.bin is CTranslate2's own plain format, no pickle; the vocabulary is .json or, in older conversions, .txt.
 _NEEDED = ("config.json", "model.bin", "tokenizer.json")
 _FILES = (*_NEEDED, "vocabulary.*", "preprocessor_config.json")
-_LICENCES = dict.fromkeys(
+_LICENSES = dict.fromkeys(
     (
         "mobiuslabsgmbh/faster-whisper-large-v3-turbo",
         *(f"Systran/faster-whisper-{size}" for size in ("tiny", "base", "small", "medium", "large-v2", "large-v3")),
@@ -80,7 +80,7 @@ class FasterWhisperConfig(EngineConfig):
         """What this configuration answers with."""
         return ModelCard(
             model=self.name,
-            licence=_LICENCES.get(self.model, "see the model's page"),
+            license=_LICENSES.get(self.model, "see the model's page"),
             description="Whisper: recognises and punctuates speech in 99 languages, finds the language by itself, "
             "gives each word's time. Can invent words where the sound is noisy; does not tell speakers apart.",
         )
@@ -89,7 +89,7 @@ class FasterWhisperConfig(EngineConfig):
         """The model and its tokenizer."""
         return (Weights(self.model, self.revision, _FILES),)
 
-    def load(self) -> "FasterWhisper":
+    def load(self, resources: Resources) -> "FasterWhisper":
         """Load the model onto its device.
 
         Raises:
@@ -148,7 +148,7 @@ class FasterWhisper(SpeechRecognizer):
         *,
         duration_s: float | None = None,
         language: str | None = None,
-        progress: Progress = quiet,
+        progress: Progress = no_progress,
     ) -> Iterator[Segment]:
         """Recognise speech, one segment for each sentence or so; see the base class.
 

@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, Literal, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from pipelines.contracts.engine import EngineConfig, ModelCard
+from pipelines.contracts.engine import EngineConfig, ModelCard, Resources
 from pipelines.contracts.errors import InvalidInput, ModelUnavailable
-from pipelines.contracts.progress import Progress, quiet
+from pipelines.contracts.progress import Progress, no_progress
 from pipelines.media import Waveform
 from pipelines.speech_recognition.base import SAMPLE_RATE_HZ, Segment, SpeechRecognizer, Word
 
@@ -53,12 +53,12 @@ class PocketSphinxConfig(EngineConfig):
         """What this configuration answers with."""
         return ModelCard(
             model="PocketSphinx en-us",
-            licence="BSD-2-Clause",
+            license="BSD-2-Clause",
             description="Understands clear US English, with about one word in four wrong; lower case, no punctuation.",
             embedded=True,
         )
 
-    def load(self) -> "PocketSphinx":
+    def load(self, resources: Resources) -> "PocketSphinx":
         """Load the model, about 100 MB of memory.
 
         Raises:
@@ -86,7 +86,7 @@ class PocketSphinx(SpeechRecognizer):
         *,
         duration_s: float | None = None,
         language: str | None = None,
-        progress: Progress = quiet,
+        progress: Progress = no_progress,
     ) -> Iterator[Segment]:
         """Recognise English, one segment for each stretch between pauses; see the base class.
 

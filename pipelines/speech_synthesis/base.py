@@ -4,7 +4,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from pipelines.contracts.progress import Progress, quiet
+from pipelines.contracts.progress import Progress, no_progress
 from pipelines.media import Waveform
 
 
@@ -33,7 +33,7 @@ class SpeechSynthesizer(ABC):
         voice: str | None = None,
         language: str | None = None,
         speed: float = 1.0,
-        progress: Progress = quiet,
+        progress: Progress = no_progress,
     ) -> Iterator[Waveform]:
         """Speak a text, piece by piece: the first piece comes before the last one is made.
 

@@ -16,9 +16,9 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field
 
-from pipelines.contracts.engine import EngineConfig, ModelCard
+from pipelines.contracts.engine import EngineConfig, ModelCard, Resources
 from pipelines.contracts.errors import InvalidInput, ModelUnavailable
-from pipelines.contracts.progress import Progress, quiet
+from pipelines.contracts.progress import Progress, no_progress
 from pipelines.media import Waveform
 from pipelines.speech_synthesis.base import SpeechSynthesizer, Voice
 from pipelines.speech_synthesis.speaking import checked, speak
@@ -49,12 +49,12 @@ class EspeakNgConfig(EngineConfig):
         """What this configuration answers with."""
         return ModelCard(
             model="eSpeak NG",
-            licence="GPL-3.0-or-later",
+            license="GPL-3.0-or-later",
             description="Formant speech synthesis in over a hundred languages: intelligible and fast, plainly a robot.",
             embedded=True,
         )
 
-    def load(self) -> "EspeakNg":
+    def load(self, resources: Resources) -> "EspeakNg":
         """Load the voices.
 
         Raises:
@@ -111,7 +111,7 @@ class EspeakNg(SpeechSynthesizer):
         voice: str | None = None,
         language: str | None = None,
         speed: float = 1.0,
-        progress: Progress = quiet,
+        progress: Progress = no_progress,
     ) -> Iterator[Waveform]:
         """Speak a text, sentence by sentence; see the base class. What is wrong with the input is told at once.
 

@@ -21,9 +21,9 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field
 
-from pipelines.contracts.engine import EngineConfig, ModelCard
+from pipelines.contracts.engine import EngineConfig, ModelCard, Resources
 from pipelines.contracts.errors import InvalidInput, ModelUnavailable
-from pipelines.contracts.progress import Progress, quiet
+from pipelines.contracts.progress import Progress, no_progress
 from pipelines.loading.device import DeviceName
 from pipelines.loading.weights import Weights, is_path, locate, require
 from pipelines.media import Waveform
@@ -72,7 +72,7 @@ class KokoroConfig(EngineConfig):
         """What this configuration answers with."""
         return ModelCard(
             model=self.name,
-            licence="Apache-2.0" if self.model == _DEFAULT else "see the model's page",
+            license="Apache-2.0" if self.model == _DEFAULT else "see the model's page",
             description="Kokoro: natural voices in English, Spanish, French, Hindi, Italian and Portuguese, not in "
             "Chinese or Japanese. Its phonemes come from eSpeak NG and phonemizer (GPL-3.0-or-later).",
         )
@@ -81,7 +81,7 @@ class KokoroConfig(EngineConfig):
         """One graph and all voices."""
         return (Weights(self.model, self.revision, (f"onnx/{self.file}", "voices/*.bin")),)
 
-    def load(self) -> "Kokoro":
+    def load(self, resources: Resources) -> "Kokoro":
         """Load the graph and the voices.
 
         Raises:
@@ -187,7 +187,7 @@ class Kokoro(SpeechSynthesizer):
         voice: str | None = None,
         language: str | None = None,
         speed: float = 1.0,
-        progress: Progress = quiet,
+        progress: Progress = no_progress,
     ) -> Iterator[Waveform]:
         """Speak a text, sentence by sentence; see the base class. What is wrong with the input is told at once.
 

@@ -17,10 +17,10 @@ from typing import Any, Literal, Self
 import numpy as np
 from pydantic import Field
 
-from pipelines.contracts.engine import EngineConfig, ModelCard
+from pipelines.contracts.engine import EngineConfig, ModelCard, Resources
 from pipelines.contracts.errors import InvalidInput, ModelUnavailable
-from pipelines.contracts.progress import Progress, quiet
-from pipelines.loading.device import DeviceName, place
+from pipelines.contracts.progress import Progress, no_progress
+from pipelines.loading.device import DeviceName, select_device
 from pipelines.loading.weights import Weights, is_path, locate, require
 from pipelines.media import Waveform
 from pipelines.speech_synthesis.base import SpeechSynthesizer, Voice
@@ -29,7 +29,7 @@ from pipelines.speech_synthesis.text import language_of
 
 _NEEDED = ("config.json", "model.safetensors", "vocab.json", "tokenizer_config.json")
 _FILES = (*_NEEDED, "special_tokens_map.json", "added_tokens.json")
-_LICENCES = {"kakao-enterprise/vits-ljs": "MIT", "kakao-enterprise/vits-vctk": "MIT"}
+_LICENSES = {"kakao-enterprise/vits-ljs": "MIT", "kakao-enterprise/vits-vctk": "MIT"}
 MAX_PIECE_CHARS = 200
 SEED = 0
 
@@ -53,7 +53,7 @@ class VitsConfig(EngineConfig):
         mms = self.model.startswith("facebook/mms-tts")
         return ModelCard(
             model=self.name,
-            licence=_LICENCES.get(self.model, "CC-BY-NC-4.0" if mms else "see the model's page"),
+            license=_LICENSES.get(self.model, "CC-BY-NC-4.0" if mms else "see the model's page"),
             description=f"VITS: speaks {self.language}, clearly and quickly, with little expression. Phonemes, where "
             "the checkpoint reads them, come from eSpeak NG and phonemizer (GPL-3.0-or-later).",
         )
@@ -62,7 +62,7 @@ class VitsConfig(EngineConfig):
         """The checkpoint and its vocabulary."""
         return (Weights(self.model, self.revision, _FILES),)
 
-    def load(self) -> "Vits":
+    def load(self, resources: Resources) -> "Vits":
         """Load the model onto its device, in float32: its splines do not bear less.
 
         Raises:
@@ -101,7 +101,7 @@ class Vits(SpeechSynthesizer):
         weights = config.weights()[0]
         folder = locate(weights)
         require(folder, weights, _NEEDED)
-        placement = place(config.device, "float32")
+        placement = select_device(config.device, "float32")
         try:
             tokenizer = VitsTokenizer.from_pretrained(folder, local_files_only=True)
             loaded: Any = VitsModel.from_pretrained(
@@ -131,7 +131,7 @@ class Vits(SpeechSynthesizer):
         voice: str | None = None,
         language: str | None = None,
         speed: float = 1.0,
-        progress: Progress = quiet,
+        progress: Progress = no_progress,
     ) -> Iterator[Waveform]:
         """Speak a text, sentence by sentence; see the base class. What is wrong with the input is told at once.
 

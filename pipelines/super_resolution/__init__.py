@@ -1,4 +1,4 @@
-"""Super-resolution: enlarge a picture and restore its detail. `Config` chooses the engine."""
+"""Super-resolution: enlarge an image and restore its detail. `Config` chooses the engine."""
 
 from typing import Annotated
 

@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 RgbFloat = NDArray[np.float32]
-"""RGB picture, float32 (H, W, 3), 0 to 1, sRGB."""
+"""RGB image, float32 (H, W, 3), 0 to 1, sRGB."""
 
 
 class SuperResolver(ABC):
@@ -15,7 +15,7 @@ class SuperResolver(ABC):
     Attributes:
         scale: how many times larger each side becomes.
         tile_px: side of the square that is worked on at once, before enlargement.
-        overlap_px: how far outside its tile a pixel's result still depends on the picture.
+        overlap_px: how far outside its tile a pixel's result still depends on the image.
     """
 
     scale: int

@@ -1,13 +1,13 @@
 """Super-resolution ×4 without a model: iterative back-projection, regularised along the edges.
 
-An estimate of the large picture is shrunk, compared with the small one, and corrected by the difference
+An estimate of the large image is shrunk, compared with the small one, and corrected by the difference
 (Irani and Peleg, "Improving resolution by image registration", 1991). Between corrections the estimate is smoothed
 *along* its edges, which removes staircases and noise, sharpened *across* them by a shock filter (Weickert,
 "Coherence-enhancing shock filters", 2003), and held piecewise smooth by bilateral total variation (Farsiu et al.,
 "Fast and robust multiframe super resolution", 2004). Brightness is restored so; colour, which the eye resolves
 less finely, is only back-projected.
 
-Library: OpenCV (Apache-2.0). Knows nothing of what pictures show: it invents no detail, as a trained model would.
+Library: OpenCV (Apache-2.0). Knows nothing of what images show: it invents no detail, as a trained model would.
 """
 
 from typing import Final, Literal, Self
@@ -15,7 +15,7 @@ from typing import Final, Literal, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from pipelines.contracts.engine import EngineConfig, ModelCard
+from pipelines.contracts.engine import EngineConfig, ModelCard, Resources
 from pipelines.super_resolution.base import RgbFloat, SuperResolver
 
 Plane = NDArray[np.float32]
@@ -25,7 +25,7 @@ ITERATIONS: Final = 6
 CHROMA_ITERATIONS: Final = 2
 NOISE: Final = 0.004
 NOISE_PER_CONTRAST: Final = 0.02
-"""Differences to the small picture below about one step of eight bits, and more beside strong edges, where JPEG
+"""Differences to the small image below about one step of eight bits, and more beside strong edges, where JPEG
 leaves its traces, are taken for noise and not chased."""
 ALONG_PX: Final = 3
 """How far along an edge the estimate is averaged, to each side."""
@@ -46,12 +46,12 @@ class ClassicalConfig(EngineConfig):
         """What this configuration answers with."""
         return ModelCard(
             model="iterative back-projection",
-            licence="Apache-2.0",
+            license="Apache-2.0",
             description="Enlarges four times with sharper, smoother edges than bicubic; invents no texture.",
             embedded=True,
         )
 
-    def load(self) -> SuperResolver:
+    def load(self, resources: Resources) -> SuperResolver:
         """An engine ready to work; there is nothing to fetch."""
         return Classical.load(self)
 
@@ -87,7 +87,7 @@ class Classical(SuperResolver):
 
 
 def _restore(small: Plane) -> Plane:
-    """Enlarge the brightness of a picture: correct, smooth along edges, sharpen across them, and again."""
+    """Enlarge the brightness of an image: correct, smooth along edges, sharpen across them, and again."""
     import cv2
 
     around = np.ones((5, 5), np.uint8)
@@ -110,7 +110,7 @@ def _above(noise: Plane, signal: Plane) -> Plane:
 
 
 def _back_project(small: Plane) -> Plane:
-    """Enlarge so that shrinking gives the small picture back, nearly."""
+    """Enlarge so that shrinking gives the small image back, nearly."""
     large = _enlarge(small)
     for _ in range(CHROMA_ITERATIONS):
         large = large + _enlarge(small - _shrink(large))
@@ -148,7 +148,7 @@ _CUBIC: Final = _cubic_kernel()
 def _follow_edges(image: Plane) -> Plane:
     """Average along the local direction of edges and sharpen across it, as far as there is one direction.
 
-    The direction comes from the structure tensor of the smoothed picture, wide enough to see through staircases of
+    The direction comes from the structure tensor of the smoothed image, wide enough to see through staircases of
     one small pixel, which is four large ones.
     """
     import cv2

@@ -1,6 +1,6 @@
-"""Enlarge whole pictures tile by tile, with alpha, sixteen bits and what the file says about itself.
+"""Enlarge whole images tile by tile, with alpha, sixteen bits and what the file says about itself.
 
-Memory beyond the picture and its result does not depend on their size.
+Memory beyond the image and its result does not depend on their size.
 """
 
 from collections.abc import Iterator
@@ -9,23 +9,23 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from pipelines.contracts.progress import Progress, quiet
-from pipelines.media.image import Picture, Samples, enlarged_exif
+from pipelines.contracts.progress import Progress, no_progress
+from pipelines.media.image import DecodedImage, Samples, enlarged_exif
 from pipelines.super_resolution.base import RgbFloat, SuperResolver
 
 Plane = NDArray[np.float32]
 
 
-def enhance(picture: Picture, resolver: SuperResolver, progress: Progress = quiet) -> Picture:
-    """Enlarge a picture by the resolver's scale.
+def enhance(picture: DecodedImage, resolver: SuperResolver, progress: Progress = no_progress) -> DecodedImage:
+    """Enlarge an image by the resolver's scale.
 
     Args:
-        picture: of any size from 1 × 1.
+        image: of any size from 1 × 1.
         resolver: does the enlarging.
         progress: called before each tile.
 
     Returns:
-        A picture of the same bit depth and colour profile, with alpha where there was one.
+        An image of the same bit depth and colour profile, with alpha where there was one.
 
     Raises:
         Cancelled: `progress` said so; nothing remains.
@@ -46,12 +46,12 @@ def enhance(picture: Picture, resolver: SuperResolver, progress: Progress = quie
             alpha[target] = _as(alpha.dtype, opacity[inner])
     progress(1.0, "enhancing")
     exif = None if picture.exif is None else enlarged_exif(picture.exif, columns * scale, rows * scale, scale)
-    return Picture(pixels=pixels, alpha=alpha, exif=exif, icc_profile=picture.icc_profile)
+    return DecodedImage(pixels=pixels, alpha=alpha, exif=exif, icc_profile=picture.icc_profile)
 
 
 @dataclass(frozen=True)
 class _Tile:
-    """Rows `top` to `bottom` and columns `left` to `right` of a picture."""
+    """Rows `top` to `bottom` and columns `left` to `right` of an image."""
 
     top: int
     bottom: int
@@ -63,7 +63,7 @@ class _Tile:
         return slice(self.top, self.bottom), slice(self.left, self.right)
 
     def grown(self, margin: int, rows: int, columns: int) -> "_Tile":
-        """This tile and what surrounds it, as far as the picture goes."""
+        """This tile and what surrounds it, as far as the image goes."""
         return _Tile(
             max(0, self.top - margin),
             min(rows, self.bottom + margin),
@@ -72,7 +72,7 @@ class _Tile:
         )
 
     def scaled(self, scale: int) -> tuple[slice, slice]:
-        """Where this tile lies in the enlarged picture."""
+        """Where this tile lies in the enlarged image."""
         return slice(self.top * scale, self.bottom * scale), slice(self.left * scale, self.right * scale)
 
     def within(self, outer: "_Tile", scale: int) -> tuple[slice, slice]:
@@ -87,7 +87,7 @@ def _tiles(rows: int, columns: int, side: int) -> Iterator[_Tile]:
             yield _Tile(top, min(top + side, rows), left, min(left + side, columns))
 
 
-def _visible(picture: Picture, tile: _Tile, reach: int) -> RgbFloat:
+def _visible(picture: DecodedImage, tile: _Tile, reach: int) -> RgbFloat:
     """The tile's colours; behind fully transparent pixels, those of the visible ones nearby.
 
     Files keep anything there, often black, which would be drawn into the visible edge as a dark fringe. Visible colours

@@ -1,4 +1,4 @@
-"""Videos from a still picture."""
+"""Videos from a still image."""
 
 from typing import Annotated
 

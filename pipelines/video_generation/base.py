@@ -4,7 +4,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from pipelines.contracts.progress import Progress, quiet
+from pipelines.contracts.progress import Progress, no_progress
 from pipelines.media import Rgb
 
 
@@ -33,8 +33,8 @@ class VideoGenerator(ABC):
     """One loaded model. Not thread-safe."""
 
     @abstractmethod
-    def generate(self, image: Rgb, request: VideoRequest, *, progress: Progress = quiet) -> Clip:
-        """Animate one still picture; the first frame is the picture.
+    def generate(self, image: Rgb, request: VideoRequest, *, progress: Progress = no_progress) -> Clip:
+        """Animate one still image; the first frame is the image.
 
         Raises:
             InvalidInput: frames, fps or motion that the engine cannot take.

@@ -1,10 +1,10 @@
-"""A still picture comes alive by a camera that slowly moves into it: needs no weights, runs on a CPU.
+"""A still image comes alive by a camera that slowly moves into it: needs no weights, runs on a CPU.
 
 A depth map is guessed from what photographs have in common (the ground is near at the bottom, what is sharp and unlike
-the picture's border stands in front), made to follow the picture's edges by a guided filter (He et al. 2010,
+the image's border stands in front), made to follow the image's edges by a guided filter (He et al. 2010,
 https://kaiminghe.github.io/eccv10/) and kept smooth, so that near things move more than far ones and nothing tears.
 
-What it does not know: what is in the picture. Nothing in it moves by itself, and what hides behind things stays unseen.
+What it does not know: what is in the image. Nothing in it moves by itself, and what hides behind things stays unseen.
 """
 
 import math
@@ -15,9 +15,9 @@ from typing import Literal, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from pipelines.contracts.engine import EngineConfig, ModelCard
+from pipelines.contracts.engine import EngineConfig, ModelCard, Resources
 from pipelines.contracts.errors import InvalidInput
-from pipelines.contracts.progress import Progress, quiet
+from pipelines.contracts.progress import Progress, no_progress
 from pipelines.media import Rgb
 from pipelines.video_generation.base import Clip, VideoGenerator, VideoRequest
 
@@ -34,24 +34,24 @@ _EVEN_PACE = 0.4  # share of steady motion: with pure easing the first frames wo
 
 
 class CameraMotionConfig(EngineConfig):
-    """A camera moves into the picture."""
+    """A camera moves into the image."""
 
     engine: Literal["camera-motion"] = "camera-motion"
     """Chooses this engine."""
 
     longest_side_px: int = 1280
-    """Longer side of the video in pixels; smaller pictures keep their size."""
+    """Longer side of the video in pixels; smaller images keep their size."""
 
     def card(self) -> ModelCard:
         """What this configuration answers with."""
         return ModelCard(
             model="camera-motion",
-            licence="Apache-2.0",
-            description="Moves a camera into the picture by guessed depth; no neural network, nothing moves by itself.",
+            license="Apache-2.0",
+            description="Moves a camera into the image by guessed depth; no neural network, nothing moves by itself.",
             embedded=True,
         )
 
-    def load(self) -> "CameraMotion":
+    def load(self, resources: Resources) -> "CameraMotion":
         """Make the engine."""
         return CameraMotion.load(self)
 
@@ -68,7 +68,7 @@ class CameraMotion(VideoGenerator):
         """Nothing has to be loaded."""
         return cls(config.longest_side_px)
 
-    def generate(self, image: Rgb, request: VideoRequest, *, progress: Progress = quiet) -> Clip:
+    def generate(self, image: Rgb, request: VideoRequest, *, progress: Progress = no_progress) -> Clip:
         """As the base says. Takes 2 to 600 frames at 1 to 60 a second; by default 4 s at 25."""
         fps = _checked("fps", request.fps, _FPS, 1, 60)
         count = round(_checked("frames", request.frames, round(_DURATION_S * fps), 2, _MOST_FRAMES))
@@ -82,7 +82,7 @@ class CameraMotion(VideoGenerator):
 
 @dataclass(frozen=True)
 class _Path:
-    """Where the camera goes. Lengths are parts of the picture's shorter side."""
+    """Where the camera goes. Lengths are parts of the image's shorter side."""
 
     push: float
     across: float
@@ -105,7 +105,7 @@ class _Path:
 
 
 def _render(picture: Rgb, path: _Path, count: int, progress: Progress) -> Iterator[Rgb]:
-    """The frames; the first is the picture itself."""
+    """The frames; the first is the image itself."""
     import cv2
 
     height, width = picture.shape[:2]
@@ -171,7 +171,7 @@ def _guess_depth(picture: Rgb) -> Plane:
 
 
 def _sharpness(lightness: Plane, radius: float) -> Plane:
-    """Where the picture is in focus, 0 to 1."""
+    """Where the image is in focus, 0 to 1."""
     import cv2
 
     detail = np.abs(cv2.Laplacian(lightness, cv2.CV_32F))
@@ -204,7 +204,7 @@ def _guided(guide: Plane, values: Plane, radius: int) -> Plane:
 
 
 def _focus(depth: Plane) -> tuple[float, float]:
-    """The point the camera makes for: the middle of what is near, not far from the picture's, and never below it."""
+    """The point the camera makes for: the middle of what is near, not far from the image's, and never below it."""
     height, width = depth.shape
     weight = depth**2 + 1e-3
     x = float((weight.sum(0) * (np.arange(width) + 0.5)).sum() / weight.sum() / width)
@@ -213,7 +213,7 @@ def _focus(depth: Plane) -> tuple[float, float]:
 
 
 def _fitted(image: Rgb, longest_side_px: int) -> Rgb:
-    """The picture at the video's size, with even sides."""
+    """The image at the video's size, with even sides."""
     import cv2
 
     height, width = image.shape[:2]

@@ -1,13 +1,13 @@
-"""Videos from a still picture by image-to-video diffusion models: Stable Video Diffusion and Wan.
+"""Videos from a still image by image-to-video diffusion models: Stable Video Diffusion and Wan.
 
-Stable Video Diffusion XT (https://arxiv.org/abs/2311.15127): 25 frames at 7 a second, no prompt. Its licence, the
+Stable Video Diffusion XT (https://arxiv.org/abs/2311.15127): 25 frames at 7 a second, no prompt. Its license, the
 Stability AI Community License, wants a registration and is free for companies below a yearly revenue only; the hub
 asks to accept it before the weights can be fetched. For commercial use without terms choose Wan 2.2 TI2V 5B
 (`Wan-AI/Wan2.2-TI2V-5B-Diffusers`, Apache-2.0, https://arxiv.org/abs/2503.20314): up to 121 frames at 24 a second,
 led by the `prompt` of the configuration, without a setting for the strength of motion.
 
-The picture is cropped, a little at two sides, to the model's grid; the video has the picture's shape at the model's
-number of pixels. The first frame is the model's rendering of the picture, not its pixels. The noise is drawn on the CPU
+The image is cropped, a little at two sides, to the model's grid; the video has the image's shape at the model's
+number of pixels. The first frame is the model's rendering of the image, not its pixels. The noise is drawn on the CPU
 from the seed. What moves, and how, is the model's guess.
 """
 
@@ -20,16 +20,16 @@ from typing import Any, Literal, Self
 import numpy as np
 from pydantic import Field
 
-from pipelines.contracts.engine import ModelCard
+from pipelines.contracts.engine import ModelCard, Resources
 from pipelines.contracts.errors import InvalidInput, ModelUnavailable
-from pipelines.contracts.progress import Progress, quiet
-from pipelines.loading.device import place
-from pipelines.loading.diffusion import PipelineConfig, tell_steps
+from pipelines.contracts.progress import Progress, no_progress
+from pipelines.loading.device import select_device
+from pipelines.loading.diffusion import PipelineConfig, step_callback
 from pipelines.media import Rgb
 from pipelines.video_generation.base import Clip, VideoGenerator, VideoRequest
 
 _SVD = "stabilityai/stable-video-diffusion-img2vid-xt"
-_LICENCES = {
+_LICENSES = {
     _SVD: "LicenseRef-Stability-AI-Community",
     "stabilityai/stable-video-diffusion-img2vid": "LicenseRef-Stability-AI-Community",
     "Wan-AI/Wan2.2-TI2V-5B-Diffusers": "Apache-2.0",
@@ -48,7 +48,7 @@ class DiffusersConfig(PipelineConfig):
     model: str = Field(_SVD, description="Hub id or local folder of a Stable Video Diffusion or Wan pipeline.")
     steps: int | None = Field(None, ge=1, le=200, description="Denoising steps. Default: the pipeline's.")
     pixels: int = Field(
-        1024 * 576, ge=64 * 64, le=1280 * 720, description="Pixels of a frame, about; the picture gives the shape."
+        1024 * 576, ge=64 * 64, le=1280 * 720, description="Pixels of a frame, about; the image gives the shape."
     )
     decode_frames: int = Field(
         8,
@@ -62,16 +62,16 @@ class DiffusersConfig(PipelineConfig):
 
     def card(self) -> ModelCard:
         """What this configuration answers with."""
-        licence = _LICENCES.get(self.model, "see the model's page")
-        terms = " Commercial use needs a licence from Stability AI." if licence.startswith("LicenseRef-Stab") else ""
+        license = _LICENSES.get(self.model, "see the model's page")
+        terms = " Commercial use needs a license from Stability AI." if license.startswith("LicenseRef-Stab") else ""
         return ModelCard(
             model=self.name,
-            licence=licence,
-            description="A diffusion model: what the picture shows moves as the model guesses, for a few seconds."
+            license=license,
+            description="A diffusion model: what the image shows moves as the model guesses, for a few seconds."
             + terms,
         )
 
-    def load(self) -> "DiffusionAnimator":
+    def load(self, resources: Resources) -> "DiffusionAnimator":
         """Load the pipeline onto its device.
 
         Raises:
@@ -112,7 +112,7 @@ class DiffusionAnimator(VideoGenerator):
         name = config.pipeline_class()
         if name not in _CLASSES:
             raise ModelUnavailable(f"{config.name} is no Stable Video Diffusion or Wan pipeline.")
-        placement = place(config.device, config.dtype)
+        placement = select_device(config.device, config.dtype)
         if config.offload != "none" and placement.device.type == "cpu":
             raise ModelUnavailable("The configuration asks for offloading, and there is no GPU to offload from.")
         import diffusers
@@ -126,8 +126,8 @@ class DiffusionAnimator(VideoGenerator):
             pipeline.to(placement.device)
         return cls(pipeline, config)
 
-    def generate(self, image: Rgb, request: VideoRequest, *, progress: Progress = quiet) -> Clip:
-        """As the base says; the first frame is the model's rendering of the picture.
+    def generate(self, image: Rgb, request: VideoRequest, *, progress: Progress = no_progress) -> Clip:
+        """As the base says; the first frame is the model's rendering of the image.
 
         Takes 1 to 30 frames a second and 2 frames to as many as the model was trained on (Wan: 5, 9, 13 and so on; in
         between, the next lower).
@@ -148,7 +148,7 @@ class DiffusionAnimator(VideoGenerator):
             "height": height,
             "num_frames": count,
             "num_inference_steps": self._steps,
-            "callback_on_step_end": tell_steps(progress, self._steps),
+            "callback_on_step_end": step_callback(progress, self._steps),
         }
         frames = (
             self._stable_frames(options, request.seed, round(fps), 1 + round(252 * motion), progress)
@@ -176,14 +176,14 @@ class DiffusionAnimator(VideoGenerator):
                 part = latents[:, start : start + at_once]
                 with torch.no_grad():
                     decoded = self._pipeline.decode_latents(part, part.shape[1], at_once)
-                (pictures,) = self._pipeline.video_processor.postprocess_video(decoded, output_type="np")
-                yield from (_uint8(picture) for picture in pictures)
+                (images,) = self._pipeline.video_processor.postprocess_video(decoded, output_type="np")
+                yield from (_uint8(picture) for picture in images)
         finally:
             self._pipeline.maybe_free_model_hooks()
 
     def _wan_frames(self, options: dict[str, Any], seed: int) -> Iterator[Rgb]:
-        (pictures,) = self._call(**options, prompt=self._config.prompt, generator=_generator(seed), output_type="np")
-        return (_uint8(picture) for picture in pictures)
+        (images,) = self._call(**options, prompt=self._config.prompt, generator=_generator(seed), output_type="np")
+        return (_uint8(picture) for picture in images)
 
     def _call(self, **options: Any) -> Any:
         """Run the pipeline; what was moved to the GPU for it leaves again, also where the call was stopped."""
@@ -207,7 +207,7 @@ class DiffusionAnimator(VideoGenerator):
         return (asked - 1) // every * every + 1
 
     def _fitted(self, image: Rgb) -> Any:
-        """The picture in its own shape, as far as the model knows it, at the model's number of pixels."""
+        """The image in its own shape, as far as the model knows it, at the model's number of pixels."""
         from PIL import Image, ImageOps
 
         height, width = image.shape[:2]
@@ -245,5 +245,5 @@ def _generator(seed: int) -> Any:
 
 
 def _uint8(picture: Any) -> Rgb:
-    """A picture of floats, 0 to 1, in whole steps."""
+    """An image of floats, 0 to 1, in whole steps."""
     return np.asarray((np.asarray(picture) * 255).round(), np.uint8)

@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from pipelines.contracts.engine import Resources
 from pipelines.frame_interpolation import MmeditingConfig
 from pipelines.loading.openmmlab import read_config
 
@@ -45,7 +46,7 @@ def interpolate(config: str, folder: Path) -> float:
 
     checkpoint = folder / "random.pth"
     save_checkpoint(init_model(read_config("mmedit", "video_interpolators", config), device="cpu"), str(checkpoint))
-    engine = MmeditingConfig(config=config, checkpoint=str(checkpoint), device="cpu").load()
+    engine = MmeditingConfig(config=config, checkpoint=str(checkpoint), device="cpu").load(Resources())
     one, two = np.random.RandomState(0).randint(0, 256, (2, *SIZE, 3), np.uint8)
     engine.interpolate(one, two, [0.5], outer=(one, two))
     started_s = time.perf_counter()

@@ -22,7 +22,7 @@ from pipelines.frame_interpolation.video import interpolate_video
 from pipelines.image_generation import ImageRequest
 from pipelines.image_understanding.draw import draw_masks
 from pipelines.media.audio import AudioReader, encode_audio
-from pipelines.media.image import Picture, fit, read_image, write_png
+from pipelines.media.image import DecodedImage, fit, read_image, write_png
 from pipelines.media.video import VideoReader, VideoWriter
 from pipelines.object_tracking.video import track_video
 from pipelines.super_resolution.enhance import enhance
@@ -57,7 +57,7 @@ def routes(engines: Engines) -> list[Route]:
         data = document()
         library.ingest(io.BytesIO(data), "a.txt", "txt", CATEGORY, hashlib.sha256(data).hexdigest())
 
-    def picture() -> Picture:
+    def picture() -> DecodedImage:
         return read_image(io.BytesIO(still), max_pixels=MAX_PIXELS)
 
     def recognize() -> None:
@@ -68,11 +68,11 @@ def routes(engines: Engines) -> list[Route]:
         list(encode_audio(speaker.synthesize(TEXT), speaker.sample_rate_hz))
 
     def generate() -> None:
-        write_png(Picture(engines["image_generation"].generate([ImageRequest("a pig", 256, 256, 1)])[0]))
+        write_png(DecodedImage(engines["image_generation"].generate([ImageRequest("a pig", 256, 256, 1)])[0]))
 
     def describe() -> None:
         image = fit(picture().rgb8(), 1536)
-        write_png(Picture(draw_masks(image, engines["image_understanding"].describe(image).masks)))
+        write_png(DecodedImage(draw_masks(image, engines["image_understanding"].describe(image).masks)))
 
     def enlarge() -> None:
         write_png(enhance(picture(), engines["super_resolution"]))

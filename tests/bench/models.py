@@ -16,10 +16,11 @@ import numpy as np
 from deployments.catalog import CONFIGS
 from deployments.client.handles import deployment_name
 from pipelines.chat import ChatRequest, Message
+from pipelines.contracts.engine import Resources
 from pipelines.frame_interpolation.video import interpolate_video
 from pipelines.image_generation import ImageRequest
 from pipelines.media.audio import AudioReader
-from pipelines.media.image import Picture, read_image, write_png
+from pipelines.media.image import DecodedImage, read_image, write_png
 from pipelines.media.video import VideoReader
 from pipelines.super_resolution.enhance import enhance
 from tests.bench.setting import Bench, beside, say, seconds
@@ -111,7 +112,7 @@ async def _calls(http: httpx.AsyncClient, chosen: Chosen, rounds: int) -> list[l
     interpolator = _engine(chosen, "frame_interpolation")
 
     def paint() -> None:
-        write_png(Picture(painter.generate([ImageRequest("a pig", 256, 256, 1)])[0]))
+        write_png(DecodedImage(painter.generate([ImageRequest("a pig", 256, 256, 1)])[0]))
 
     def enlarge() -> None:
         write_png(enhance(read_image(io.BytesIO(still), max_pixels=MAX_PIXELS), upscaler))
@@ -159,14 +160,14 @@ async def _calls(http: httpx.AsyncClient, chosen: Chosen, rounds: int) -> list[l
 def _recognition(chosen: Chosen) -> list[list[object]]:
     """Clips together beside one by one."""
     say("recognition in batches")
-    speaker = CONFIGS["speech_synthesis"].validate_python({"engine": "espeak-ng"}).load()
+    speaker = CONFIGS["speech_synthesis"].validate_python({"engine": "espeak-ng"}).load(Resources())
     sound = wav(np.concatenate(list(speaker.synthesize(TEXT * 24))), speaker.sample_rate_hz)
     with AudioReader(io.BytesIO(sound), "wav") as audio:
         blocks = list(audio.blocks())
 
     def timed(batch_size: int) -> float:
         chosen_size = {**chosen["speech_recognition"], "batch_size": batch_size, "beam_size": 1}
-        engine = CONFIGS["speech_recognition"].validate_python(chosen_size).load()
+        engine = CONFIGS["speech_recognition"].validate_python(chosen_size).load(Resources())
         return seconds(lambda: list(engine.transcribe(iter(blocks))))
 
     together_s, alone_s = [timed(8) for _ in range(2)], [timed(1) for _ in range(2)]

@@ -12,6 +12,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
+from pipelines.contracts.engine import Resources
 from pipelines.frame_interpolation import FrameInterpolator, OpticalFlowConfig
 from pipelines.object_tracking.base import Tracks
 from pipelines.object_tracking.byte_track import Associator, Detections
@@ -100,7 +101,7 @@ def _inside(
 
 def _flow() -> list[object]:
     say("optical flow")
-    engine = OpticalFlowConfig().load()
+    engine = OpticalFlowConfig().load(Resources())
     pairs = [(motion.scene(name, 0), motion.scene(name, 0.5), motion.scene(name, 1)) for name in motion.SCENES]
     noise = [motion.psnr(engine.interpolate(a, b, [0.5], outer=(a, b))[0], truth) for a, truth, b in pairs]
     return ["optical flow", "", "", "", f"{np.mean(noise):.1f}", f"{_speed(engine):.2f}"]
@@ -111,12 +112,12 @@ def _rife() -> list[object]:
 
     from pipelines.frame_interpolation.rife.engine import Rife
     from pipelines.frame_interpolation.rife.ifnet import IFNet, Shape
-    from pipelines.loading.device import place
+    from pipelines.loading.device import select_device
 
     say("RIFE")
     torch.manual_seed(0)
     network = IFNet(Shape(widths=(192, 128, 96, 64, 32), encoder=16, features=4, outputs=13)).eval()
-    engine = Rife(network, place("cpu", "float32"), None, "random")
+    engine = Rife(network, select_device("cpu", "float32"), None, "random")
     return ["RIFE 4.26 (random weights)", "", "", "", "–", f"{_speed(engine):.2f}"]
 
 

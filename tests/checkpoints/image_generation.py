@@ -15,7 +15,7 @@ def make_tiny_stable_diffusion(folder: Path, seed: int = 0, flags: float | None 
     Args:
         folder: where it is saved.
         seed: of the weights.
-        flags: makes the safety checker flag a picture whose features' cosine with one drawn concept is above this
+        flags: makes the safety checker flag an image whose features' cosine with one drawn concept is above this
             (-2: all, 2: none); none: no safety checker.
     """
     import torch

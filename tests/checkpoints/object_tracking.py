@@ -69,7 +69,7 @@ def _saved(folder: Path, model) -> Path:
 
     with torch.no_grad():
         for name, parameter in model.named_parameters():
-            # As made, nothing depends much on the picture: classes score alike, boxes stand on a grid.
+            # As made, nothing depends much on the image: classes score alike, boxes stand on a grid.
             if parameter.ndim == 4:
                 torch.nn.init.kaiming_normal_(parameter)
             if "class_embed" in name or "score_head" in name:

@@ -70,7 +70,7 @@ def make_tiny_stable_video_diffusion(folder: Path, seed: int = 0, frames: int = 
 
 
 def make_tiny_wan(folder: Path, seed: int = 0) -> Path:
-    """Wan 2.2 TI2V: UMT5, a transformer that takes the picture as its first frame, a causal video autoencoder."""
+    """Wan 2.2 TI2V: UMT5, a transformer that takes the image as its first frame, a causal video autoencoder."""
     import torch
     from diffusers import (
         AutoencoderKLWan,

@@ -1,4 +1,4 @@
-"""Pictures and videos as jobs in the browser: progress, cancel, reload, results, the list of all."""
+"""Images and videos as jobs in the browser: progress, cancel, reload, results, the list of all."""
 
 import json
 import re
@@ -54,11 +54,11 @@ def progress_of(panel: Locator) -> int:
     return int(panel.get_by_role("progressbar").get_attribute("aria-valuenow") or 0)
 
 
-def test_pictures_from_a_prompt(console: Page) -> None:
+def test_images_from_a_prompt(console: Page) -> None:
     panel = go(console, "Generate image")
     panel.get_by_label("Prompt").fill("a red car under the sun")
     panel.get_by_label("Size").select_option("512x512")
-    panel.get_by_label("Pictures").fill("2")
+    panel.get_by_label("Images").fill("2")
     panel.get_by_label("Seed").fill("7")
     panel.get_by_role("button", name="Generate").click()
     expect(panel.locator(".gallery img")).to_have_count(2)
@@ -69,7 +69,7 @@ def test_pictures_from_a_prompt(console: Page) -> None:
     assert natural_size(panel.locator(".gallery img").first) == (512, 512)
 
 
-def test_a_picture_is_described_beside_its_segments(console: Page, tmp_path: Path) -> None:
+def test_a_image_is_described_beside_its_segments(console: Page, tmp_path: Path) -> None:
     (tmp_path / HOSTILE).write_bytes(png())
     panel = go(console, "Describe image")
     choose(panel, tmp_path / HOSTILE, "Describe")
@@ -82,7 +82,7 @@ def test_a_picture_is_described_beside_its_segments(console: Page, tmp_path: Pat
     assert panel.locator("img").count() == 3  # the one that was chosen, and the pair
 
 
-def test_an_enhanced_picture_is_compared_by_keyboard(console: Page, folder: Path) -> None:
+def test_an_enhanced_image_is_compared_by_keyboard(console: Page, folder: Path) -> None:
     panel = go(console, "Enhance image")
     choose(panel, folder / "photo.png", "Enhance")
     slider = panel.get_by_role("slider")
@@ -100,7 +100,7 @@ def test_an_enhanced_picture_is_compared_by_keyboard(console: Page, folder: Path
     expect(panel.locator("figcaption")).to_contain_text("160 × 160 px → 640 × 640 px")
 
 
-def test_a_picture_becomes_a_video(console: Page, folder: Path) -> None:
+def test_a_image_becomes_a_video(console: Page, folder: Path) -> None:
     panel = go(console, "Animate image")
     panel.get_by_label("Frames", exact=True).fill("6")
     panel.get_by_label("Frames a second").fill("6")
@@ -153,10 +153,10 @@ def test_all_jobs_are_listed_live_and_open(open_console: OpenConsole, folder: Pa
         running = http.post("/video/motInference", files=files).json()["id"]
     rows = page.locator(".job-row")
     expect(rows).to_have_count(20)
-    newest = page.locator(f"[data-id={running}]")
-    expect(newest.get_by_role("progressbar")).to_be_visible()
-    newest.get_by_role("button", name="Cancel").click()
-    expect(newest.locator(".badge")).to_have_text("Cancelled")
+    list_recent = page.locator(f"[data-id={running}]")
+    expect(list_recent.get_by_role("progressbar")).to_be_visible()
+    list_recent.get_by_role("button", name="Cancel").click()
+    expect(list_recent.locator(".badge")).to_have_text("Cancelled")
     expect(rows.nth(1).locator(".badge")).to_have_text("Done")
     first = rows.first.get_attribute("data-id")
     page.get_by_role("button", name="Older").click()
@@ -170,7 +170,7 @@ def test_all_jobs_are_listed_live_and_open(open_console: OpenConsole, folder: Pa
 
 def test_files_that_cannot_be_taken_are_told_in_words(console: Page, tmp_path: Path) -> None:
     console.watch.expected_statuses = {415}
-    (tmp_path / "text.png").write_text("no picture at all")
+    (tmp_path / "text.png").write_text("no image at all")
     (tmp_path / "half.png").write_bytes(png()[:900])
     panel = go(console, "Describe image")
     panel.get_by_role("button", name="Describe").click()

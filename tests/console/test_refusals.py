@@ -13,11 +13,11 @@ from typing import Any
 import pytest
 import uvicorn
 from playwright.sync_api import Page, expect
-from tests.deployments.http.test_app import KEYED, app
 
-from deployments.client.caller import Graph
+from deployments.http.services import Services
 from deployments.jobs.table import JobTable
 from tests.console.conftest import OpenConsole
+from tests.deployments.http.test_app import KEYED, app
 from tests.media import mp4, png
 from tests.serving import free_port
 
@@ -31,7 +31,7 @@ def run(coroutine: Coroutine[Any, Any, Any]) -> Any:
 
 
 @contextmanager
-def serving(folder: Path, **settings: Any) -> Iterator[tuple[str, Graph, JobTable]]:
+def serving(folder: Path, **settings: Any) -> Iterator[tuple[str, Services, JobTable]]:
     """The application on a port, without capabilities behind it."""
     application, graph = app(folder, **settings)
     port = free_port()

@@ -15,7 +15,7 @@ const STATES = {
   failing: "Failing",
 };
 
-/** @type {Map<string, {description: string, licence: string, embedded: boolean}>} */
+/** @type {Map<string, {description: string, license: string, embedded: boolean}>} */
 const cards = new Map();
 
 /** Look at once, then again and again while the page is seen. */

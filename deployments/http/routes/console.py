@@ -10,8 +10,8 @@ from urllib.parse import urlsplit
 
 from fastapi import APIRouter, Request, Response
 
-from deployments.client.caller import Graph
-from deployments.storage import picture_name
+from deployments.http.services import Services
+from deployments.storage import image_name
 from pipelines.contracts.errors import NotFound
 
 FOLDER = Path(__file__).parents[1] / "console"
@@ -62,12 +62,12 @@ def content_security_policy(results_origin: str) -> str:
     )
 
 
-async def _results_origin(graph: Graph) -> str:
-    parts = urlsplit(await graph.store.sign(picture_name("sam"), expires_s=1))
+async def _results_origin(services: Services) -> str:
+    parts = urlsplit(await services.store.sign(image_name("sam"), expires_s=1))
     return f"{parts.scheme}://{parts.netloc}"
 
 
-def router(graph: Graph) -> APIRouter:
+def router(services: Services) -> APIRouter:
     """`/`, `/console/…`."""
     routes = APIRouter(include_in_schema=False)
     files = read_files()
@@ -79,7 +79,7 @@ def router(graph: Graph) -> APIRouter:
         headers = {
             "ETag": file.etag,
             "Cache-Control": "no-cache",
-            "Content-Security-Policy": content_security_policy(await _results_origin(graph)),
+            "Content-Security-Policy": content_security_policy(await _results_origin(services)),
             "Referrer-Policy": "no-referrer",
             "X-Content-Type-Options": "nosniff",
         }

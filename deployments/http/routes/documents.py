@@ -4,8 +4,8 @@ from typing import Annotated
 
 from fastapi import APIRouter, Query, Request, Response
 
-from deployments.client.caller import Graph
 from deployments.http.schemas.all import LearningFile, LearningFiles, Uploaded, UploadError, call_errors, upload_errors
+from deployments.http.services import Services
 from deployments.http.uploads import form_schema, uploaded_file
 from pipelines.contracts.errors import NotFound
 
@@ -16,10 +16,10 @@ MOST_CATEGORY_CHARACTERS = 256
 Category = Annotated[str, Query(min_length=1, max_length=MOST_CATEGORY_CHARACTERS, description="Data category")]
 
 
-def router(graph: Graph) -> APIRouter:
+def router(services: Services) -> APIRouter:
     """`/uploadFile/*`."""
     routes = APIRouter(tags=["Documents"])
-    knowledge, settings = graph.handles.knowledge, graph.settings
+    knowledge, settings = services.caller.handles.knowledge, services.settings
 
     @routes.post(
         "/uploadFile/uploadLearningFile",
@@ -29,7 +29,7 @@ def router(graph: Graph) -> APIRouter:
     async def upload_learning_file(request: Request, response: Response, category: Category) -> Uploaded:
         """Add a document to a category: when this answers, it is durable and searchable."""
         upload = uploaded_file(
-            graph,
+            services,
             request,
             field="fileToUpload",
             family="document",
@@ -37,7 +37,7 @@ def router(graph: Graph) -> APIRouter:
             wanted=DOCUMENTS,
         )
         async with upload as file:
-            with await graph.call(knowledge.ingest, file.source, file.received.sha256, category) as call:
+            with await services.caller.call(knowledge.ingest, file.source, file.received.sha256, category) as call:
                 await call.result()
                 response.headers.update(call.headers())
         return Uploaded(result=True)
@@ -45,7 +45,7 @@ def router(graph: Graph) -> APIRouter:
     @routes.get("/uploadFile/learningFiles", responses=call_errors(UploadError))
     async def learning_files(category: Category) -> LearningFiles:
         """List a category's documents."""
-        records = await graph.ask(knowledge.documents, category)
+        records = await services.caller.ask(knowledge.documents, category)
         return LearningFiles(result=True, data=[LearningFile(**vars(record)) for record in records])
 
     @routes.delete("/uploadFile/learningFile", responses=call_errors(UploadError, 404))
@@ -53,7 +53,7 @@ def router(graph: Graph) -> APIRouter:
         category: Category, document_id: Annotated[str, Query(alias="id", min_length=1, max_length=128)]
     ) -> Uploaded:
         """Remove one document from a category."""
-        if not await graph.ask(knowledge.delete, category, document_id):
+        if not await services.caller.ask(knowledge.delete, category, document_id):
             raise NotFound("There is no such document in this category.")
         return Uploaded(result=True)
 

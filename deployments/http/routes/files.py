@@ -1,4 +1,4 @@
-"""Results that come back by address: `static/…`, and the pictures whose addresses the product signs itself."""
+"""Results that come back by address: `static/…`, and the images whose addresses the product signs itself."""
 
 from email.utils import format_datetime
 from typing import Any
@@ -6,20 +6,20 @@ from typing import Any
 from fastapi import APIRouter, Request, Response
 from fastapi.responses import StreamingResponse
 
-from deployments.client.caller import Graph
 from deployments.http.schemas.all import OpenAIError, errors_of
+from deployments.http.services import Services
 from deployments.storage import ObjectMeta, RangeNotSatisfiable, parse_range
 
 BUCKETS = ("stable-diffusion", "sam", "realesrgan")
 FILE = {"content": {"application/octet-stream": {"schema": {"type": "string", "format": "binary"}}}}
 
 
-def router(graph: Graph) -> APIRouter:
+def router(services: Services) -> APIRouter:
     """`/static/…`, `/stable-diffusion/…`, `/sam/…`, `/realesrgan/…`."""
     routes = APIRouter(tags=["Files"])
 
     async def serve(request: Request, key: str) -> Response:
-        meta = await graph.store.head(key)
+        meta = await services.store.head(key)
         headers = _headers(meta)
         if _unchanged(request, meta):
             return Response(status_code=304, headers=headers)
@@ -27,7 +27,7 @@ def router(graph: Graph) -> APIRouter:
         if request.headers.get("if-range", meta.etag) == meta.etag:
             byte_range = parse_range(request.headers.get("range"))
         try:
-            meta, chunks = await graph.store.stream(key, byte_range)
+            meta, chunks = await services.store.stream(key, byte_range)
         except RangeNotSatisfiable as error:
             return Response(status_code=416, headers={"Content-Range": f"bytes */{error.size}"})
         headers["Content-Length"] = str(meta.stop - meta.start)
@@ -66,9 +66,9 @@ def router(graph: Graph) -> APIRouter:
             operation_id=f"{bucket}_picture",
         )
         async def signed(request: Request, name: str) -> Response:
-            """A picture that a call has made, by its presigned address."""
+            """An image that a call has made, by its presigned address."""
             key = f"{bucket}/{name}"
-            await graph.store.verify(key, request.query_params)
+            await services.store.verify(key, request.query_params)
             return await serve(request, key)
 
     for bucket in BUCKETS:

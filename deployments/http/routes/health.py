@@ -4,14 +4,14 @@ import time
 
 from fastapi import APIRouter, Response
 
-from deployments.client.caller import Graph
 from deployments.client.handles import deployment_name
 from deployments.client.status import CapabilityStatus
 from deployments.http.schemas.all import Model, Models, OpenAIError, Readiness, Ready, errors_of
+from deployments.http.services import Services
 from pipelines.contracts.errors import NotFound
 
 
-def router(graph: Graph) -> APIRouter:
+def router(services: Services) -> APIRouter:
     """`/healthz`, `/readyz`, `/v1/models`."""
     routes = APIRouter()
     started = int(time.time())
@@ -24,7 +24,7 @@ def router(graph: Graph) -> APIRouter:
             owned_by="sensorium",
             capability=status.capability,
             engine=status.engine,
-            licence=status.card.licence,
+            license=status.card.license,
             description=status.card.description,
             embedded=status.card.embedded,
             state=status.state,
@@ -43,9 +43,9 @@ def router(graph: Graph) -> APIRouter:
     )
     async def readyz(response: Response) -> Ready:
         """503 while any capability is first starting, then 200 with each one's state."""
-        found = await graph.status.capabilities()
-        starting = any(status.state in ("starting", "loading") for status in found.values()) and not graph.was_ready
-        graph.was_ready = graph.was_ready or not starting
+        found = await services.caller.status.capabilities()
+        starting = any(status.state in ("starting", "loading") for status in found.values()) and not services.was_ready
+        services.was_ready = services.was_ready or not starting
         response.status_code = 503 if starting else 200
         return Ready(
             status="starting" if starting else "ready",
@@ -63,14 +63,14 @@ def router(graph: Graph) -> APIRouter:
 
     @routes.get("/v1/models", tags=["Models"], responses=errors_of(OpenAIError, 400, 401, 500))
     async def models() -> Models:
-        """What answers on each route: engine, model, licence and state."""
-        found = await graph.status.capabilities()
+        """What answers on each route: engine, model, license and state."""
+        found = await services.caller.status.capabilities()
         return Models(object="list", data=[model(status) for status in found.values()])
 
     @routes.get("/v1/models/{model_id:path}", tags=["Models"], responses=errors_of(OpenAIError, 400, 401, 404, 500))
     async def one_model(model_id: str) -> Model:
         """One model by its id."""
-        for status in (await graph.status.capabilities()).values():
+        for status in (await services.caller.status.capabilities()).values():
             if status.card.model == model_id:
                 return model(status)
         raise NotFound("There is no such model here; GET /v1/models lists those there are.")

@@ -8,8 +8,9 @@ from fastapi.responses import StreamingResponse
 
 from deployments.capabilities.base import Source
 from deployments.capabilities.speech_synthesis import SpeechCall
-from deployments.client.caller import Call, Graph
+from deployments.client.caller import Call
 from deployments.http.schemas.all import RecognitionError, SynthesisError, Transcript, call_errors, upload_errors
+from deployments.http.services import Services
 from deployments.http.uploads import declared_bytes
 from deployments.storage import upload_name
 from pipelines.contracts.errors import EmptyAudio, InputTooLarge, UnsupportedMedia
@@ -24,10 +25,10 @@ BINARY_BODY = {
 }
 
 
-def router(graph: Graph) -> APIRouter:
+def router(services: Services) -> APIRouter:
     """`/v1/asr`, `/v1/tts`."""
     routes = APIRouter(tags=["Speech"])
-    settings, handles = graph.settings, graph.handles
+    settings, handles = services.settings, services.caller.handles
 
     @routes.post("/v1/asr", openapi_extra=BINARY_BODY, responses=upload_errors(RecognitionError))
     async def recognize(
@@ -40,13 +41,13 @@ def router(graph: Graph) -> APIRouter:
         """Recognise the speech in any sound or video file, sent as the body."""
         key = upload_name()
         try:
-            source = await _received(graph, request, key, headerless=format == "pcm")
-            call = await graph.call(handles.speech_recognition.transcribe, source, sample_rate, language)
+            source = await _received(services, request, key, headerless=format == "pcm")
+            call = await services.caller.call(handles.speech_recognition.transcribe, source, sample_rate, language)
             with call:
                 segments = await call.result()
                 response.headers.update(call.headers())
         finally:
-            await graph.store.delete(key)
+            await services.store.delete(key)
         return Transcript(result=" ".join(segment.text.strip() for segment in segments), status=SUCCESS)
 
     @routes.get(
@@ -64,11 +65,11 @@ def router(graph: Graph) -> APIRouter:
         language: Annotated[str | None, Query(min_length=2, max_length=16)] = None,
     ) -> StreamingResponse:
         """Speak a text."""
-        call = await graph.call(handles.speech_synthesis.speak, SpeechCall(text, voice, language, speed))
+        call = await services.caller.call(handles.speech_synthesis.speak, SpeechCall(text, voice, language, speed))
         first = await anext(call, b"")
         return StreamingResponse(encoded(call, first), media_type="audio/mpeg", headers=call.headers())
 
-    async def _received(graph: Graph, request: Request, key: str, *, headerless: bool) -> Source:
+    async def _received(services: Services, request: Request, key: str, *, headerless: bool) -> Source:
         too_large = f"The sound is larger than the {settings.max_audio_bytes:,} bytes that are taken here."
         if (declared_bytes(request) or 0) > settings.max_audio_bytes:
             raise InputTooLarge(too_large)
@@ -79,7 +80,7 @@ def router(graph: Graph) -> APIRouter:
                 head.extend(chunk[: HEAD_BYTES - len(head)])
                 yield chunk
 
-        size = await graph.store.put_stream(
+        size = await services.store.put_stream(
             key, body(), max_bytes=settings.max_audio_bytes, content_type="application/octet-stream"
         )
         if size == 0:

@@ -213,7 +213,7 @@ class ChatCompletion(BaseModel):
 
 
 class GeneratedImage(BaseModel):
-    """One picture, by address or inline."""
+    """One image, by address or inline."""
 
     url: str | None = None
     b64_json: str | None = None
@@ -332,7 +332,7 @@ class Model(BaseModel):
     owned_by: str
     capability: str
     engine: str
-    licence: str
+    license: str
     description: str
     embedded: bool
     state: str

@@ -21,7 +21,7 @@ from pipelines.chat.extractive.answering import extract
 from pipelines.chat.extractive.followup import stand_alone
 from pipelines.chat.extractive.question import Question
 from pipelines.chat.extractive.words import HAN, is_chinese
-from pipelines.contracts.engine import Embed, EngineConfig, ModelCard
+from pipelines.contracts.engine import Embed, EngineConfig, ModelCard, Resources
 
 T = TypeVar("T")
 
@@ -75,19 +75,19 @@ class ExtractiveConfig(EngineConfig):
         """What this configuration answers with."""
         return ModelCard(
             model="extractive",
-            licence="Apache-2.0",
+            license="Apache-2.0",
             description="Quotes the sentences of your documents, or of the product's manual, that answer a question, "
             "and says so when none does. English and Chinese. Not a language model: it writes nothing itself.",
             embedded=True,
         )
 
-    def load(self, embed: Embed) -> "Extractive":
+    def load(self, resources: Resources) -> "Extractive":
         """Read the manuals.
 
         Args:
             embed: sentence embeddings; blocks, and is called from one thread of the engine's own.
         """
-        return Extractive(embed, (read_manual("manual.md"), read_manual("manual.zh.md")))
+        return Extractive(resources.embed, (read_manual("manual.md"), read_manual("manual.zh.md")))
 
 
 class Extractive(ChatModel):

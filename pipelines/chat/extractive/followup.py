@@ -145,8 +145,8 @@ def _exchange(previous: str, rest: str, embed: Embed) -> str:
 
 def _most_alike(chunk: _Chunk, candidates: list[_Chunk], embed: Embed) -> tuple[int, int]:
     """The span of the candidate that is most like the chunk; up to the noun where they share it ("the red lamp")."""
-    likeness = embed([chunk.text, *(one.text for one in candidates)])
-    scores = likeness[1:] @ likeness[0]
+    similarity_range = embed([chunk.text, *(one.text for one in candidates)])
+    scores = similarity_range[1:] @ similarity_range[0]
     for index, one in enumerate(candidates):
         if chunk.preposition and chunk.preposition == one.preposition:
             scores[index] += 0.2

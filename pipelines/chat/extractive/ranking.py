@@ -2,8 +2,8 @@
 
 The weights are those of a logistic regression on public questions with and without an answer (SQuAD 2.0 and XQuAD in
 English; XQuAD and CMRC 2018 in Chinese), rounded; `unknown`, `topic_missing` and the English `no_figure` were set by
-hand. The score knows words and likeness, not meaning: a sentence that denies what is asked, or a question that only two
-sentences together answer, is beyond it.
+hand. The score knows words and similarity, not meaning: a sentence that denies what is asked, or a question that only
+two sentences together answer, is beyond it.
 """
 
 import math
@@ -40,9 +40,11 @@ class _Weights:
     bias: float
     length: float  # of the question, in terms, of twelve
     said: float  # share that stands in the sentence
-    kin: float = 0  # further share whose kin stands in the sentence ("stored" and "kept"), by likeness of the words
+    kin: float = (
+        0  # further share whose kin stands in the sentence ("stored" and "kept"), by similarity_range of the words
+    )
     context: float  # further share in its heading or the sentence before it
-    likeness: float = 0  # cosine of question and sentence
+    similarity_range: float = 0  # cosine of question and sentence
     run: float = 0  # longest run of the question's characters, of twelve
     no_figure: float  # a quantity, time or person is asked for, and there is none
     no_sign: float  # a place or reason is asked for, and there is no sign of one
@@ -58,7 +60,7 @@ _ENGLISH = _Weights(
     said=6.0,
     kin=3.9,
     context=2.0,
-    likeness=5.8,
+    similarity_range=5.8,
     no_figure=-2.6,
     no_sign=-0.8,
     name_missing=-2.0,
@@ -131,9 +133,9 @@ def _score(question: Question, sentences: Sequence[Sentence], near: Sequence[fro
     )
     if weights.run:
         scores += weights.run * np.array([_longest_run(question.text, sentence.quote) for sentence in sentences])
-    if weights.likeness:
+    if weights.similarity_range:
         vectors = embed([question.text, *(sentence.quote for sentence in sentences)])
-        scores += weights.likeness * (vectors[1:] @ vectors[0])
+        scores += weights.similarity_range * (vectors[1:] @ vectors[0])
     if weights.kin:
         best = np.argsort(-scores, kind="stable")[:_KIN_SENTENCES]
         kinship = _kinship(question, [sentences[i] for i in best], embed)

@@ -24,16 +24,16 @@ from pipelines.chat.extractive.followup import stand_alone
 from pipelines.chat.grounding import build_grounded_messages
 from pipelines.chat.transformers.continuous_batch import ContinuousBatch
 from pipelines.chat.transformers.token_text import TokenText
-from pipelines.contracts.engine import Embed, EngineConfig, ModelCard
+from pipelines.contracts.engine import Embed, EngineConfig, ModelCard, Resources
 from pipelines.contracts.errors import InvalidInput, ModelUnavailable
-from pipelines.loading.device import DeviceName, DtypeName, place
+from pipelines.loading.device import DeviceName, DtypeName, select_device
 from pipelines.loading.weights import Weights, is_path, locate
 
 T = TypeVar("T")
 
 _FILES = ("model*.safetensors", "*.json", "*.jinja", "*.model", "merges.txt", "vocab.txt")
 _TOKENIZERS = ("tokenizer.json", "tokenizer.model", "vocab.json", "vocab.txt")
-_LICENCES = {"Qwen/Qwen2.5-7B-Instruct": "Apache-2.0", "Qwen/Qwen2.5-0.5B-Instruct": "Apache-2.0"}
+_LICENSES = {"Qwen/Qwen2.5-7B-Instruct": "Apache-2.0", "Qwen/Qwen2.5-0.5B-Instruct": "Apache-2.0"}
 _MARGIN_TOKENS = 16  # texts counted one by one can come to a little less than all of them together
 _NEUTRAL: dict[str, tuple[Any, ...]] = {
     "n": (1,),
@@ -78,7 +78,7 @@ class TransformersConfig(EngineConfig):
         """What this configuration answers with."""
         return ModelCard(
             model=self.name,
-            licence=_LICENCES.get(self.model, "see the model's page"),
+            license=_LICENSES.get(self.model, "see the model's page"),
             description="A language model: converses freely, and answers from your documents where a category is "
             "named. It can be wrong. Calls no tools.",
         )
@@ -87,7 +87,7 @@ class TransformersConfig(EngineConfig):
         """The checkpoint and its tokenizer."""
         return (Weights(self.model, self.revision, _FILES),)
 
-    def load(self, embed: Embed) -> "TransformersChat":
+    def load(self, resources: Resources) -> "TransformersChat":
         """Load the model and start generating.
 
         Args:
@@ -96,7 +96,7 @@ class TransformersConfig(EngineConfig):
         Raises:
             ModelUnavailable: the weights are missing, damaged or not of a kind that chats, or the cache has no room.
         """
-        return TransformersChat.load(self, embed)
+        return TransformersChat.load(self, resources.embed)
 
 
 class TransformersChat(ChatModel):
@@ -133,7 +133,7 @@ class TransformersChat(ChatModel):
 
         weights = config.weights()[0]
         folder = locate(weights)
-        placement = place(config.device, config.dtype)
+        placement = select_device(config.device, config.dtype)
         damaged = ModelUnavailable(
             f"The weights of {config.name} cannot be read: files are missing or damaged, or it is no language model "
             "that transformers knows. Fetch them again with `make pull`, or choose another model."

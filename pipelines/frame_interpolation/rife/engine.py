@@ -18,10 +18,17 @@ from typing import TYPE_CHECKING, Final, Literal, Self
 import numpy as np
 from pydantic import field_validator
 
-from pipelines.contracts.engine import EngineConfig, ModelCard
+from pipelines.contracts.engine import EngineConfig, ModelCard, Resources
 from pipelines.frame_interpolation.base import FrameInterpolator
 from pipelines.loading.device import DeviceName, DtypeName, Placement
-from pipelines.loading.networks import filled, find_file, overflowed, place_for_pictures, read_tensors, unreadable
+from pipelines.loading.networks import (
+    build_network,
+    find_file,
+    overflowed,
+    read_tensors,
+    select_image_device,
+    unreadable,
+)
 from pipelines.loading.weights import Weights
 from pipelines.media import Rgb
 
@@ -30,7 +37,7 @@ if TYPE_CHECKING:
 
     from pipelines.frame_interpolation.rife.ifnet import IFNet
 
-LICENCES: Final = {"hzwer/RIFE": "MIT"}
+LICENSES: Final = {"hzwer/RIFE": "MIT"}
 
 LARGE_PX: Final = 5_000_000
 """Frames of more pixels (4K has 8.3 million) get their flow at half their size, as RIFE's author advises."""
@@ -69,7 +76,7 @@ class RifeConfig(EngineConfig):
         weights = self.weights()[0]
         return ModelCard(
             model=Path(self.model).name if weights.is_local else f"{self.model}/{self.file}",
-            licence=LICENCES.get(self.model, "see the model's page"),
+            license=LICENSES.get(self.model, "see the model's page"),
             description="In-between frames at any moment by a neural network that estimates motion from two frames.",
         )
 
@@ -77,7 +84,7 @@ class RifeConfig(EngineConfig):
         """The one checkpoint file."""
         return (Weights(self.model, self.revision, (self.file,)),)
 
-    def load(self) -> FrameInterpolator:
+    def load(self, resources: Resources) -> FrameInterpolator:
         """Read the checkpoint.
 
         Raises:
@@ -105,11 +112,11 @@ class Rife(FrameInterpolator):
         """
         from pipelines.frame_interpolation.rife.ifnet import IFNet
 
-        placement = place_for_pictures(config.device, config.dtype)
+        placement = select_image_device(config.device, config.dtype)
         file = find_file(config.weights()[0], config.file)
         tensors = read_tensors(_flownet_in(file) if file.suffix == ".zip" else file, file.name)
         used = {match[1]: tensor for name, tensor in tensors.items() if (match := PARAMETER.fullmatch(name))}
-        network = filled(IFNet.shaped_like, used, file.name, placement)
+        network = build_network(IFNet.shaped_like, used, file.name, placement)
         return cls(network, placement, config.scale, file.name)
 
     def interpolate(self, before: Rgb, after: Rgb, timesteps: Sequence[float], *, outer: tuple[Rgb, Rgb]) -> list[Rgb]:

@@ -1,4 +1,4 @@
-"""Figures at natural size, before they have a place in the picture."""
+"""Figures at natural size, before they have a place in the image."""
 
 from dataclasses import dataclass, field
 
@@ -48,5 +48,5 @@ class Block:
 
     @property
     def rise(self) -> float:
-        """How far the feet of its standing figures go up the picture."""
+        """How far the feet of its standing figures go up the image."""
         return max((each.y for each in self.sprites if not each.floats), default=0.0)

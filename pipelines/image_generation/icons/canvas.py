@@ -1,4 +1,4 @@
-"""Painting with soft masks on a picture of floats."""
+"""Painting with soft masks on an image of floats."""
 
 from collections.abc import Sequence
 
@@ -39,7 +39,7 @@ def luminance(colour: Colour) -> float:
 
 
 def ridge(rng: np.random.Generator, width: int, waves: float, octaves: int = 3) -> Mask:
-    """A rolling line, float32 (width,), about -1 to 1, with `waves` swells over the picture."""
+    """A rolling line, float32 (width,), about -1 to 1, with `waves` swells over the image."""
     x = np.linspace(0, 2 * np.pi, width, dtype=np.float32)
     line = np.zeros(width, np.float32)
     for octave in range(octaves):
@@ -49,7 +49,7 @@ def ridge(rng: np.random.Generator, width: int, waves: float, octaves: int = 3) 
 
 
 class Canvas:
-    """An RGB picture of float32, 0 to 255."""
+    """An RGB image of float32, 0 to 255."""
 
     def __init__(self, width: int, height: int) -> None:
         self.width = width
@@ -68,7 +68,7 @@ class Canvas:
             self.pixels[top:bottom, :, channel] = values[:, None]
 
     def blend(self, mask: Mask, colour: Colour | NDArray[np.float32], x: int = 0, y: int = 0) -> None:
-        """Lay a colour (or a picture of the mask's shape) over the canvas at x, y, as far as the mask covers."""
+        """Lay a colour (or an image of the mask's shape) over the canvas at x, y, as far as the mask covers."""
         x0, y0 = max(0, x), max(0, y)
         x1, y1 = min(self.width, x + mask.shape[1]), min(self.height, y + mask.shape[0])
         if x1 <= x0 or y1 <= y0:
@@ -88,7 +88,7 @@ class Canvas:
             upper: colour at the line's highest point.
             lower: colour at the bottom.
             opacity: 0 to 1.
-            until: last row; the bottom of the picture where `None`.
+            until: last row; the bottom of the image where `None`.
         """
         until = self.height if until is None else min(until, self.height)
         top = max(0, int(line.min()) - 1)
@@ -133,5 +133,5 @@ class Canvas:
     def finish(self, rng: np.random.Generator) -> Rgb:
         """Round to uint8 with a fine grain, which keeps gradients from banding."""
         grain = rng.normal(0, 1.1, (self.height, self.width, 1)).astype(np.float32)
-        picture: Rgb = np.clip(np.rint(self.pixels + grain), 0, 255).astype(np.uint8)
-        return picture
+        image: Rgb = np.clip(np.rint(self.pixels + grain), 0, 255).astype(np.uint8)
+        return image

@@ -15,10 +15,10 @@ from typing import Literal, Self
 
 import numpy as np
 
-from pipelines.contracts.engine import Embed, EngineConfig, ModelCard
+from pipelines.contracts.engine import Embed, EngineConfig, ModelCard, Resources
 from pipelines.contracts.errors import InvalidInput
-from pipelines.contracts.progress import Progress, quiet
-from pipelines.image_generation.base import ImageGenerator, ImageRequest, Made, check, check_prompt
+from pipelines.contracts.progress import Progress, no_progress
+from pipelines.image_generation.base import ImageGenerator, ImageOrRefusal, ImageRequest, check, check_prompt
 from pipelines.image_generation.icons import backdrop
 from pipelines.image_generation.icons.canvas import Canvas
 from pipelines.image_generation.icons.figures import FigurePainter
@@ -38,7 +38,7 @@ class IconsConfig(EngineConfig):
         """What this engine is."""
         return ModelCard(
             model="icons",
-            licence="MIT",
+            license="MIT",
             description=(
                 "Composes illustrations from icon fonts: stated things, colours, counts up to ten, positions, sky "
                 "and ground. It is not a diffusion model: no photographs, styles or actions."
@@ -46,14 +46,14 @@ class IconsConfig(EngineConfig):
             embedded=True,
         )
 
-    def load(self, embed: Embed, cache: Path | None = None) -> "IconIllustrator":
+    def load(self, resources: Resources) -> "IconIllustrator":
         """Read the fonts and embed the icons' names.
 
         Args:
             embed: the text embedding model.
             cache: folder in which the names' vectors are kept between starts.
         """
-        return IconIllustrator.load(embed, cache)
+        return IconIllustrator.load(resources.embed, resources.cache_dir)
 
 
 class IconIllustrator(ImageGenerator):
@@ -74,7 +74,7 @@ class IconIllustrator(ImageGenerator):
         Args:
             prompt: 1 to 4,000 characters. Of one thing at most ten are drawn, of different things at most twelve.
             seed: decides what the prompt leaves open.
-            aspect: width over height of the picture.
+            aspect: width over height of the image.
 
         Raises:
             InvalidInput: an empty or too long prompt, or one that names nothing that can be drawn.
@@ -84,10 +84,10 @@ class IconIllustrator(ImageGenerator):
         rng = np.random.default_rng(int.from_bytes(digest[:8], "little"))
         return arrange(described, self._vocabulary.aspect, rng, aspect)
 
-    def generate(self, requests: Sequence[ImageRequest], *, progress: Progress = quiet) -> list[Made]:
-        """Draw one picture per request, as the base says; the same request always gives the same bytes."""
+    def generate(self, requests: Sequence[ImageRequest], *, progress: Progress = no_progress) -> list[ImageOrRefusal]:
+        """Draw one image per request, as the base says; the same request always gives the same bytes."""
         scenes = [self._scene(request) for request in requests]
-        made: list[Made] = []
+        made: list[ImageOrRefusal] = []
         for index, (request, scene) in enumerate(zip(requests, scenes, strict=True)):
             if isinstance(scene, InvalidInput):
                 made.append(scene)

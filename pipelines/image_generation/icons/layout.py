@@ -1,7 +1,7 @@
 """From a description to a scene: what stands where, how large, and in which colours.
 
 Blocks of figures that belong together (a cat on a sofa) are built at natural size, packed side by side on the ground
-or scattered in the air, and scaled as a whole to fill the picture.
+or scattered in the air, and scaled as a whole to fill the image.
 """
 
 from collections.abc import Callable, Sequence
@@ -44,7 +44,7 @@ def arrange(
         described: what to show; every thing has a look.
         aspect_of: width over height of an icon.
         rng: decides what the prompt leaves open.
-        aspect: width over height of the picture.
+        aspect: width over height of the image.
     """
     return _Arranger(described, aspect_of, rng, aspect).scene()
 
@@ -237,7 +237,7 @@ class _Arranger:
         y = host.y + host.h * (1 - down) - h * scale * 0.25
         return Sprite(thing, look, x, y, w * scale, h * scale, host.depth + 0.2, floats=True)
 
-    # --- blocks in the picture: x in picture heights from the left, y in picture heights from the bottom
+    # --- blocks in the image: x in image heights from the left, y in image heights from the bottom
 
     def _standing(self, roots: Sequence[int], with_air: bool) -> list[Sprite]:
         if not roots:

@@ -51,7 +51,7 @@ class Thing:
         look: how it is drawn; `None` until the nearest icon is found.
         count: 1 to `MOST_OF_ONE`.
         colours: stated ones, the main one first.
-        side: "left" or "right" of the picture, where stated.
+        side: "left" or "right" of the image, where stated.
         flying: in the air whatever it is.
     """
 
@@ -99,7 +99,7 @@ class Description:
 
     @property
     def says_where(self) -> bool:
-        """Whether scenery alone makes a picture."""
+        """Whether scenery alone makes an image."""
         return bool(self.sky or self.sky_colour or self.ground or self.features)
 
 

@@ -1,4 +1,4 @@
-"""A picture before it is painted, and where its things are at home."""
+"""An image before it is painted, and where its things are at home."""
 
 from dataclasses import dataclass
 
@@ -18,10 +18,10 @@ class Figure:
         thing: which of the prompt's things it is, from 0.
         colour: main colour, RGB.
         accent: stated second colour.
-        x: centre, as a fraction of the picture's width.
-        base: foot, as a fraction of the picture's height from the top.
-        width: fraction of the picture's width.
-        height: fraction of the picture's height.
+        x: centre, as a fraction of the image's width.
+        base: foot, as a fraction of the image's height from the top.
+        width: fraction of the image's width.
+        height: fraction of the image's height.
         depth: larger is nearer; figures are painted in this order.
         mirrored: left and right exchanged.
         floats: does not touch the ground.
@@ -42,13 +42,13 @@ class Figure:
 
     @property
     def top(self) -> float:
-        """Upper edge, as a fraction of the picture's height."""
+        """Upper edge, as a fraction of the image's height."""
         return self.base - self.height
 
 
 @dataclass(frozen=True)
 class Scene:
-    """A picture before it is painted.
+    """An image before it is painted.
 
     Attributes:
         figures: far ones first.

@@ -42,7 +42,7 @@ _SIGNS = re.compile(
     r"clipboard|cloud|comment|content|cookie|credit|crop|cursor|debug|decimal|directions|distribute|dots|email|"
     r"emoticon|face|fast|filter|fit|flip|form|fullscreen|furigana|gamepad|gate|gender|gesture|git|gradient|"
     r"heart|help|hexagon|home|image|inbox|key|keyboard|label|lan|layers|less|lightbulb|link|list|location|login|logout|"
-    r"magnify|mail|map|math|menu|message|moon|movie|music|note|number|order|page|pan|panorama|phone|picture|"
+    r"magnify|mail|map|math|menu|message|moon|movie|music|note|number|order|page|pan|panorama|phone|image|"
     r"pipe|power|printer|progress|quality|radiobox|reorder|reply|resize|rotate|router|satellite|scale|screen|seat|select|"
     r"selection|server|set|shape|share|shield|signal|size|skip|sleep|solid|sort|square|star|step|store|swap|tab|table|tag|"
     r"television|temperature|theme|thermometer|thumb|thumbs|ticket|timeline|toggle|tooltip|transfer|transit|trending|unfold|"

@@ -120,7 +120,7 @@ NOISE: frozenset[str] = _words(
     """
     saw see seen look looks light lights warm vibrant minimalist digital fantasy dramatic dreamy studio vivid
     elegant intricate cozy aesthetic modern vintage draw paint sketch make create generate show give render
-    produce please me us i we you it he she they image picture photo photograph painting drawing illustration
+    produce please me us i we you it he she they image image photo photograph painting drawing illustration
     poster portrait scene view background foreground style artwork art icon cartoon watercolor watercolour oil
     anime pixel 3d render rendering wallpaper design logo landscape quality detailed highly masterpiece
     realistic photorealistic hd uhd 4k 8k 16k best ultra cinematic lighting bokeh dslr octane unreal engine

@@ -1,4 +1,4 @@
-"""One sentence about a picture from what was measured on it."""
+"""One sentence about an image from what was measured on it."""
 
 from typing import Final
 
@@ -13,17 +13,17 @@ from pipelines.media.image import fit
 
 NUMBERS: Final = {1: "a person", 2: "two people", 3: "three people", 4: "four people"}
 WORTH_NAMING: Final = 0.12
-"""Part of the picture that a colour must cover to be named beside others."""
+"""Part of the image that a colour must cover to be named beside others."""
 FACE: Final = 0.02
-"""Part of the picture from which on a face is what it is of."""
+"""Part of the image from which on a face is what it is of."""
 STRIKING: Final = 28.0
 """Difference in CIE Lab between an area and its surroundings from which on it is worth a word."""
 
 
 def caption_of(image: Rgb, kind: Kind, colors: Palette, people: People, masks: NDArray[np.bool_]) -> str:
-    """Say what a picture (H, W, 3) shows, as far as this engine can see."""
+    """Say what an image (H, W, 3) shows, as far as this engine can see."""
     if colors.contrast < 2 and len(masks) == 1:
-        return f"A plain {colors.shares[0][0]} picture."
+        return f"A plain {colors.shares[0][0]} image."
     adjectives = _light(colors) + (["black-and-white"] if colors.colorless else [])
     sentence = " ".join(["A", ", ".join(adjectives), kind] if adjectives else ["A", kind])
     if people.count:
@@ -75,7 +75,7 @@ def _striking_area(image: Rgb, masks: NDArray[np.bool_]) -> str | None:
         if not 0.02 < share < 0.5 or sides > 1 or not around.any():
             continue
         difference = float(np.linalg.norm(lab[inside].mean(axis=0) - lab[around].mean(axis=0)))
-        weight = difference * share**0.5 / (1 + sides)  # what is cut off by the edge is rarely what a picture is of
+        weight = difference * share**0.5 / (1 + sides)  # what is cut off by the edge is rarely what an image is of
         if difference > STRIKING and weight > best:
             best = weight
             size = "large " if share > 0.15 else "small " if share < 0.05 else ""

@@ -45,10 +45,10 @@ LIGHTNESS_WEIGHT: Final = 0.7
 
 @dataclass(frozen=True)
 class Palette:
-    """The colours of a picture.
+    """The colours of an image.
 
     Attributes:
-        shares: names with the part of the picture that they cover, the largest first.
+        shares: names with the part of the image that they cover, the largest first.
         lightness: mean L* of CIE Lab, 0 to 100.
         contrast: standard deviation of L*.
         colorless: no pixel has a hue that one would name.
@@ -61,7 +61,7 @@ class Palette:
 
 
 def palette(image: Rgb) -> Palette:
-    """Name what colours a picture (H, W, 3) has, and how light it is."""
+    """Name what colours an image (H, W, 3) has, and how light it is."""
     import cv2
 
     side = 64
@@ -90,7 +90,7 @@ def names_of(image: Rgb) -> NDArray[np.str_]:
 
 
 def lab_of(image: Rgb) -> NDArray[np.float32]:
-    """CIE Lab of an sRGB picture: float32 (H, W, 3), L* 0 to 100."""
+    """CIE Lab of an sRGB image: float32 (H, W, 3), L* 0 to 100."""
     import cv2
 
     return np.asarray(cv2.cvtColor(image.astype(np.float32) / 255, cv2.COLOR_RGB2LAB), np.float32)

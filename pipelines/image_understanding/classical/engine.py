@@ -1,12 +1,12 @@
-"""Image understanding without a model: colours, light, people, kind of picture, areas of one look.
+"""Image understanding without a model: colours, light, people, kind of image, areas of one look.
 
 Says only what such means can see. It does not know objects: a cup is a red area to it.
 """
 
 from typing import Literal, Self
 
-from pipelines.contracts.engine import EngineConfig, ModelCard
-from pipelines.contracts.progress import Progress, quiet
+from pipelines.contracts.engine import EngineConfig, ModelCard, Resources
+from pipelines.contracts.progress import Progress, no_progress
 from pipelines.image_understanding.base import Description, ImageUnderstander
 from pipelines.image_understanding.classical.caption import caption_of
 from pipelines.image_understanding.classical.colors import Palette, palette
@@ -25,12 +25,12 @@ class ClassicalConfig(EngineConfig):
         """What this configuration answers with."""
         return ModelCard(
             model="colour, texture and cascade statistics",
-            licence="Apache-2.0",
-            description="Names colours, light, people and the kind of picture, and segments by look; knows no objects.",
+            license="Apache-2.0",
+            description="Names colours, light, people and the kind of image, and segments by look; knows no objects.",
             embedded=True,
         )
 
-    def load(self) -> ImageUnderstander:
+    def load(self, resources: Resources) -> ImageUnderstander:
         """An engine with OpenCV's detectors read from its wheel."""
         return Classical.load(self)
 
@@ -47,8 +47,8 @@ class Classical(ImageUnderstander):
         del config
         return cls(PeopleDetector.load())
 
-    def describe(self, image: Rgb, *, progress: Progress = quiet) -> Description:
-        """Caption, classify and segment one picture: see the base class."""
+    def describe(self, image: Rgb, *, progress: Progress = no_progress) -> Description:
+        """Caption, classify and segment one image: see the base class."""
         progress(0.0, "looking")
         colors = palette(image)
         kind, writing = kind_of(image)

@@ -1,4 +1,4 @@
-"""What kind of picture it is, from its statistics: a photo, a drawing, a page of text, a screenshot.
+"""What kind of image it is, from its statistics: a photo, a drawing, a page of text, a screenshot.
 
 Cameras leave noise everywhere, programs draw areas whose pixels are exactly alike, and writing is many thin dark
 strokes on even paper. A painting, a rendering with noise or a drawing kept as a strongly compressed JPEG counts as a
@@ -24,7 +24,7 @@ STROKE_PX: Final = 3
 
 @dataclass(frozen=True)
 class Writing:
-    """What of a picture looks like writing.
+    """What of an image looks like writing.
 
     Attributes:
         ink: where it is darker than its surroundings by a quarter at least: bool (h, w).
@@ -48,7 +48,7 @@ class Writing:
 
 
 def kind_of(image: Rgb) -> tuple[Kind, Writing | None]:
-    """Tell a picture's kind; for a page of text also its writing, at most 1,000 px on the long side."""
+    """Tell an image's kind; for a page of text also its writing, at most 1,000 px on the long side."""
     even, even_inside, inside = _evenness(image)
     small = fit(image, WORK_SIDE)
     dark, light = _writing(small), _writing(255 - small)

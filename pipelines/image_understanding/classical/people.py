@@ -3,7 +3,7 @@
 Faces: two Haar cascades (Viola and Jones, https://doi.org/10.1109/CVPR.2001.990517), trained apart, that must agree;
 one alone sees faces in coins and engines. People: histograms of oriented gradients (Dalal and Triggs,
 https://doi.org/10.1109/CVPR.2005.177), which find people who stand or walk and are seen whole. Faces in profile, turned
-or covered, and people who sit, are cut off or less than an eighth of the picture tall are missed.
+or covered, and people who sit, are cut off or less than an eighth of the image tall are missed.
 """
 
 from collections.abc import Iterable
@@ -29,7 +29,7 @@ Box = tuple[int, int, int, int]
 
 @dataclass(frozen=True)
 class People:
-    """Whom a picture shows.
+    """Whom an image shows.
 
     Attributes:
         faces: boxes of faces, the largest first.
@@ -67,7 +67,7 @@ class PeopleDetector:
         return cls(tuple(cv2.CascadeClassifier(folder + name) for name in names), people)
 
     def detect(self, image: Rgb) -> People:
-        """Find faces and people in a picture (H, W, 3)."""
+        """Find faces and people in an image (H, W, 3)."""
         faces, whole = self._detect_faces(image), self._detect_whole(image)
         alone = [face for face in faces if not any(_inside(face, person) for person in whole)]
         return People(faces=tuple(faces), count=len(alone) + len(whole))
@@ -98,7 +98,7 @@ class PeopleDetector:
 
 
 def _boxes(found: Iterable[NDArray[np.int32]], image: Rgb, small: Rgb) -> list[Box]:
-    """OpenCV's left, top, width, height in the small picture as boxes in the whole one."""
+    """OpenCV's left, top, width, height in the small image as boxes in the whole one."""
     scale = image.shape[1] / small.shape[1]
     return [
         (round(x * scale), round(y * scale), round((x + w) * scale), round((y + h) * scale)) for x, y, w, h in found

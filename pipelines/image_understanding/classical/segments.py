@@ -1,7 +1,7 @@
 """Segmentation by region merging: small even patches first, then neighbours that look alike, step by step.
 
 Patches are SLIC superpixels (Achanta et al., https://doi.org/10.1109/TPAMI.2012.120, by scikit-image, BSD-3-Clause) of
-the picture smoothed by mean shift (Comaniciu and Meer, https://doi.org/10.1109/34.1000236, by OpenCV, Apache-2.0). Two
+the image smoothed by mean shift (Comaniciu and Meer, https://doi.org/10.1109/34.1000236, by OpenCV, Apache-2.0). Two
 regions differ by the mean difference of the patches along their common border, so that a region may shade from dark to
 light across its width. Segments are areas of one look: what they belong to is not known.
 """
@@ -24,14 +24,14 @@ PATCHES: Final = 700
 SAME_LOOK: Final = 13.0
 """Regions that differ by less, in CIE Lab, are one; 2 is just noticeable."""
 SMALLEST: Final = 0.004
-"""Part of the picture; what is smaller joins the neighbour that it is most like."""
+"""Part of the image; what is smaller joins the neighbour that it is most like."""
 MOST: Final = 20
 MEAN_SHIFT_PX: Final = 8
-"""Pictures with a smaller side are not smoothed: the filter's pyramid needs that much."""
+"""Images with a smaller side are not smoothed: the filter's pyramid needs that much."""
 
 
 def segment(image: Rgb) -> NDArray[np.bool_]:
-    """Cut a picture into areas of one look.
+    """Cut an image into areas of one look.
 
     Args:
         image: RGB uint8 (H, W, 3).
@@ -57,7 +57,7 @@ def segment(image: Rgb) -> NDArray[np.bool_]:
 
 
 def _regions(image: Rgb) -> Labels:
-    """Labels 0 to N-1 of the regions of a small picture, intp (H, W)."""
+    """Labels 0 to N-1 of the regions of a small image, intp (H, W)."""
     import cv2
     from skimage.segmentation import slic
 

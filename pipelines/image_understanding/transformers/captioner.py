@@ -1,4 +1,4 @@
-"""A sentence about a picture, by BLIP.
+"""A sentence about an image, by BLIP.
 
 Checkpoint: Salesforce/blip-image-captioning-base (BSD-3-Clause, https://arxiv.org/abs/2201.12086).
 Says what is likely, in English; it can name what is not there.
@@ -21,7 +21,7 @@ class Captioner:
 
     Args:
         model: a `BlipForConditionalGeneration`, on the device of `where`.
-        processor: prepares its pictures.
+        processor: prepares its images.
         tokenizer: turns its tokens into text.
         where: device and number format.
     """
@@ -46,7 +46,7 @@ class Captioner:
         return cls(read_model(BlipForConditionalGeneration, weights, where), processor, tokenizer, where)
 
     def caption(self, image: Rgb, *, progress: Progress) -> str:
-        """Say what a picture shows.
+        """Say what an image shows.
 
         Args:
             image: RGB uint8 (H, W, 3).

@@ -1,4 +1,4 @@
-"""Which of some given names fit a picture, by CLIP, without training for them.
+"""Which of some given names fit an image, by CLIP, without training for them.
 
 Checkpoint: openai/clip-vit-base-patch32 (MIT, https://arxiv.org/abs/2103.00020).
 Compares the names with each other: it chooses the best of them also where none fits.
@@ -24,7 +24,7 @@ class Classifier:
 
     Args:
         model: a `CLIPModel`, on the device of `where`.
-        processor: prepares its pictures.
+        processor: prepares its images.
         tokenizer: reads the names.
         where: device and number format.
         name: for messages.
@@ -65,7 +65,7 @@ class Classifier:
         return cls(model, processor, tokenizer, where, name_of(weights), labels=labels, prompt=prompt)
 
     def probabilities(self, image: Rgb) -> NDArray[np.float32]:
-        """How well each of `labels` fits a picture beside the others.
+        """How well each of `labels` fits an image beside the others.
 
         Args:
             image: RGB uint8 (H, W, 3).

@@ -1,6 +1,6 @@
 """Image understanding by three models of transformers: BLIP captions, CLIP names classes, SAM segments.
 
-Sources and licences stand in `captioner.py`, `classifier.py` and `segmenter.py`. Each model looks for itself: the
+Sources and licenses stand in `captioner.py`, `classifier.py` and `segmenter.py`. Each model looks for itself: the
 caption can speak of what the classes do not know.
 """
 
@@ -9,14 +9,14 @@ from typing import Annotated, Literal, Self
 import numpy as np
 from pydantic import Field, StringConstraints
 
-from pipelines.contracts.engine import EngineConfig, ModelCard
-from pipelines.contracts.progress import Progress, quiet
+from pipelines.contracts.engine import EngineConfig, ModelCard, Resources
+from pipelines.contracts.progress import Progress, no_progress
 from pipelines.image_understanding.base import Description, ImageUnderstander
 from pipelines.image_understanding.transformers.captioner import Captioner
 from pipelines.image_understanding.transformers.classifier import Classifier
 from pipelines.image_understanding.transformers.labels import EVERYDAY
 from pipelines.image_understanding.transformers.segmenter import Segmenter
-from pipelines.loading.device import DeviceName, DtypeName, place
+from pipelines.loading.device import DeviceName, DtypeName, select_device
 from pipelines.loading.pretrained import name_of
 from pipelines.loading.weights import Weights
 from pipelines.media import Rgb
@@ -24,7 +24,7 @@ from pipelines.media import Rgb
 _BLIP = "Salesforce/blip-image-captioning-base"
 _CLIP = "openai/clip-vit-base-patch32"
 _SAM = "facebook/sam-vit-base"
-_LICENCES = {_BLIP: "BSD-3-Clause", _CLIP: "MIT", _SAM: "Apache-2.0"}
+_LICENSES = {_BLIP: "BSD-3-Clause", _CLIP: "MIT", _SAM: "Apache-2.0"}
 _FILES = ("*.json", "vocab.txt", "merges.txt", "model*.safetensors")
 _PICKLED = {_BLIP, _CLIP}
 """Published in torch's own format alone; only tensors are read from it."""
@@ -50,7 +50,7 @@ class TransformersConfig(EngineConfig):
         "auto", description="Number format. `auto`: float32 everywhere, as masks and probabilities need its digits."
     )
     labels: tuple[Label, ...] = Field(
-        EVERYDAY, min_length=1, max_length=2000, description="Names of the classes that a picture can have."
+        EVERYDAY, min_length=1, max_length=2000, description="Names of the classes that an image can have."
     )
     prompt: str = Field(
         "a photo of a {}.", pattern=r"\{\}", max_length=200, description="What CLIP reads; `{}` is the class."
@@ -68,10 +68,10 @@ class TransformersConfig(EngineConfig):
     def card(self) -> ModelCard:
         """What this configuration answers with."""
         models = self.weights()
-        licences = dict.fromkeys(_LICENCES.get(each.model, "see the model's page") for each in models)
+        licenses = dict.fromkeys(_LICENSES.get(each.model, "see the model's page") for each in models)
         return ModelCard(
             model=" + ".join(name_of(each) for each in models),
-            licence=" AND ".join(licences) if set(licences) <= set(_LICENCES.values()) else "see the models' pages",
+            license=" AND ".join(licenses) if set(licenses) <= set(_LICENSES.values()) else "see the models' pages",
             description="Captions in English, chooses among configured classes and outlines things without naming "
             "them. A caption can name what is not there.",
         )
@@ -88,7 +88,7 @@ class TransformersConfig(EngineConfig):
             for model, revision in models
         )
 
-    def load(self) -> ImageUnderstander:
+    def load(self, resources: Resources) -> ImageUnderstander:
         """Read the three models.
 
         Raises:
@@ -98,10 +98,10 @@ class TransformersConfig(EngineConfig):
 
 
 class TransformersUnderstander(ImageUnderstander):
-    """Three models that look at the same picture, one after another. Not thread-safe.
+    """Three models that look at the same image, one after another. Not thread-safe.
 
     Args:
-        captioner: says what the picture shows.
+        captioner: says what the image shows.
         classifier: chooses among names.
         segmenter: outlines things.
         most_classes: told at most, at least 1.
@@ -126,9 +126,9 @@ class TransformersUnderstander(ImageUnderstander):
     @classmethod
     def load(cls, config: TransformersConfig) -> Self:
         """Read the three models; see `TransformersConfig.load`."""
-        import supervision  # noqa: F401  imported here so that what is missing shows now and not at the first picture
+        import supervision  # noqa: F401  imported here so that what is missing shows now and not at the first image
 
-        where = place(config.device, "float32" if config.dtype == "auto" else config.dtype)
+        where = select_device(config.device, "float32" if config.dtype == "auto" else config.dtype)
         caption, classes, segmentation = config.weights()
         return cls(
             Captioner.load(caption, where),
@@ -144,8 +144,8 @@ class TransformersUnderstander(ImageUnderstander):
             least_probability=config.least_probability,
         )
 
-    def describe(self, image: Rgb, *, progress: Progress = quiet) -> Description:
-        """Caption, classify and segment one picture: see the base class. A picture can have no segments."""
+    def describe(self, image: Rgb, *, progress: Progress = no_progress) -> Description:
+        """Caption, classify and segment one image: see the base class. An image can have no segments."""
         progress(0.0, "captioning")
         caption = self._captioner.caption(image, progress=_part(progress, 0.0, _CAPTIONED))
         progress(_CAPTIONED, "classifying")

@@ -1,4 +1,4 @@
-"""What a classifier looks for where nobody has said otherwise: things and places that people take pictures of."""
+"""What a classifier looks for where nobody has said otherwise: things and places that people take images of."""
 
 from typing import Final
 

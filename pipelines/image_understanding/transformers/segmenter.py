@@ -1,4 +1,4 @@
-"""Whatever is a thing or a part of one in a picture, by SAM asked at a grid of points.
+"""Whatever is a thing or a part of one in an image, by SAM asked at a grid of points.
 
 Checkpoint: facebook/sam-vit-base (Apache-2.0, https://arxiv.org/abs/2304.02643). The choice among its answers follows
 section 5 and appendix B of the paper: sure by its own estimate, and stable under a change of the threshold. Doubles are
@@ -26,17 +26,17 @@ POINTS_AT_ONCE = 64
 DOUBLE = 0.7
 """Masks that share more of their union are one."""
 SMALLEST = 0.0005
-"""Part of the picture; less is a speck."""
+"""Part of the image; less is a speck."""
 MOST = 60
 
 
 @dataclass(frozen=True)
 class Frame:
-    """Where a picture of `size` (rows, columns) lies in the square that the model reads: at the top left.
+    """Where an image of `size` (rows, columns) lies in the square that the model reads: at the top left.
 
     Attributes:
-        size: of the picture, px.
-        inner: of the picture in the square, px of the square.
+        size: of the image, px.
+        inner: of the image in the square, px of the square.
         side: of the square, px.
     """
 
@@ -45,12 +45,12 @@ class Frame:
     side: int
 
     def cut(self, logits: "Tensor") -> "Tensor":
-        """The part of coarse masks (N, h, w) that the picture covers."""
+        """The part of coarse masks (N, h, w) that the image covers."""
         rows, columns = (-(-inner * logits.shape[-1] // self.side) for inner in self.inner)
         return logits[:, :rows, :columns]
 
     def enlarge(self, logits: "Tensor") -> NDArray[np.bool_]:
-        """One coarse mask, logits (h, w), as bool (H, W) over the picture."""
+        """One coarse mask, logits (h, w), as bool (H, W) over the image."""
         from torch.nn.functional import interpolate
 
         square = interpolate(logits[None, None], (self.side, self.side), mode="bilinear", align_corners=False)
@@ -64,7 +64,7 @@ class Segmenter:
 
     Args:
         model: a `SamModel`, on the device of `where`.
-        processor: prepares its pictures.
+        processor: prepares its images.
         where: device and number format.
         name: for messages.
         points_per_side: of the grid of points, in each direction.
@@ -104,11 +104,11 @@ class Segmenter:
         return cls(read_model(SamModel, weights, where), processor, where, name_of(weights), **options)
 
     def segment(self, image: Rgb, *, progress: Progress) -> NDArray[np.bool_]:
-        """Find the segments of a picture; they may lie in each other.
+        """Find the segments of an image; they may lie in each other.
 
         Args:
             image: RGB uint8 (H, W, 3).
-            progress: is told when the picture is read and after each batch of points; stops the work.
+            progress: is told when the image is read and after each batch of points; stops the work.
 
         Returns:
             bool (N, H, W), 0 ≤ N ≤ 60, the largest first.
@@ -137,7 +137,7 @@ class Segmenter:
         return np.stack(masks) if masks else np.zeros((0, *frame.size), bool)
 
     def _embed(self, image: Rgb) -> "tuple[Tensor, Frame]":
-        """What the model sees in the picture, and where the picture lies in what it reads."""
+        """What the model sees in the image, and where the image lies in what it reads."""
         import torch
 
         inputs = self._processor(image, input_data_format="channels_last", return_tensors="pt")

@@ -33,7 +33,7 @@ def rank(
     candidates: Sequence[Candidate],
     terms: Sequence[str],
     vector: NDArray[np.float32] | None,
-    likeness: tuple[float, float] = (0.1, 0.7),
+    similarity_range: tuple[float, float] = (0.1, 0.7),
 ) -> list[tuple[Candidate, float]]:
     """Candidates with their scores, best first; equal ones in the order of their documents.
 
@@ -41,7 +41,7 @@ def rank(
         candidates: what the searches found.
         terms: of the question.
         vector: of the question, a unit vector, or None where the model cannot read it.
-        likeness: the model's cosine of what is unrelated, and of question and answer.
+        similarity_range: the model's cosine of what is unrelated, and of question and answer.
     """
     if not candidates:
         return []
@@ -50,7 +50,7 @@ def rank(
         scores = words
     else:
         cosines = np.stack([candidate.vector for candidate in candidates]) @ vector
-        meaning = np.interp(cosines, (*likeness, 1.0), _MEANINGS)
+        meaning = np.interp(cosines, (*similarity_range, 1.0), _MEANINGS)
         scores = _MEANING_WEIGHT * meaning + (1 - _MEANING_WEIGHT) * words if terms else meaning
     order = sorted(
         range(len(candidates)),

@@ -169,7 +169,7 @@ class KnowledgeStore:
         query: str,
         vector: NDArray[np.float32] | None,
         k: int = 8,
-        likeness: tuple[float, float] = (0.1, 0.7),
+        similarity_range: tuple[float, float] = (0.1, 0.7),
     ) -> list[Hit]:
         """The best passages of a category, by meaning and by words.
 
@@ -178,7 +178,7 @@ class KnowledgeStore:
             query: the question.
             vector: of the question, float32 (dimension,); None where the model cannot read it: then words alone count.
             k: at most this many.
-            likeness: the model's cosine of what is unrelated, and of question and answer.
+            similarity_range: the model's cosine of what is unrelated, and of question and answer.
 
         Returns:
             Best first, scores falling; see `pipelines.knowledge.index.ranking` for what they mean.
@@ -195,7 +195,7 @@ class KnowledgeStore:
         if vector is not None:
             for row in self._by_meaning(vector, where):
                 found.setdefault((row["document_id"], row["position"]), _candidate(row, 0.0))
-        ranked = rank(list(found.values()), terms, vector, likeness)[:k]
+        ranked = rank(list(found.values()), terms, vector, similarity_range)[:k]
         return [
             Hit(row["document_id"], row["document"], row["page"], row["position"], row["text"], score)
             for row, score in ((candidate.row, score) for candidate, score in ranked)

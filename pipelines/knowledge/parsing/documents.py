@@ -4,7 +4,7 @@ Parsers meet hostile bytes, and one of them is native code. So a file is parsed 
 and memory (`pipelines.knowledge.parsing`), which hands its pages back one by one. Whatever happens to the child, this
 process lives on and the file is called what it is: damaged, encrypted, empty, too large.
 
-Knows nothing of passages, embeddings or storage. Text in pictures is not read.
+Knows nothing of passages, embeddings or storage. Text in images is not read.
 """
 
 import json
@@ -22,7 +22,7 @@ from dataclasses import asdict, dataclass, field
 from typing import IO, Any, BinaryIO, Literal, cast
 
 from pipelines.contracts.errors import SensoriumError, UnsupportedMedia, UnusableMedia
-from pipelines.contracts.progress import Progress, quiet
+from pipelines.contracts.progress import Progress, no_progress
 
 BlockKind = Literal["heading", "text", "row"]
 KINDS = ("txt", "docx", "pdf")
@@ -81,7 +81,7 @@ class ReadLimits:
 
 
 def read_document(
-    file: BinaryIO, name: str, kind: str, *, limits: ReadLimits | None = None, progress: Progress = quiet
+    file: BinaryIO, name: str, kind: str, *, limits: ReadLimits | None = None, progress: Progress = no_progress
 ) -> Document:
     """Read the text of a file from its current position.
 

@@ -2,7 +2,7 @@
 
 PDF knows no paragraphs, only text at places. PDFium yields lines in the order of drawing; from the places of words this
 module tells columns of a table from spaces, wrapped lines from ends of paragraphs, and headings by size or weight. A
-table whose cells are drawn column by column reads column by column. Text in pictures is not read.
+table whose cells are drawn column by column reads column by column. Text in images is not read.
 """
 
 import ctypes

@@ -1,9 +1,9 @@
 """What a still camera sees where no object is, so that objects can be told from it.
 
-A background and its noise are learned per pixel from some pictures (median), and follow slow changes of light where no
+A background and its noise are learned per pixel from some images (median), and follow slow changes of light where no
 object is. Small movements of the camera and changes of its exposure are undone first.
 Where an object that was thought to be background leaves, the hole is told from an object by its outline: a hole's
-outline is seen in the background, an object's in the picture.
+outline is seen in the background, an object's in the image.
 """
 
 from collections.abc import Sequence
@@ -20,10 +20,10 @@ NOISE_FACTOR = 4.0
 LEAST_GAIN = 0.005
 
 LOST_SHARE = 0.2
-"""More of the picture than this in motion, away from known objects, is the camera or the light and not an object."""
+"""More of the image than this in motion, away from known objects, is the camera or the light and not an object."""
 
 REACH_PX = 31
-"""An object moves by less than half of this from one picture to the next."""
+"""An object moves by less than half of this from one image to the next."""
 
 SHADOW_LIGHT = (0.45, 0.95)
 SHADOW_TINT = 0.06
@@ -33,16 +33,16 @@ Mask = NDArray[np.uint8]
 
 @dataclass(frozen=True)
 class View:
-    """One picture beside the background.
+    """One image beside the background.
 
     Attributes:
-        picture: RGB uint8 (H, W, 3), moved to where the background is.
-        movement: float64 (2, 3), takes points of the background to where they were in the picture before that.
-        mask: uint8 (H, W), 255 where the picture differs from the background, else 0.
+        image: RGB uint8 (H, W, 3), moved to where the background is.
+        movement: float64 (2, 3), takes points of the background to where they were in the image before that.
+        mask: uint8 (H, W), 255 where the image differs from the background, else 0.
         contrast: uint8 (H, W), by how much.
     """
 
-    picture: Rgb
+    image: Rgb
     movement: Affine
     mask: Mask
     contrast: Mask
@@ -52,50 +52,50 @@ class Background:
     """The background of one shot.
 
     Args:
-        pictures: RGB uint8 (H, W, 3), in order, at least one; objects in them must move for the background to be seen.
+        images: RGB uint8 (H, W, 3), in order, at least one; objects in them must move for the background to be seen.
 
     Attributes:
-        moving_share: mean part of the pictures that differs from the background, 0 to 1: large where the camera moves.
+        moving_share: mean part of the images that differs from the background, 0 to 1: large where the camera moves.
     """
 
-    def __init__(self, pictures: Sequence[Rgb]) -> None:
-        self._anchor = Anchor(pictures[0])
-        self._taken: Mask = np.zeros(pictures[0].shape[:2], np.uint8)
-        self._colour = pictures[0].astype(np.float32)
-        located = [(picture, self._anchor.locate(picture)) for picture in pictures]
-        self.pictures = [self._undo(picture, movement) for picture, movement in located if movement is not None]
+    def __init__(self, images: Sequence[Rgb]) -> None:
+        self._anchor = Anchor(images[0])
+        self._taken: Mask = np.zeros(images[0].shape[:2], np.uint8)
+        self._colour = images[0].astype(np.float32)
+        located = [(image, self._anchor.locate(image)) for image in images]
+        self.images = [self._undo(image, movement) for image, movement in located if movement is not None]
         """Those that it has learned from, moved to where the background is."""
-        middle = _median(np.stack(self.pictures))
+        middle = _median(np.stack(self.images))
         self._colour = middle.astype(np.float32)
-        self._noise = _median(np.stack([_difference(p, middle) for p in self.pictures])).astype(np.float32)
-        self._uncover(self.pictures[0], self.pictures[-1])
-        self.expect(self.pictures[0])
-        moving = sum(float(self.foreground(p)[0].mean()) / 255 for p in self.pictures)
-        self.moving_share = (moving + len(pictures) - len(self.pictures)) / len(pictures)
+        self._noise = _median(np.stack([_difference(p, middle) for p in self.images])).astype(np.float32)
+        self._uncover(self.images[0], self.images[-1])
+        self.expect(self.images[0])
+        moving = sum(float(self.foreground(p)[0].mean()) / 255 for p in self.images)
+        self.moving_share = (moving + len(images) - len(self.images)) / len(images)
 
-    def view(self, picture: Rgb) -> View | None:
-        """Compare the next picture; `None` where the camera has moved or the light has changed too much for that."""
+    def view(self, image: Rgb) -> View | None:
+        """Compare the next image; `None` where the camera has moved or the light has changed too much for that."""
         import cv2
 
-        movement = self._anchor.locate(picture)
+        movement = self._anchor.locate(image)
         if movement is None:
             return None
-        picture = self._undo(picture, movement)
-        mask, contrast = self.foreground(picture)
+        image = self._undo(image, movement)
+        mask, contrast = self.foreground(image)
         known = cv2.dilate(self._taken, np.ones((REACH_PX, REACH_PX), np.uint8))
         if cv2.bitwise_and(mask, cv2.bitwise_not(known)).mean() > LOST_SHARE * 255:
             return None
-        return View(picture, movement, mask, contrast)
+        return View(image, movement, mask, contrast)
 
-    def expect(self, picture: Rgb) -> None:
-        """Take what differs in this picture, which lies on the background, for objects that are known already."""
-        self._taken = self.foreground(picture)[0]
+    def expect(self, image: Rgb) -> None:
+        """Take what differs in this image, which lies on the background, for objects that are known already."""
+        self._taken = self.foreground(image)[0]
 
     def follow(self, view: View, taken: Mask, rate: float) -> None:
         """Take over the light of a view.
 
         Args:
-            view: of the newest picture.
+            view: of the newest image.
             taken: uint8 (H, W), not 0 where objects are; nothing changes there.
             rate: how much, 0 to 1.
         """
@@ -103,51 +103,51 @@ class Background:
 
         self._taken = taken
         free = cv2.bitwise_not(cv2.dilate(taken, np.ones((7, 7), np.uint8)))
-        cv2.accumulateWeighted(view.picture, self._colour, rate, mask=free)
+        cv2.accumulateWeighted(view.image, self._colour, rate, mask=free)
         cv2.accumulateWeighted(view.contrast, self._noise, rate, mask=free)
 
-    def fill_hole(self, picture: Rgb, part: tuple[slice, slice], blob: Mask) -> bool:
-        """Take what the picture shows for background, if the blob (not 0 within `part`) is a hole."""
-        if not _is_hole(blob, picture[part], _whole(self._colour[part])):
+    def fill_hole(self, image: Rgb, part: tuple[slice, slice], blob: Mask) -> bool:
+        """Take what the image shows for background, if the blob (not 0 within `part`) is a hole."""
+        if not _is_hole(blob, image[part], _whole(self._colour[part])):
             return False
-        self._colour[part][blob > 0] = picture[part][blob > 0]
+        self._colour[part][blob > 0] = image[part][blob > 0]
         return True
 
     def limit(self) -> NDArray[np.float32]:
         """How much each pixel must differ from the background to count, float32 (H, W)."""
         return np.asarray(np.maximum(LEAST_CONTRAST, NOISE_FACTOR * self._noise), np.float32)
 
-    def shadows(self, picture: Rgb, where: NDArray[np.bool_]) -> NDArray[np.bool_]:
-        """For each pixel of the (H, W) mask that is set: whether the picture is the background, evenly darkened."""
-        ratio = (picture[where] + 1.0) / (self._colour[where] + 1.0)
+    def shadows(self, image: Rgb, where: NDArray[np.bool_]) -> NDArray[np.bool_]:
+        """For each pixel of the (H, W) mask that is set: whether the image is the background, evenly darkened."""
+        ratio = (image[where] + 1.0) / (self._colour[where] + 1.0)
         light, dark = ratio.max(axis=1), ratio.min(axis=1)
         return np.asarray((dark > SHADOW_LIGHT[0]) & (light < SHADOW_LIGHT[1]) & (light - dark < SHADOW_TINT))
 
-    def foreground(self, picture: Rgb) -> tuple[Mask, Mask]:
-        """Where a picture that lies on the background differs from it: mask and contrast as in `View`."""
+    def foreground(self, image: Rgb) -> tuple[Mask, Mask]:
+        """Where an image that lies on the background differs from it: mask and contrast as in `View`."""
         import cv2
 
         # A camera that adjusts its exposure brightens everything alike: that is not motion.
         free = self._taken[::4, ::4] == 0
         colour = self._colour
         if free.any():
-            gain = np.median((picture[::4, ::4][free] + 1.0) / (colour[::4, ::4][free] + 1.0), axis=0)
+            gain = np.median((image[::4, ::4][free] + 1.0) / (colour[::4, ::4][free] + 1.0), axis=0)
             if np.abs(gain - 1).max() > LEAST_GAIN:
                 colour = colour * gain.astype(np.float32)
-        contrast = _difference(picture, _whole(colour))
+        contrast = _difference(image, _whole(colour))
         mask = (contrast > self.limit()).astype(np.uint8) * 255
         return np.asarray(cv2.morphologyEx(mask, cv2.MORPH_OPEN, np.ones((3, 3), np.uint8)), np.uint8), contrast
 
-    def _undo(self, picture: Rgb, movement: Affine) -> Rgb:
+    def _undo(self, image: Rgb, movement: Affine) -> Rgb:
         import cv2
 
         if np.array_equal(movement, np.eye(2, 3)):
-            return picture
+            return image
         return np.asarray(
             cv2.warpAffine(
-                picture,
+                image,
                 movement,
-                picture.shape[1::-1],
+                image.shape[1::-1],
                 dst=_whole(self._colour),  # shows at the borders
                 flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP,
                 borderMode=cv2.BORDER_TRANSPARENT,
@@ -159,7 +159,7 @@ class Background:
         """Mend the background where a slow object hid it for most of the time: it shows in the first or last frame."""
         import cv2
 
-        limit = float(np.median(self.limit()))  # of the picture: where objects passed, a pixel's own is too high
+        limit = float(np.median(self.limit()))  # of the image: where objects passed, a pixel's own is too high
         far_first, far_last = (_difference(f, _whole(self._colour)) > limit for f in (first, last))
         changed = tidy((_difference(first, last) > limit).astype(np.uint8) * 255)
         mend_first, mend_last = np.zeros_like(far_first), far_first & far_last & (changed == 0)
@@ -181,8 +181,8 @@ def _is_hole(blob: Mask, frame: Rgb, background: Rgb) -> bool:
 
     outline = cv2.morphologyEx(blob, cv2.MORPH_GRADIENT, np.ones((3, 3), np.uint8)) > 0
     strength = []
-    for picture in (frame, background):
-        grey = cv2.cvtColor(picture, cv2.COLOR_RGB2GRAY)
+    for image in (frame, background):
+        grey = cv2.cvtColor(image, cv2.COLOR_RGB2GRAY)
         edges = cv2.magnitude(cv2.Sobel(grey, cv2.CV_32F, 1, 0), cv2.Sobel(grey, cv2.CV_32F, 0, 1))
         strength.append(float(edges[outline].sum()))
     return strength[1] > 1.3 * strength[0]

@@ -1,7 +1,7 @@
-"""How a camera that should stand still has moved: corners of one picture are found again in the next ones.
+"""How a camera that should stand still has moved: corners of one image are found again in the next ones.
 
 Method: corners by Shi and Tomasi, followed by Lucas and Kanade's optical flow, agreed on by RANSAC; all OpenCV
-(Apache-2.0). Knows small shifts, turns and scales; a picture without corners tells nothing and passes as still.
+(Apache-2.0). Knows small shifts, turns and scales; an image without corners tells nothing and passes as still.
 """
 
 import numpy as np
@@ -15,41 +15,41 @@ SPREAD = 0.4
 """Corners that agree must cover this part of the width and of the height."""
 
 STILL_PX = 0.4
-"""A picture that is off by less, at its worst corner, is left as it is."""
+"""An image that is off by less, at its worst corner, is left as it is."""
 
 FAR = 0.05
-"""A picture that is off by more than this part of its longer side is not undone: the camera moves."""
+"""An image that is off by more than this part of its longer side is not undone: the camera moves."""
 
 Affine = NDArray[np.float64]
 
 
 class Anchor:
-    """Remembers one picture, RGB uint8 (H, W, 3), and says where later ones of the same size lie on it.
+    """Remembers one image, RGB uint8 (H, W, 3), and says where later ones of the same size lie on it.
 
     Attributes:
         left: the camera has moved too far away at some time; it is not looked for any more.
     """
 
-    def __init__(self, picture: Rgb) -> None:
+    def __init__(self, image: Rgb) -> None:
         import cv2
 
-        height, width = picture.shape[:2]
+        height, width = image.shape[:2]
         self._far = max(2.0, FAR * max(height, width))
         self._ends = np.array([(0, 0), (width, 0), (0, height), (width, height)], np.float64)
         self.left = False
-        self._grey = cv2.cvtColor(picture, cv2.COLOR_RGB2GRAY)
+        self._grey = cv2.cvtColor(image, cv2.COLOR_RGB2GRAY)
         self._corners = cv2.goodFeaturesToTrack(self._grey, CORNERS, 0.02, 12)
 
-    def locate(self, picture: Rgb) -> Affine | None:
-        """Find the movement from the remembered picture to this one.
+    def locate(self, image: Rgb) -> Affine | None:
+        """Find the movement from the remembered image to this one.
 
         Returns:
-            float64 (2, 3), takes points of the remembered picture to this one, the identity where there is no movement
+            float64 (2, 3), takes points of the remembered image to this one, the identity where there is no movement
             to be seen; `None` where the camera has moved too far.
         """
         if self.left:
             return None
-        movement = self._agreed(picture)
+        movement = self._agreed(image)
         if movement is None:
             return np.eye(2, 3)
         off = np.abs(self._ends @ (movement[:, :2] - np.eye(2)).T + movement[:, 2]).max()
@@ -58,13 +58,13 @@ class Anchor:
             return None
         return np.eye(2, 3) if off < STILL_PX else movement
 
-    def _agreed(self, picture: Rgb) -> Affine | None:
-        """The movement that most corners agree on, if they are enough and all over the picture."""
+    def _agreed(self, image: Rgb) -> Affine | None:
+        """The movement that most corners agree on, if they are enough and all over the image."""
         import cv2
 
         if self._corners is None or len(self._corners) < LEAST_AGREEING:
             return None
-        grey, guess = cv2.cvtColor(picture, cv2.COLOR_RGB2GRAY), self._corners.copy()
+        grey, guess = cv2.cvtColor(image, cv2.COLOR_RGB2GRAY), self._corners.copy()
         found, status, _ = cv2.calcOpticalFlowPyrLK(
             self._grey, grey, self._corners, guess, winSize=(15, 15), maxLevel=4
         )

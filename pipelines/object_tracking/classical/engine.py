@@ -2,7 +2,7 @@
 
 Where the camera stands still, everything that moves is found by its motion (`motion.py`); otherwise people are found
 by their shape (`people.py`). It does not know what the moving things are, and it follows nothing but people before a
-moving camera. Sources and licences stand in those files and in `byte_track.py`.
+moving camera. Sources and licenses stand in those files and in `byte_track.py`.
 """
 
 from collections import deque
@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator
 from itertools import chain, count, groupby, islice
 from typing import Literal
 
-from pipelines.contracts.engine import EngineConfig, ModelCard
+from pipelines.contracts.engine import EngineConfig, ModelCard, Resources
 from pipelines.contracts.errors import InvalidInput
 from pipelines.media import Rgb
 from pipelines.object_tracking.base import ObjectTracker, Tracks
@@ -43,13 +43,13 @@ class ClassicalConfig(EngineConfig):
         """What answers."""
         return ModelCard(
             model="opencv-motion-people-bytetrack",
-            licence="Apache-2.0",
+            license="Apache-2.0",
             description="Finds what moves before a still camera, or people by their outline, and follows each by "
             "ByteTrack. Names nothing but people, and follows only people when the camera moves.",
             embedded=True,
         )
 
-    def load(self) -> "ClassicalTracker":
+    def load(self, resources: Resources) -> "ClassicalTracker":
         """The tracker; nothing is downloaded.
 
         Raises:

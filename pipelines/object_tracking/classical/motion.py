@@ -21,7 +21,7 @@ WORK_SIDE = 640
 
 LEARNED_FRAMES = 15
 LEAST_AREA = (25, 0.0002)
-"""Smallest object at the working scale: pixels, and part of the picture."""
+"""Smallest object at the working scale: pixels, and part of the image."""
 
 ADAPT_S = 4.0
 STILL_S = 0.3
@@ -122,25 +122,25 @@ class MotionDetector:
         scores = np.array([t.score for t in self._targets], np.float32)
         return Detections(boxes.astype(np.float32), scores, ("object",) * len(boxes))
 
-    def _learn(self, pictures: list[Rgb]) -> Background:
-        background = Background(pictures)
-        for picture in background.pictures:  # finds holes that hid the background for most of this time
-            view = background.view(picture)
+    def _learn(self, images: list[Rgb]) -> Background:
+        background = Background(images)
+        for image in background.images:  # finds holes that hid the background for most of this time
+            view = background.view(image)
             if view is not None:
                 self._step(background, view, still_looks=2)
-        background.expect(background.pictures[0])
+        background.expect(background.images[0])
         self._targets = []
         return background
 
     def _step(self, background: Background, view: View, still_looks: int) -> None:
         """Follow the targets into the next frame, and the background where no target is."""
         blobs = self._blobs(background, view)
-        self._targets = self._follow(blobs, view.picture)
+        self._targets = self._follow(blobs, view.image)
         taken = (blobs.labels > 0).astype(np.uint8) * 255
         kept = []
         for target in self._targets:
             part = _window(target.box, taken.shape, margin=3)
-            if target.still >= still_looks and background.fill_hole(view.picture, part, taken[part]):
+            if target.still >= still_looks and background.fill_hole(view.image, part, taken[part]):
                 taken[part] = 0
             else:
                 kept.append(target)
@@ -159,7 +159,7 @@ class MotionDetector:
 
         _, labels = cv2.connectedComponents(view.mask)
         inside = view.mask > 0
-        part, shadow = labels[inside], background.shadows(view.picture, inside)
+        part, shadow = labels[inside], background.shadows(view.image, inside)
         # A grey object can look like a shadow all over: a shadow has an object beside it.
         shaded = np.bincount(part, shadow) / np.maximum(np.bincount(part), 1)
         mask = view.mask.copy()
@@ -278,7 +278,7 @@ def _cut(small: Rgb, box: Box) -> Rgb:
 
 
 def _window(box: Box, shape: tuple[int, ...], margin: int = 0) -> tuple[slice, slice]:
-    """The slices of a box within a picture, at least one pixel."""
+    """The slices of a box within an image, at least one pixel."""
     left, top = np.clip(np.floor(box[:2]) - margin, 0, (shape[1] - 1, shape[0] - 1)).astype(int).tolist()
     right, bottom = np.clip(np.ceil(box[2:]) + margin, (left + 1, top + 1), (shape[1], shape[0])).astype(int).tolist()
     return slice(top, bottom), slice(left, right)

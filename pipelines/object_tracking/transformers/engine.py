@@ -1,6 +1,6 @@
 """Object tracking by a neural detector and ByteTrack.
 
-What is seen in each frame is told by `detector.py`, what belongs together by `byte_track.py`; sources and licences
+What is seen in each frame is told by `detector.py`, what belongs together by `byte_track.py`; sources and licenses
 stand there. Frames go through the detector in batches. Looks at positions only: two objects of one class that swap
 places unseen swap ids.
 """
@@ -13,9 +13,9 @@ from typing import Literal, Self
 import numpy as np
 from pydantic import Field
 
-from pipelines.contracts.engine import EngineConfig, ModelCard
+from pipelines.contracts.engine import EngineConfig, ModelCard, Resources
 from pipelines.contracts.errors import InvalidInput, ModelUnavailable
-from pipelines.loading.device import DeviceName, DtypeName, place
+from pipelines.loading.device import DeviceName, DtypeName, select_device
 from pipelines.loading.pretrained import name_of
 from pipelines.loading.weights import Weights
 from pipelines.media import Rgb
@@ -29,7 +29,7 @@ SAME_PLACE = 0.8
 
 _DFINE = "ustc-community/dfine-small-coco"
 _RTDETR = "PekingU/rtdetr_v2_r18vd"
-_LICENCES = {_DFINE: "Apache-2.0", _RTDETR: "Apache-2.0"}
+_LICENSES = {_DFINE: "Apache-2.0", _RTDETR: "Apache-2.0"}
 _FILES = ("*.json", "model*.safetensors")
 
 
@@ -51,7 +51,7 @@ class TransformersConfig(EngineConfig):
         """What answers."""
         return ModelCard(
             model=name_of(self.weights()[0]),
-            licence=_LICENCES.get(self.model, "see the model's page"),
+            license=_LICENSES.get(self.model, "see the model's page"),
             description="Finds objects of the classes that its detector knows (by default the 80 of COCO) and follows "
             "each by ByteTrack. Objects that look alike and cross unseen can swap their numbers.",
         )
@@ -60,7 +60,7 @@ class TransformersConfig(EngineConfig):
         """The detector."""
         return (Weights(self.model, self.revision, _FILES),)
 
-    def load(self) -> "TransformersTracker":
+    def load(self, resources: Resources) -> "TransformersTracker":
         """Read the detector.
 
         Raises:
@@ -93,7 +93,7 @@ class TransformersTracker(ObjectTracker):
         import supervision  # noqa: F401  imported here so that what is missing shows now and not at the first video
         import trackers  # noqa: F401
 
-        where = place(config.device, "float32" if config.dtype == "auto" else config.dtype)
+        where = select_device(config.device, "float32" if config.dtype == "auto" else config.dtype)
         weights = config.weights()[0]
         detector = TransformersDetector.load(weights, where)
         for name in config.classes:

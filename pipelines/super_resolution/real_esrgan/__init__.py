@@ -1,4 +1,4 @@
-"""Super-resolution by Real-ESRGAN: enlarge and restore by a network trained on synthetically degraded pictures."""
+"""Super-resolution by Real-ESRGAN: enlarge and restore by a network trained on synthetically degraded images."""
 
 from pipelines.super_resolution.real_esrgan.engine import RealEsrgan, RealEsrganConfig
 

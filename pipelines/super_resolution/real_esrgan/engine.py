@@ -1,4 +1,4 @@
-"""Super-resolution by Real-ESRGAN: enlarge and restore by a network trained on synthetically degraded pictures.
+"""Super-resolution by Real-ESRGAN: enlarge and restore by a network trained on synthetically degraded images.
 
 Checkpoints: RealESRGAN_x4plus, _x2plus, _x4plus_anime_6B, RealESRNet_x4plus (RRDBNet), realesr-general-x4v3,
 -general-wdn-x4v3, -animevideov3 (SRVGGNetCompact), BSD-3-Clause, https://github.com/xinntao/Real-ESRGAN; and any other
@@ -14,9 +14,9 @@ from typing import TYPE_CHECKING, Annotated, Final, Literal, Self
 import numpy as np
 from pydantic import Field
 
-from pipelines.contracts.engine import EngineConfig, ModelCard
+from pipelines.contracts.engine import EngineConfig, ModelCard, Resources
 from pipelines.loading.device import DeviceName, DtypeName, Placement
-from pipelines.loading.networks import filled, find_file, overflowed, place_for_pictures, read_tensors
+from pipelines.loading.networks import build_network, find_file, overflowed, read_tensors, select_image_device
 from pipelines.loading.weights import Weights
 from pipelines.super_resolution.base import RgbFloat, SuperResolver
 
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from pipelines.super_resolution.real_esrgan.rrdbnet import RRDBNet
     from pipelines.super_resolution.real_esrgan.srvgg import SRVGGNetCompact
 
-LICENCES: Final = {"nateraw/real-esrgan": "BSD-3-Clause", "clavidk/realesr-general-x4v3": "BSD-3-Clause"}
+LICENSES: Final = {"nateraw/real-esrgan": "BSD-3-Clause", "clavidk/realesr-general-x4v3": "BSD-3-Clause"}
 
 WIDEST_OVERLAP_PX: Final = 32
 """RRDBNet could look 349 pixels far, but what it finds fades: each block adds a fifth of what it computes."""
@@ -44,7 +44,7 @@ class RealEsrganConfig(EngineConfig):
     device: DeviceName = "auto"
     """`auto` takes a GPU where there is one."""
     dtype: DtypeName = "auto"
-    """`auto`: float16 on a GPU, float32 on a CPU. float32 keeps the finest steps of sixteen-bit pictures."""
+    """`auto`: float16 on a GPU, float32 on a CPU. float32 keeps the finest steps of sixteen-bit images."""
     tile_px: Annotated[int, Field(ge=32, le=2048, multiple_of=4)] = 256
     """Side of the square that is worked on at once: larger is faster, its square is the memory."""
 
@@ -53,15 +53,15 @@ class RealEsrganConfig(EngineConfig):
         weights = self.weights()[0]
         return ModelCard(
             model=Path(self.model).name if weights.is_local else f"{self.model}/{self.file}",
-            licence=LICENCES.get(self.model, "see the model's page"),
-            description="Enlarges and restores pictures by a neural network; what it adds is plausible, not known.",
+            license=LICENSES.get(self.model, "see the model's page"),
+            description="Enlarges and restores images by a neural network; what it adds is plausible, not known.",
         )
 
     def weights(self) -> tuple[Weights, ...]:
         """The one checkpoint file."""
         return (Weights(self.model, self.revision, (self.file,)),)
 
-    def load(self) -> SuperResolver:
+    def load(self, resources: Resources) -> SuperResolver:
         """Read the checkpoint.
 
         Raises:
@@ -92,14 +92,14 @@ class RealEsrgan(SuperResolver):
         from pipelines.super_resolution.real_esrgan.rrdbnet import RRDBNet
         from pipelines.super_resolution.real_esrgan.srvgg import SRVGGNetCompact
 
-        placement = place_for_pictures(config.device, config.dtype)
+        placement = select_image_device(config.device, config.dtype)
         file = find_file(config.weights()[0], config.file)
         tensors = read_tensors(file, file.name)
         network: RRDBNet | SRVGGNetCompact
         if "conv_first.weight" in tensors:
-            network = filled(RRDBNet.shaped_like, tensors, file.name, placement)
+            network = build_network(RRDBNet.shaped_like, tensors, file.name, placement)
         else:
-            network = filled(SRVGGNetCompact.shaped_like, tensors, file.name, placement)
+            network = build_network(SRVGGNetCompact.shaped_like, tensors, file.name, placement)
         return cls(network, placement, config.tile_px, file.name)
 
     def upscale(self, tile: RgbFloat) -> RgbFloat:
@@ -120,7 +120,7 @@ class RealEsrgan(SuperResolver):
         below, right = -rows % self._network.multiple, -columns % self._network.multiple
         padded = np.pad(tile, ((0, below), (0, right), (0, 0)), mode="edge")
         with torch.inference_mode():
-            # Rows of interleaved colours, as pictures lie in memory, are what PyTorch calls channels last: the
+            # Rows of interleaved colours, as images lie in memory, are what PyTorch calls channels last: the
             # network keeps that order, and GPUs are quickest in it.
             small = torch.from_numpy(padded).permute(2, 0, 1)[None]
             large = self._network(small.to(self._placement.device, self._placement.dtype))[0].permute(1, 2, 0)

@@ -16,7 +16,7 @@ RESIDUAL: Final = 0.2
 """Share of a block's correction that is added to its input."""
 
 UPSAMPLING: Final = 4
-"""How much the network itself enlarges; a ×2 checkpoint works on a picture unshuffled to half its size."""
+"""How much the network itself enlarges; a ×2 checkpoint works on an image unshuffled to half its size."""
 
 
 def convolution(inputs: int, outputs: int) -> nn.Conv2d:

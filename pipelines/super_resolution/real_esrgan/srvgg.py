@@ -1,6 +1,6 @@
 """SRVGGNetCompact, the small network of Real-ESRGAN's general-x4v3 and animevideov3.
 
-A plain row of convolutions at the size of the input that computes what is added to the picture enlarged by repeating
+A plain row of convolutions at the size of the input that computes what is added to the image enlarged by repeating
 its pixels; all enlargement is one pixel shuffle at the end. From https://github.com/xinntao/Real-ESRGAN (BSD-3-Clause);
 parameter names and shapes are those of the published checkpoints. Importing this imports torch.
 """

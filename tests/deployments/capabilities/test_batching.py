@@ -8,7 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from deployments.capabilities.base import Ticket
+from deployments.capabilities.base import CallProgress
 from deployments.capabilities.batching import Batcher
 from pipelines.contracts.errors import Cancelled, InvalidInput, Overloaded
 from pipelines.contracts.progress import Progress
@@ -66,7 +66,7 @@ class Caller:
     """One call, as the deployment makes it: with a ticket, which it cancels when it leaves."""
 
     def __init__(self, batcher: Batcher[str, str], *words: str) -> None:
-        self.ticket = Ticket()
+        self.ticket = CallProgress()
         self.told: list[float] = []
         self.finished = batcher.submit(words, self._tell)
 
@@ -193,7 +193,7 @@ async def test_a_result_may_be_a_refusal(batcher: Batcher) -> None:
         return [InvalidInput("no") if word == "bad" else word for word in words]
 
     refusing = Batcher(work, alike=lambda _: None, most=lambda: 4)
-    bad, good = refusing.submit(["bad"], Ticket()), refusing.submit(["good"], Ticket())
+    bad, good = refusing.submit(["bad"], CallProgress()), refusing.submit(["good"], CallProgress())
     assert isinstance((await bad)[0], InvalidInput)
     assert await good == ["good"]
 

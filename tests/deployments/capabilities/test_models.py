@@ -19,6 +19,7 @@ from pydantic import TypeAdapter
 
 from deployments.catalog import CONFIGS
 from deployments.client.handles import deployment_name
+from pipelines.contracts.engine import Resources
 from pipelines.media.audio import AudioReader
 from pipelines.media.image import read_image
 from pipelines.super_resolution.enhance import enhance
@@ -49,7 +50,7 @@ def client(models: RunningGraph) -> Iterator[httpx.Client]:
 
 def engine(chosen: Chosen, capability: str) -> Any:
     adapter: TypeAdapter[Any] = CONFIGS[capability]
-    return adapter.validate_python(chosen[capability]).load()
+    return adapter.validate_python(chosen[capability]).load(Resources())
 
 
 def answered(answer: httpx.Response, engine: str) -> httpx.Response:
@@ -68,7 +69,7 @@ def test_all_are_ready_and_named(client: httpx.Client, chosen: Chosen) -> None:
     assert {name: it["state"] for name, it in capabilities.items()} == dict.fromkeys(capabilities, "ready")
     assert {it["engine"] for it in capabilities.values()} == {it["engine"] for it in chosen.values()}
     for model in client.get("/v1/models").json()["data"]:
-        assert model["licence"], model["id"]
+        assert model["license"], model["id"]
         assert not model["embedded"], model["id"]
 
 
@@ -90,7 +91,7 @@ def test_speech(client: httpx.Client, chosen: Chosen) -> None:
     spoken = answered(client.get("/v1/tts", params={"text": "Good morning. It is late."}), "kokoro")
     with av.open(io.BytesIO(spoken.content)) as sound:
         assert sum(frame.samples for frame in sound.decode(audio=0)) > 2000
-    speaker = CONFIGS["speech_synthesis"].validate_python({"engine": "espeak-ng"}).load()
+    speaker = CONFIGS["speech_synthesis"].validate_python({"engine": "espeak-ng"}).load(Resources())
     sound = wav(np.concatenate(list(speaker.synthesize("Good morning. It is late."))), speaker.sample_rate_hz)
     heard = answered(client.post("/v1/asr", content=sound), "faster-whisper").json()
     with AudioReader(io.BytesIO(sound), "wav") as audio:
@@ -101,17 +102,17 @@ def test_speech(client: httpx.Client, chosen: Chosen) -> None:
     assert heard["result"][:20] == text[:20] != ""
 
 
-def test_pictures_from_words(client: httpx.Client) -> None:
+def test_images_from_words(client: httpx.Client) -> None:
     body = {"prompt": "a pig", "size": "64x64", "seed": 3, "n": 2}
     urls = [it["url"] for it in answered(client.post("/v1/images/generations", json=body), "diffusers").json()["data"]]
     both = [client.get(url).content for url in urls]
     [alone] = client.post("/v1/images/generations", json={**body, "n": 1}).json()["data"]
     pixels = [np.asarray(Image.open(io.BytesIO(data)), np.int16) for data in (*both, client.get(alone["url"]).content)]
-    assert np.abs(pixels[0] - pixels[2]).max() <= 1, "the same picture alone and in a batch"
+    assert np.abs(pixels[0] - pixels[2]).max() <= 1, "the same image alone and in a batch"
     assert np.abs(pixels[0] - pixels[1]).max() > 1
 
 
-def test_a_picture_described(client: httpx.Client, chosen: Chosen) -> None:
+def test_a_image_described(client: httpx.Client, chosen: Chosen) -> None:
     told = answered(client.post("/image/imageToText", files={"file": png(96, 64)}), "transformers").json()
     picture = read_image(io.BytesIO(png(96, 64)), max_pixels=10_000)
     direct = engine(chosen, "image_understanding").describe(picture.pixels)
@@ -120,7 +121,7 @@ def test_a_picture_described(client: httpx.Client, chosen: Chosen) -> None:
     assert client.get(told["samUrl"]).status_code == 200
 
 
-def test_a_picture_enlarged(client: httpx.Client, chosen: Chosen) -> None:
+def test_a_image_enlarged(client: httpx.Client, chosen: Chosen) -> None:
     made = answered(client.post("/image/enhanceImage", files={"file": png(40, 30)}), "real-esrgan").json()
     enlarged = read_image(io.BytesIO(client.get(made["enhanceImageUrl"]).content), max_pixels=100_000).pixels.astype(
         np.int16
@@ -132,7 +133,7 @@ def test_a_picture_enlarged(client: httpx.Client, chosen: Chosen) -> None:
     assert np.abs(enlarged - direct).max() <= 1
 
 
-def test_a_picture_moves(client: httpx.Client) -> None:
+def test_a_image_moves(client: httpx.Client) -> None:
     made = answered(client.post("/image/generateVideo", params={"frames": 3}, files={"file": png(64, 64)}), "diffusers")
     assert frames(client.get(made.json()["svdVideoUrl"]).content) == 3
 

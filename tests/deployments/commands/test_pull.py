@@ -81,7 +81,7 @@ def test_embedded_engines_need_nothing() -> None:
 def test_models_are_named_with_the_files_they_need(tmp_path: Path) -> None:
     path = configured(tmp_path, SuperResolution={"engine": "real-esrgan"})
     [wanted] = named_in(path)
-    assert (wanted.deployment, wanted.licence) == ("SuperResolution", "BSD-3-Clause")
+    assert (wanted.deployment, wanted.license) == ("SuperResolution", "BSD-3-Clause")
     assert wanted.weights.files == ("RealESRGAN_x4plus.pth",)
 
 
@@ -206,7 +206,7 @@ def test_two_pulls_do_not_write_into_one_file(
 @pytest.mark.parametrize(
     "refusal",
     [
-        (403, "GatedRepo", "licence has to be accepted"),
+        (403, "GatedRepo", "license has to be accepted"),
         (401, "RepoNotFound", "HF_TOKEN is not set"),
         (403, "", "ask for access"),
         (500, "", "the hub answered 500"),
@@ -279,9 +279,10 @@ def test_a_file_that_cannot_be_served_is_refused(tmp_path: Path, text: str) -> N
 
 UPSCALE = """
 import numpy as np
+from pipelines.contracts.engine import Resources
 from pipelines.super_resolution.real_esrgan.engine import RealEsrganConfig
 tile = np.full((8, 8, 3), 0.5, np.float32)
-print(RealEsrganConfig().load().upscale(tile).shape)
+print(RealEsrganConfig().load(Resources()).upscale(tile).shape)
 """
 
 

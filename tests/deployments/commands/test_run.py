@@ -58,7 +58,7 @@ def test_an_engine_is_swapped_in_place_and_no_request_is_lost(graph: RunningGrap
     def look() -> None:
         while not enough.is_set():
             answer = httpx.post(f"{graph.url}/image/imageToText", files={"file": png(64, 64)}, timeout=60)
-            outcomes[answer.status_code, "picture"] += 1
+            outcomes[answer.status_code, "image"] += 1
 
     with ThreadPoolExecutor(3) as pool:
         work = [pool.submit(talk), pool.submit(talk), pool.submit(look)]
@@ -172,10 +172,10 @@ def test_a_killed_replica_comes_back_and_takes_no_neighbour_along(graph: Running
 
 
 def test_three_hundred_at_once_are_all_answered(graph: RunningGraph) -> None:
-    picture = png(48, 48)
+    image = png(48, 48)
 
     def call(_: int) -> tuple[int, bool]:
-        answer = httpx.post(f"{graph.url}/image/imageToText", files={"file": picture}, timeout=240)
+        answer = httpx.post(f"{graph.url}/image/imageToText", files={"file": image}, timeout=240)
         return answer.status_code, "retry-after" in answer.headers
 
     with ThreadPoolExecutor(300) as pool:
@@ -185,7 +185,7 @@ def test_three_hundred_at_once_are_all_answered(graph: RunningGraph) -> None:
     assert set(outcomes) <= {(200, False), (503, True)}
     assert outcomes[200, False] >= 30
     assert outcomes[503, True] > 0
-    answer = httpx.post(f"{graph.url}/image/imageToText", files={"file": picture}, timeout=60)
+    answer = httpx.post(f"{graph.url}/image/imageToText", files={"file": image}, timeout=60)
     assert answer.status_code == 200, "and the graph serves on"
 
 

@@ -12,11 +12,12 @@ import pytest
 from pydantic import SecretStr
 
 from deployments.catalog import CONFIGS
-from deployments.client.caller import Graph
+from deployments.client.caller import Caller
 from deployments.commands.run import _refusal
 from deployments.http import errors
 from deployments.http.app import create_app
 from deployments.http.network import is_loopback
+from deployments.http.services import Services
 from deployments.jobs.table import JobTable
 from deployments.settings import Settings
 from deployments.storage import ObjectStore
@@ -45,14 +46,15 @@ MODEL_LIBRARIES = (
 )
 
 
-def app(tmp_path: Path, **settings: Any) -> tuple[Any, Graph]:
+def app(tmp_path: Path, **settings: Any) -> tuple[Any, Services]:
     """The application over a store of its own; no capability is behind it."""
     made = Settings(data_dir=tmp_path, public_url="http://127.0.0.1:8000", **settings)
     handles: Any = SimpleNamespace(**dict.fromkeys(CONFIGS, SimpleNamespace()), by_capability=dict)
     for name in CONFIGS:
         setattr(handles, name, SimpleNamespace(**dict.fromkeys(METHODS)))
-    graph = Graph(made, ObjectStore.open(made.store_url, public_url=made.public_url), handles, JobTable(made.jobs_url))
-    graph.status.capabilities = nobody  # type: ignore[method-assign]  # there is no controller to ask
+    store = ObjectStore.open(made.store_url, public_url=made.public_url)
+    graph = Services(made, store, Caller(handles, made), JobTable(made.jobs_url))
+    graph.caller.status.capabilities = nobody  # type: ignore[method-assign]  # there is no controller to ask
     return create_app(graph), graph
 
 
@@ -121,7 +123,7 @@ async def test_an_unexpected_error_tells_nothing(tmp_path: Path) -> None:
     async def broken(*_: object) -> None:
         raise ZeroDivisionError("secret /etc/path")
 
-    graph.ask = broken  # type: ignore[method-assign]
+    graph.caller.ask = broken  # type: ignore[method-assign]
     async with client(application) as http:
         answer = await http.post("/v1/embeddings", json={"input": "x"})
     assert answer.status_code == 500
@@ -178,17 +180,23 @@ def test_the_ingress_loads_no_model_library() -> None:
 @pytest.mark.parametrize(
     ("statement", "used"),
     [
-        ("from pipelines.speech_recognition import Config; Config(engine='pocketsphinx').load()", {"pocketsphinx"}),
-        ("from pipelines.speech_synthesis import Config; Config(engine='espeak-ng').load()", {"espeakng_loader"}),
-        ("from pipelines.super_resolution import Config; Config(engine='classical').load()", {"cv2"}),
-        ("from pipelines.frame_interpolation import Config; Config(engine='optical-flow').load()", {"cv2"}),
+        (
+            "from pipelines.speech_recognition import Config; Config(engine='pocketsphinx').load(Resources())",
+            {"pocketsphinx"},
+        ),
+        (
+            "from pipelines.speech_synthesis import Config; Config(engine='espeak-ng').load(Resources())",
+            {"espeakng_loader"},
+        ),
+        ("from pipelines.super_resolution import Config; Config(engine='classical').load(Resources())", {"cv2"}),
+        ("from pipelines.frame_interpolation import Config; Config(engine='optical-flow').load(Resources())", {"cv2"}),
     ],
 )
 def test_an_engine_loads_no_library_that_it_does_not_use(statement: str, used: set[str]) -> None:
-    statement = statement.replace("Config(", "TypeAdapter(Config).validate_python(dict(").replace(
-        ").load()", ")).load()"
-    )
-    assert imported_by(f"from pydantic import TypeAdapter; {statement}") <= used
+    statement = statement.replace("Config(", "TypeAdapter(Config).validate_python(dict(")
+    statement = statement.replace(").load(Resources())", ")).load(Resources())")
+    imports = "from pydantic import TypeAdapter; from pipelines.contracts.engine import Resources"
+    assert imported_by(f"{imports}; {statement}") <= used
 
 
 async def test_jobs_are_bounded_and_expire(tmp_path: Path) -> None:

@@ -121,7 +121,7 @@ def test_text_is_no_sound(client: httpx.Client) -> None:
         told(client.post("/v1/asr", content=data), 415)
 
 
-def test_a_picture_is_no_video_and_a_video_no_picture(client: httpx.Client) -> None:
+def test_a_image_is_no_video_and_a_video_no_image(client: httpx.Client) -> None:
     for route in VIDEO_ROUTES:
         told(send(client, route, png(), "demo.mp4"), 415)
     for route in IMAGE_ROUTES:
@@ -145,7 +145,7 @@ def jpeg() -> bytes:
 
 
 @pytest.mark.parametrize("route", IMAGE_ROUTES)
-def test_truncated_picture(client: httpx.Client, route: str) -> None:
+def test_truncated_image(client: httpx.Client, route: str) -> None:
     told(send(client, route, jpeg()[:5000]), 422)
     told(send(client, route, png()[:60]), 422)
 
@@ -272,7 +272,7 @@ def form(size: int) -> Iterator[bytes]:
     yield b"\r\n--b--\r\n"
 
 
-def test_a_picture_over_the_cap_with_and_without_a_length(client: httpx.Client) -> None:
+def test_a_image_over_the_cap_with_and_without_a_length(client: httpx.Client) -> None:
     told(send(client, "/image/imageToText", png() + bytes(20_000_001)), 413)
     headers = {"Content-Type": "multipart/form-data; boundary=b"}
     told(client.post("/image/imageToText", content=form(21_000_000), headers=headers), 413)

@@ -82,8 +82,8 @@ def test_raw_stream_ends_in_done(graph: RunningGraph) -> None:
 def test_image(ai: openai.OpenAI) -> None:
     made = ai.images.generate(model="dall-e-3", prompt="a tree", size="512x512", response_format="b64_json", n=1)
     assert made.data
-    picture = Image.open(io.BytesIO(base64.b64decode(made.data[0].b64_json or "")))
-    assert picture.size == (512, 512)
+    image = Image.open(io.BytesIO(base64.b64decode(made.data[0].b64_json or "")))
+    assert image.size == (512, 512)
 
 
 def test_image_url(ai: openai.OpenAI) -> None:

@@ -290,7 +290,7 @@ def test_models_say_honestly_what_they_are(client: httpx.Client) -> None:
     assert len(body["data"]) == 10
     for model in body["data"]:
         assert model["object"] == "model"
-        assert model["licence"]
+        assert model["license"]
         assert len(model["description"]) > 20
         assert model["state"] == "ready"
         assert client.get(f"/v1/models/{model['id']}").json()["id"] == model["id"]

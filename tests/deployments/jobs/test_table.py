@@ -9,8 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from deployments.http.errors import TooManyJobs
-from deployments.jobs.table import Job, JobTable
+from deployments.jobs.table import Job, JobTable, TooManyJobs
 from pipelines.contracts.errors import InvalidInput, NotFound, Overloaded
 from tests.postgres import postgres_in_tmp
 
@@ -81,12 +80,12 @@ def test_a_late_worker_changes_nothing(table: JobTable) -> None:
     time.sleep(0.1)
     new = table.claim(ALL, 30)
     assert (late.id, new.id, late.token, new.token) == (job.id, job.id, 1, 2)
-    assert table.taken_away({job.number: 1}) == {job.number}
-    assert table.taken_away({job.number: 2}) == set()
+    assert table.lost_leases({job.number: 1}) == {job.number}
+    assert table.lost_leases({job.number: 2}) == set()
     assert table.begin(new, "e", "m")
     assert not table.begin(late, "late", "m")
     assert not table.renew(late, 30, 0.9, "late")
-    assert not table.put_back(late, 0)
+    assert not table.requeue(late, 0)
     assert not table.fail(late, "late", "late")
     assert not table.succeed(late, '"late"')
     assert table.succeed(new, '"new"')
@@ -101,7 +100,7 @@ def test_cancelled_is_the_end(table: JobTable) -> None:
     for job in (first, second):
         assert table.cancel(job.id).state == "cancelled"
     assert not table.succeed(claimed, '"x"')
-    assert table.taken_away({first.number: claimed.token}) == {first.number}
+    assert table.lost_leases({first.number: claimed.token}) == {first.number}
     assert table.claim(ALL, 30) is None
     done = submit(table, "c")
     assert table.succeed(table.claim(ALL, 30), '"x"')
@@ -112,7 +111,7 @@ def test_cancelled_is_the_end(table: JobTable) -> None:
 
 def test_put_back_waits(table: JobTable) -> None:
     first, second = submit(table, "a"), submit(table, "b")
-    assert table.put_back(table.claim(ALL, 30), 0.3)
+    assert table.requeue(table.claim(ALL, 30), 0.3)
     assert table.claim(ALL, 30).id == second.id, "the older one is not to be tried yet"
     assert table.claim(ALL, 30) is None
     time.sleep(0.35)
@@ -154,13 +153,13 @@ def test_the_same_key_is_the_same_job(table: JobTable) -> None:
 
 def test_pages_newest_first(table: JobTable) -> None:
     ids = [submit(table, str(index)).id for index in range(5)]
-    first = [job.id for job in table.newest(2, None, 0)]
-    then = [job.id for job in table.newest(5, first[-1], 0)]
+    first = [job.id for job in table.list_recent(2, None, 0)]
+    then = [job.id for job in table.list_recent(5, first[-1], 0)]
     assert first + then == ids[::-1]
     with pytest.raises(NotFound):
-        table.newest(2, "job_none", 0)
+        table.list_recent(2, "job_none", 0)
     table.cancel(ids[0])
-    assert len(table.newest(10, None, time.time() + 60)) == 4, "what has expired is not listed"
+    assert len(table.list_recent(10, None, time.time() + 60)) == 4, "what has expired is not listed"
 
 
 def take(url: str) -> list[int]:

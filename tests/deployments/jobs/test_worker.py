@@ -73,13 +73,13 @@ def test_a_job_gives_what_the_call_gives(client: httpx.Client, path: str, sent: 
 def addresses(result: dict[str, Any]) -> list[str]:
     values = [
         *result.values(),
-        *(picture.get("url") for picture in result.get("data", []) if isinstance(picture, dict)),
+        *(image.get("url") for image in result.get("data", []) if isinstance(image, dict)),
     ]
     texts = [value for value in values if isinstance(value, str)]
     return [text for text in texts if text.startswith(("http", "static/"))]
 
 
-def test_inline_pictures_and_addresses_that_are_signed_anew(client: httpx.Client) -> None:
+def test_inline_images_and_addresses_that_are_signed_anew(client: httpx.Client) -> None:
     body = {"prompt": "a cat", "size": "128x128", "seed": 7}
     same = client.post("/v1/images/generations", json={**body, "response_format": "b64_json"}).json()["data"]
     inline = submit(client, "/v1/images/generations", json={**body, "response_format": "b64_json"})
@@ -140,12 +140,12 @@ def test_a_repeated_submission_is_the_same_job(client: httpx.Client) -> None:
 
 
 def test_what_is_wrong_at_once_is_told_at_once_and_the_rest_by_the_job(client: httpx.Client) -> None:
-    newest = client.get("/v1/jobs", params={"limit": 1}).json()["data"]
+    list_recent = client.get("/v1/jobs", params={"limit": 1}).json()["data"]
     answer = client.post("/video/motInference", headers=ASYNC, files={"file": b"no video"})
     assert answer.status_code == 415
     answer = client.post("/v1/images/generations", headers=ASYNC, json={"prompt": " "})
     assert answer.status_code == 400
-    assert client.get("/v1/jobs", params={"limit": 1}).json()["data"] == newest
+    assert client.get("/v1/jobs", params={"limit": 1}).json()["data"] == list_recent
     record = ended(client, submit(client, "/video/motInference", files={"file": mp4(12)[:3000]}))
     assert (record["state"], record["result"]) == ("failed", None)
     assert record["error"]["code"] == "unusable_media"

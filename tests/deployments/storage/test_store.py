@@ -17,8 +17,8 @@ from deployments.storage import (
     ObjectStore,
     RangeNotSatisfiable,
     SignatureInvalid,
+    image_name,
     parse_range,
-    picture_name,
     upload_name,
     video_name,
 )
@@ -409,8 +409,8 @@ async def test_symbolic_links_lead_nowhere(local, tmp_path):
 
 
 def test_names():
-    assert len({picture_name("sam") for _ in range(100)}) == 100
-    folder, name = picture_name("stable-diffusion").split("/")
+    assert len({image_name("sam") for _ in range(100)}) == 100
+    folder, name = image_name("stable-diffusion").split("/")
     assert folder == "stable-diffusion"
     assert name[:8].isalpha()
     assert name[:8].islower()

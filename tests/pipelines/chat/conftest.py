@@ -3,12 +3,13 @@ from collections.abc import Callable
 import pytest
 
 from pipelines.chat.extractive.engine import Extractive, ExtractiveConfig
+from pipelines.contracts.engine import Resources
 from pipelines.knowledge import MiniLmConfig
 
 
 @pytest.fixture(scope="session")
 def embedder():
-    return MiniLmConfig().load()
+    return MiniLmConfig().load(Resources())
 
 
 @pytest.fixture(scope="session")
@@ -18,4 +19,4 @@ def embed(embedder) -> Callable:
 
 @pytest.fixture(scope="session")
 def model(embed) -> Extractive:
-    return ExtractiveConfig().load(embed)
+    return ExtractiveConfig().load(Resources(embed=embed))

@@ -9,6 +9,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from pipelines.chat import ChatRequest, Config, ExtractiveConfig, Message, Passage
 from pipelines.chat.extractive.engine import tokens
+from pipelines.contracts.engine import Resources
 
 PUMP = Passage(
     "manual.pdf", 4, "3 Data\nThe pump weighs 5.2 kilograms. It runs on 230 volts. The cable is 10 metres long.", 0.8
@@ -217,7 +218,7 @@ async def test_a_caller_who_leaves_while_it_thinks_is_let_go(embed):
         time.sleep(0.5)
         return embed(texts)
 
-    model = ExtractiveConfig().load(slow)
+    model = ExtractiveConfig().load(Resources(embed=slow))
     task = asyncio.create_task(answer(model, request("How heavy is the pump?", passages=(PUMP,))))
     await asyncio.sleep(0.1)
     started = time.perf_counter()
@@ -241,7 +242,7 @@ async def test_the_event_loop_stays_free_while_it_thinks(embed):
             ticks += 1
 
     beside = asyncio.create_task(tick())
-    await answer(ExtractiveConfig().load(slow), request("How heavy is the pump?", passages=(PUMP,)))
+    await answer(ExtractiveConfig().load(Resources(embed=slow)), request("How heavy is the pump?", passages=(PUMP,)))
     beside.cancel()
     assert ticks >= 10
 

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from pipelines.chat import ChatModel, ChatRequest, Delta, Message, OpenAIConfig, Passage, Usage
 from pipelines.chat.tool_calls import join_tool_calls
+from pipelines.contracts.engine import Resources
 from pipelines.contracts.errors import InvalidInput, ModelUnavailable, Overloaded, SensoriumError
 
 Script = Callable[["Exchange"], Awaitable[None]]
@@ -72,7 +73,7 @@ def letters(texts: Sequence[str]) -> NDArray[np.float32]:
 
 
 def engine(url: str, **settings: Any) -> ChatModel:
-    return OpenAIConfig(base_url=url, model="some/model", **settings).load(letters)
+    return OpenAIConfig(base_url=url, model="some/model", **settings).load(Resources(embed=letters))
 
 
 def asked(text: str = "Hi", **settings: Any) -> ChatRequest:

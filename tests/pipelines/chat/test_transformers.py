@@ -23,6 +23,7 @@ from pipelines.chat import ChatRequest, Delta, Message, Passage
 from pipelines.chat.transformers.engine import TransformersChat, TransformersConfig
 from pipelines.chat.transformers.sampling import nucleus, sample
 from pipelines.chat.transformers.token_text import TokenText
+from pipelines.contracts.engine import Resources
 from pipelines.contracts.errors import InvalidInput, ModelUnavailable, Overloaded
 from tests.checkpoints.chat import CORPUS, make_tiny_llama, make_tiny_qwen2
 
@@ -101,7 +102,7 @@ def references(folders: dict[str, Path]) -> dict[str, Callable[[ChatRequest], li
 
 
 def load(folder: Path, **settings: object) -> TransformersChat:
-    return TransformersConfig(model=str(folder), cache_tokens=4096, **settings).load(letters)
+    return TransformersConfig(model=str(folder), cache_tokens=4096, **settings).load(Resources(embed=letters))
 
 
 @pytest.mark.parametrize("name", MAKERS)
@@ -258,7 +259,7 @@ async def test_a_cancelled_task_stops_the_model(engine) -> None:
 
 async def test_conversations_beyond_the_cache_wait_and_stay_right(folders, references) -> None:
     """Each fits, all together do not: some are put back and read again."""
-    engine = TransformersConfig(model=str(folders["qwen2"]), cache_tokens=1024).load(letters)
+    engine = TransformersConfig(model=str(folders["qwen2"]), cache_tokens=1024).load(Resources(embed=letters))
     requests = [asked(f"{index} " + CORPUS[3] * 2, max_tokens=150) for index in range(6)]
     answers = await asyncio.gather(*(answered(engine, request) for request in requests))
     engine.close()
@@ -269,7 +270,7 @@ async def test_conversations_beyond_the_cache_wait_and_stay_right(folders, refer
 
 
 async def test_the_longest_conversation(folders) -> None:
-    engine = TransformersConfig(model=str(folders["qwen2"]), cache_tokens=1024).load(letters)
+    engine = TransformersConfig(model=str(folders["qwen2"]), cache_tokens=1024).load(Resources(embed=letters))
     _, last, _ = await answered(engine, asked("x " * 480, max_tokens=100_000))
     assert last.finish_reason == "length"
     assert last.usage.prompt_tokens + last.usage.completion_tokens == 1024
@@ -391,7 +392,7 @@ async def test_a_conversation_that_the_template_refuses(engines) -> None:
 def test_missing_and_damaged_weights(folders, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HF_HUB_CACHE", str(tmp_path / "hub"))
     with pytest.raises(ModelUnavailable, match="make pull"):
-        TransformersConfig(model="nobody/nothing").load(letters)
+        TransformersConfig(model="nobody/nothing").load(Resources(embed=letters))
     with pytest.raises(ModelUnavailable):
         load(tmp_path / "nowhere")
 
@@ -430,7 +431,7 @@ def test_missing_and_damaged_weights(folders, tmp_path: Path, monkeypatch: pytes
 
 def test_a_cache_without_room(folders) -> None:
     with pytest.raises(ModelUnavailable, match="cache_tokens"):
-        TransformersConfig(model=str(folders["qwen2"]), cache_tokens=10**10).load(letters)
+        TransformersConfig(model=str(folders["qwen2"]), cache_tokens=10**10).load(Resources(embed=letters))
 
 
 async def test_a_failed_step_ends_its_answers_and_no_others(folders, references) -> None:

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 import torch
 
+from pipelines.contracts.engine import Resources
 from pipelines.contracts.errors import Cancelled, InvalidInput, ModelUnavailable
 from pipelines.frame_interpolation import MmeditingConfig
 from pipelines.frame_interpolation.stream import interpolate_stream
@@ -31,7 +32,9 @@ def tiny(name, tmp_path_factory):
 
 
 def load(config, checkpoint):
-    return MmeditingConfig(config=str(config), checkpoint=checkpoint and str(checkpoint), device="cpu").load()
+    return MmeditingConfig(config=str(config), checkpoint=checkpoint and str(checkpoint), device="cpu").load(
+        Resources()
+    )
 
 
 @pytest.fixture(scope="module")

@@ -6,6 +6,7 @@ import sys
 import pytest
 from pydantic import TypeAdapter, ValidationError
 
+from pipelines.contracts.engine import Resources
 from pipelines.contracts.errors import ModelUnavailable
 from pipelines.frame_interpolation import Config, MmeditingConfig
 from tests.openmmlab import built, run_tests_inside
@@ -28,7 +29,7 @@ def test_configuration():
 
 def test_the_main_environment_says_what_to_do():
     with pytest.raises(ModelUnavailable, match="make openmmlab"):
-        MmeditingConfig().load()
+        MmeditingConfig().load(Resources())
 
 
 def test_importing_loads_no_library():

@@ -10,6 +10,7 @@ import pytest
 import skimage.data
 from pydantic import TypeAdapter, ValidationError
 
+from pipelines.contracts.engine import Resources
 from pipelines.frame_interpolation import Config
 from pipelines.frame_interpolation.optical_flow import OpticalFlow, OpticalFlowConfig
 
@@ -18,7 +19,7 @@ WIDTH, HEIGHT = 480, 320
 
 @pytest.fixture(scope="module")
 def engine():
-    return OpticalFlowConfig().load()
+    return OpticalFlowConfig().load(Resources())
 
 
 def texture(name, width, height):

@@ -13,6 +13,7 @@ import skimage.data
 import torch
 from pydantic import TypeAdapter, ValidationError
 
+from pipelines.contracts.engine import Resources
 from pipelines.contracts.errors import Cancelled, ModelUnavailable
 from pipelines.frame_interpolation import Config, RifeConfig, rife
 from pipelines.frame_interpolation.rife.ifnet import IFNet, Shape
@@ -31,7 +32,7 @@ def one_thread():
 
 
 def load(path, **keys):
-    return RifeConfig(model=str(path), device="cpu", **keys).load()
+    return RifeConfig(model=str(path), device="cpu", **keys).load(Resources())
 
 
 def photo(width=128, height=128, name="coffee"):
@@ -97,7 +98,7 @@ def test_the_size_of_the_published_file():
 
 
 def waves(seed, height=128, width=128):
-    """A smooth picture that does not depend on any library's version, float32 (1, 3, height, width), 0 to 1."""
+    """A smooth image that does not depend on any library's version, float32 (1, 3, height, width), 0 to 1."""
     numbers = np.random.RandomState(seed).random_sample((3, 6, 3))
     y, x = np.mgrid[:height, :width] / 128
     rows = [sum(a * np.sin(9 * b * x + 7 * c * y + 6 * a) for a, b, c in channel) for channel in numbers]
@@ -293,14 +294,14 @@ def test_configuration():
     config = TypeAdapter(Config).validate_python({"engine": "rife", "scale": 0.5})
     assert isinstance(config, RifeConfig)
     card = config.card()
-    assert (card.model, card.licence, card.embedded) == ("hzwer/RIFE/RIFEv4.26_0921.zip", "MIT", False)
+    assert (card.model, card.license, card.embedded) == ("hzwer/RIFE/RIFEv4.26_0921.zip", "MIT", False)
     assert config.weights()[0].files == ("RIFEv4.26_0921.zip",)
-    assert "page" in RifeConfig(model="some/one").card().licence
+    assert "page" in RifeConfig(model="some/one").card().license
     for wrong in ({"scale": 0.3}, {"scale": float("nan")}, {"device": "tpu"}, {"quality": 3}):
         with pytest.raises(ValidationError):
             RifeConfig.model_validate(wrong)
     with pytest.raises(ModelUnavailable, match="make pull"):
-        RifeConfig(model="nobody/has-this", device="cpu").load()
+        RifeConfig(model="nobody/has-this", device="cpu").load(Resources())
 
 
 def test_importing_loads_no_library():

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import skimage.data
 
+from pipelines.contracts.engine import Resources
 from pipelines.contracts.errors import Cancelled, InvalidInput
 from pipelines.frame_interpolation.base import FrameInterpolator
 from pipelines.frame_interpolation.optical_flow import OpticalFlowConfig
@@ -110,7 +111,7 @@ def test_midpoint_engines_refuse_other_rates():
 def test_cuts_stay_hard_and_leave_no_ghost():
     shots = [pan(name, 5, start=20 * i) for i, name in enumerate(PHOTOS)]
     frames = [frame for shot in shots for frame in shot]
-    made = run(frames, OpticalFlowConfig().load())
+    made = run(frames, OpticalFlowConfig().load(Resources()))
     assert len(made) == 2 * len(frames)
     for cut in (5, 10, 15):
         np.testing.assert_array_equal(made[2 * cut - 1], frames[cut - 1])

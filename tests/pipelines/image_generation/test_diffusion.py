@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import torch
 
+from pipelines.contracts.engine import Resources
 from pipelines.contracts.errors import Cancelled, InvalidInput, ModelUnavailable
 from pipelines.image_generation import DiffusersConfig, ImageRequest
 from pipelines.image_generation.diffusers import DiffusionPainter
@@ -46,7 +47,9 @@ def painter(folder: Callable[[str], Path]) -> Callable[[str], DiffusionPainter]:
 
     def load(kind: str) -> DiffusionPainter:
         if kind not in loaded:
-            loaded[kind] = DiffusersConfig(model=str(folder(kind)), steps=2, max_batch=2).load(NOT_USED)
+            loaded[kind] = DiffusersConfig(model=str(folder(kind)), steps=2, max_batch=2).load(
+                Resources(embed=NOT_USED)
+            )
         return loaded[kind]
 
     return load
@@ -83,7 +86,7 @@ def test_paints_what_the_library_paints(kind: str, folder: Callable, painter: Ca
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_the_same_picture_alone_or_in_a_batch(kind: str, painter: Callable) -> None:
+def test_the_same_image_alone_or_in_a_batch(kind: str, painter: Callable) -> None:
     requests = [request("a pig", 7), request("two red cars under a blue sky " * 3, 8), request("a pig", 9)]
     together = painter(kind).generate(requests)
     alone = [painter(kind).generate([each])[0] for each in reversed(requests)][::-1]
@@ -101,12 +104,16 @@ def test_any_size_in_one_call(painter: Callable) -> None:
     assert farthest(made[4], painter("stable-diffusion").generate(requests[4:5])[0]) <= 1
 
 
-def test_too_large_pictures_are_drawn_smaller_and_enlarged(folder: Callable) -> None:
+def test_too_large_images_are_drawn_smaller_and_enlarged(folder: Callable) -> None:
     from PIL import Image
 
     options = {"model": str(folder("stable-diffusion")), "steps": 1}
-    small = DiffusersConfig(**options).load(NOT_USED).generate([request(width=128, height=64)])[0]
-    large = DiffusersConfig(**options, largest_px=128).load(NOT_USED).generate([request(width=512, height=256)])[0]
+    small = DiffusersConfig(**options).load(Resources(embed=NOT_USED)).generate([request(width=128, height=64)])[0]
+    large = (
+        DiffusersConfig(**options, largest_px=128)
+        .load(Resources(embed=NOT_USED))
+        .generate([request(width=512, height=256)])[0]
+    )
     shrunk = np.asarray(Image.fromarray(large).resize((128, 64), Image.Resampling.BOX))
     assert large.shape == (256, 512, 3)
     assert np.abs(shrunk.astype(int) - small).mean() < 12 < np.abs(shrunk[::-1].astype(int) - small).mean()
@@ -151,11 +158,11 @@ def test_odd_prompts_are_painted(kind: str, prompt: str, painter: Callable) -> N
     assert painter(kind).generate([request(prompt)])[0].shape == (64, 64, 3)
 
 
-def test_a_flagged_picture_fails_alone(tmp_path: Path) -> None:
-    """The tiny checker flags what is beyond the middle between two pictures' features."""
+def test_a_flagged_image_fails_alone(tmp_path: Path) -> None:
+    """The tiny checker flags what is beyond the middle between two images' features."""
     model = make_tiny_stable_diffusion(tmp_path / "model", flags=2.0)
     config = DiffusersConfig(model=str(model), steps=2)
-    painter = config.load(NOT_USED)
+    painter = config.load(Resources(embed=NOT_USED))
     checker = painter._pipeline.safety_checker
     seen: list[float] = []
     look = checker.vision_model.register_forward_hook(
@@ -229,7 +236,7 @@ def with_own_code(model: Path) -> None:
 def test_what_cannot_be_loaded_is_said(change: Callable, folder: Callable, tmp_path: Path) -> None:
     model = damaged(change, folder("stable-diffusion"), tmp_path / "broken")
     with pytest.raises(ModelUnavailable) as refused:
-        DiffusersConfig(model=model).load(NOT_USED)
+        DiffusersConfig(model=model).load(Resources(embed=NOT_USED))
     assert "broken" in refused.value.message
     assert str(tmp_path) not in refused.value.message
 
@@ -237,19 +244,21 @@ def test_what_cannot_be_loaded_is_said(change: Callable, folder: Callable, tmp_p
 def test_a_missing_model_names_the_command_that_fetches_it(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path))
     with pytest.raises(ModelUnavailable, match=r"FLUX\.2-klein-4B.*make pull"):
-        DiffusersConfig().load(NOT_USED)
+        DiffusersConfig().load(Resources(embed=NOT_USED))
 
 
 def test_options_that_the_model_does_not_take_are_refused(folder: Callable) -> None:
     with pytest.raises(ModelUnavailable, match="negative_prompt"):
-        DiffusersConfig(model=str(folder("flux2-klein")), negative_prompt="blur").load(NOT_USED)
+        DiffusersConfig(model=str(folder("flux2-klein")), negative_prompt="blur").load(Resources(embed=NOT_USED))
 
 
-def test_a_negative_prompt_and_guidance_change_the_picture(folder: Callable, painter: Callable) -> None:
+def test_a_negative_prompt_and_guidance_change_the_image(folder: Callable, painter: Callable) -> None:
     model = str(folder("stable-diffusion"))
     plain = painter("stable-diffusion").generate([request()])[0]
     for options in ({"negative_prompt": "a very dark forest"}, {"guidance_scale": 1.0}):
-        other = DiffusersConfig(model=model, steps=2, **options).load(NOT_USED).generate([request()])[0]
+        other = (
+            DiffusersConfig(model=model, steps=2, **options).load(Resources(embed=NOT_USED)).generate([request()])[0]
+        )
         assert not np.array_equal(other, plain)
 
 
@@ -257,7 +266,7 @@ def test_the_default_is_free_for_commercial_use_and_fetches_safetensors_only() -
     from fnmatch import fnmatch
 
     config = DiffusersConfig()
-    assert config.card().licence == "Apache-2.0"
+    assert config.card().license == "Apache-2.0"
     assert not config.card().embedded
     (weights,) = config.weights()
     published = {

@@ -17,26 +17,26 @@ def draw(illustrator: IconIllustrator, prompt: str, seed: int = 1, width: int = 
     return illustrator.generate([ImageRequest(prompt, width, height, seed)])[0]
 
 
-def hue(picture: Rgb) -> tuple[np.ndarray, np.ndarray]:
+def hue(image: Rgb) -> tuple[np.ndarray, np.ndarray]:
     """Hue in degrees and saturation 0 to 1 of each pixel."""
     from PIL import Image
 
-    hsv = np.asarray(Image.fromarray(picture).convert("HSV"), np.float32)
+    hsv = np.asarray(Image.fromarray(image).convert("HSV"), np.float32)
     return hsv[..., 0] * 360 / 255, hsv[..., 1] / 255
 
 
-def reds(picture: Rgb) -> np.ndarray:
-    angle, saturation = hue(picture)
+def reds(image: Rgb) -> np.ndarray:
+    angle, saturation = hue(image)
     return ((angle < 14) | (angle > 346)) & (saturation > 0.6)
 
 
-def yellows(picture: Rgb) -> np.ndarray:
-    angle, saturation = hue(picture)
+def yellows(image: Rgb) -> np.ndarray:
+    angle, saturation = hue(image)
     return (angle > 38) & (angle < 62) & (saturation > 0.6)
 
 
 def blobs(mask: np.ndarray, least: float = 0.004) -> int:
-    """Connected regions of at least this share of the picture."""
+    """Connected regions of at least this share of the image."""
     labels, count = ndimage.label(ndimage.binary_closing(mask, iterations=2))
     sizes = ndimage.sum_labels(mask, labels, range(1, count + 1))
     return int((sizes > least * mask.size).sum())
@@ -72,16 +72,16 @@ def test_the_upper_part_has_the_sky_s_colour(illustrator: IconIllustrator, sky: 
     assert low <= (middle if high <= 360 or middle > 180 else middle + 360) <= high
 
 
-def test_left_is_left_on_the_picture(illustrator: IconIllustrator) -> None:
+def test_left_is_left_on_the_image(illustrator: IconIllustrator) -> None:
     for seed in (1, 2, 3):
-        picture = draw(illustrator, "a red car to the left of a yellow car", seed)
-        assert np.nonzero(reds(picture))[1].mean() < np.nonzero(yellows(picture))[1].mean() - 40
+        image = draw(illustrator, "a red car to the left of a yellow car", seed)
+        assert np.nonzero(reds(image))[1].mean() < np.nonzero(yellows(image))[1].mean() - 40
 
 
-def test_above_is_above_on_the_picture(illustrator: IconIllustrator) -> None:
+def test_above_is_above_on_the_image(illustrator: IconIllustrator) -> None:
     for seed in (1, 2, 3):
-        picture = draw(illustrator, "a red balloon above a yellow car in a room", seed)
-        assert np.nonzero(reds(picture))[0].mean() < np.nonzero(yellows(picture))[0].mean() - 40
+        image = draw(illustrator, "a red balloon above a yellow car in a room", seed)
+        assert np.nonzero(reds(image))[0].mean() < np.nonzero(yellows(image))[0].mean() - 40
 
 
 def test_night_is_darker_than_day(illustrator: IconIllustrator) -> None:
@@ -90,10 +90,10 @@ def test_night_is_darker_than_day(illustrator: IconIllustrator) -> None:
 
 def test_a_pig_is_pink(illustrator: IconIllustrator) -> None:
     scene = illustrator.plan("a pig", 1)
-    picture = draw(illustrator, "a pig")
+    image = draw(illustrator, "a pig")
     (pig,) = scene.figures
     row, column = round((pig.top + pig.height * 0.25) * 256), round(pig.x * 256)
-    red, green, blue = picture[row - 4 : row + 4, column - 4 : column + 4].reshape(-1, 3).mean(0)
+    red, green, blue = image[row - 4 : row + 4, column - 4 : column + 4].reshape(-1, 3).mean(0)
     assert red > 210
     assert green < red - 40
     assert blue < red - 30
@@ -112,16 +112,16 @@ def test_same_request_same_bytes_alone_or_in_a_batch(illustrator: IconIllustrato
 
 
 def test_seeds_differ(illustrator: IconIllustrator) -> None:
-    pictures = {hashlib.sha256(draw(illustrator, "two cars and a tree", seed, 96, 96)).digest() for seed in range(12)}
-    assert len(pictures) == 12
+    images = {hashlib.sha256(draw(illustrator, "two cars and a tree", seed, 96, 96)).digest() for seed in range(12)}
+    assert len(images) == 12
 
 
 @pytest.mark.parametrize(("width", "height"), [(64, 64), (65, 67), (64, 2048), (2048, 64), (1024, 1792)])
 def test_any_size(illustrator: IconIllustrator, width: int, height: int) -> None:
-    picture = draw(illustrator, "two red cars in the rain in the city at night", 1, width, height)
-    assert picture.shape == (height, width, 3)
-    assert picture.dtype == np.uint8
-    assert picture.std() > 5
+    image = draw(illustrator, "two red cars in the rain in the city at night", 1, width, height)
+    assert image.shape == (height, width, 3)
+    assert image.dtype == np.uint8
+    assert image.std() > 5
 
 
 @pytest.mark.parametrize(("width", "height"), [(63, 64), (64, 2049), (0, 64), (-1, -1)])
@@ -144,7 +144,7 @@ def test_every_surrounding_paints(illustrator: IconIllustrator, prompt: str) -> 
     assert draw(illustrator, prompt, 1, 96, 80).std() > 8
 
 
-def test_no_requests_no_pictures(illustrator: IconIllustrator) -> None:
+def test_no_requests_no_images(illustrator: IconIllustrator) -> None:
     assert illustrator.generate([]) == []
 
 

@@ -171,7 +171,7 @@ def test_two_things_share_a_table(illustrator: IconIllustrator) -> None:
     "prompt",
     ["10 cats", "a house, a tree, a dog, a cat, a car and a pig", "nine balloons", "seven fish", "a bus on a bus"],
 )
-def test_everything_stays_in_the_picture_and_equal_things_apart(
+def test_everything_stays_in_the_image_and_equal_things_apart(
     illustrator: IconIllustrator, prompt: str, aspect: float
 ) -> None:
     for seed in SEEDS:

@@ -1,4 +1,4 @@
-"""Drawn pages and screens, the kinds of picture that scikit-image ships no sample of."""
+"""Drawn pages and screens, the kinds of image that scikit-image ships no sample of."""
 
 import numpy as np
 from PIL import Image, ImageDraw, ImageFilter, ImageFont

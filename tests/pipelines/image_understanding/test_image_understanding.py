@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from PIL import Image
 from skimage import color, data
 
+from pipelines.contracts.engine import Resources
 from pipelines.contracts.errors import Cancelled
 from pipelines.image_understanding import ClassicalConfig, Description, ImageUnderstander, draw_masks
 from pipelines.image_understanding.classical.segments import segment
@@ -22,7 +23,7 @@ from tests.pipelines.image_understanding import pages, scenes
 
 @pytest.fixture(scope="module")
 def understander() -> ImageUnderstander:
-    return ClassicalConfig().load()
+    return ClassicalConfig().load(Resources())
 
 
 @pytest.fixture(scope="module")
@@ -95,7 +96,7 @@ def test_graphics_are_drawings(name: str, understander: ImageUnderstander) -> No
 
 
 @pytest.mark.parametrize(
-    ("picture", "kind", "words"),
+    ("image", "kind", "words"),
     [
         (pages.page(), "page of text", "black on white"),
         (pages.page("#111111", "#f4f4f4"), "page of text", "on black"),
@@ -106,8 +107,8 @@ def test_graphics_are_drawings(name: str, understander: ImageUnderstander) -> No
     ],
     ids=["page", "dark page", "cream page", "scan", "screen", "drawing"],
 )
-def test_drawn_kinds(picture: Rgb, kind: str, words: str, understander: ImageUnderstander) -> None:
-    found = understander.describe(picture)
+def test_drawn_kinds(image: Rgb, kind: str, words: str, understander: ImageUnderstander) -> None:
+    found = understander.describe(image)
     print(found.caption)
     assert found.classes[0] == kind
     assert words in found.caption
@@ -162,7 +163,7 @@ PLAIN = {"black": (0, 0, 0), "white": (255, 255, 255), "blue": (30, 60, 200), "o
 @pytest.mark.parametrize("name", PLAIN)
 def test_one_color(name: str, understander: ImageUnderstander) -> None:
     found = understander.describe(np.full((60, 90, 3), PLAIN[name], np.uint8))
-    assert found.caption == f"A plain {name} picture."
+    assert found.caption == f"A plain {name} image."
     assert found.masks.shape == (1, 60, 90)
     assert found.masks.all()
 
@@ -178,7 +179,7 @@ def test_odd_sizes(size: tuple[int, int], understander: ImageUnderstander) -> No
     assert draw_masks(picture, found.masks).shape == picture.shape
 
 
-def test_large_picture_and_the_same_result_each_time(understander: ImageUnderstander) -> None:
+def test_large_image_and_the_same_result_each_time(understander: ImageUnderstander) -> None:
     picture = np.asarray(Image.fromarray(photograph("astronaut")).resize((1536, 1536), Image.Resampling.BICUBIC))
     start = time.process_time()
     first = understander.describe(picture)

@@ -12,6 +12,7 @@ import torch
 from pydantic import ValidationError
 from skimage import data
 
+from pipelines.contracts.engine import Resources
 from pipelines.contracts.errors import Cancelled, ModelUnavailable
 from pipelines.image_understanding import Description, TransformersConfig, draw_masks
 from pipelines.image_understanding.transformers.captioner import BEAMS, MOST_TOKENS, sentence
@@ -51,7 +52,7 @@ def configured(folders: dict[str, Path], **options: object) -> TransformersConfi
 
 @pytest.fixture(scope="module")
 def understander(folders: dict[str, Path]) -> TransformersUnderstander:
-    return configured(folders).load()
+    return configured(folders).load(Resources())
 
 
 def photograph(name: str) -> Rgb:
@@ -77,7 +78,7 @@ def test_captions_as_the_library_does(name: str, folders: dict, understander: Tr
     assert caption == sentence(processor.decode(tokens[1:], skip_special_tokens=True))
 
 
-def test_captions_depend_on_the_picture(understander: TransformersUnderstander) -> None:
+def test_captions_depend_on_the_image(understander: TransformersUnderstander) -> None:
     captions = {understander._captioner.caption(photograph(name), progress=silent) for name in PHOTOGRAPHS}
     assert len(captions) >= 3
 
@@ -100,7 +101,11 @@ def test_classifies_as_the_library_does(name: str, folders: dict, understander: 
 
 def test_many_labels_are_read_as_few_are(folders: dict, understander: TransformersUnderstander) -> None:
     many = tuple(f"Thing {number}" for number in range(70)) + LABELS
-    found = configured(folders, labels=many).load()._classifier.probabilities(photograph("coffee"))[-len(LABELS) :]
+    found = (
+        configured(folders, labels=many)
+        .load(Resources())
+        ._classifier.probabilities(photograph("coffee"))[-len(LABELS) :]
+    )
     few = understander._classifier.probabilities(photograph("coffee"))
     assert np.abs(found / found.sum() - few).max() < 1e-5
 
@@ -167,16 +172,16 @@ def test_segments_are_different_large_ones_first(understander: TransformersUnder
 def test_only_good_segments_are_told(folders: dict, understander: TransformersUnderstander) -> None:
     image = photograph("coffee")
     count = len(understander._segmenter.segment(image, progress=silent))
-    surer = configured(folders, least_quality=0.8).load()._segmenter.segment(image, progress=silent)
-    stabler = configured(folders, least_stability=0.93).load()._segmenter.segment(image, progress=silent)
+    surer = configured(folders, least_quality=0.8).load(Resources())._segmenter.segment(image, progress=silent)
+    stabler = configured(folders, least_stability=0.93).load(Resources())._segmenter.segment(image, progress=silent)
     print("segments:", count, "surer:", len(surer), "stabler:", len(stabler))
     assert 0 < len(surer) < count
     assert 0 < len(stabler) < count
 
 
-def test_a_picture_can_have_no_segments(folders: dict) -> None:
+def test_a_image_can_have_no_segments(folders: dict) -> None:
     image = photograph("coffee")
-    found = configured(folders, least_stability=1.0).load().describe(image)
+    found = configured(folders, least_stability=1.0).load(Resources()).describe(image)
     assert found.masks.shape == (0, *image.shape[:2])
     assert np.array_equal(draw_masks(image, found.masks), image)
 
@@ -186,9 +191,11 @@ def test_classes_are_chosen_by_probability(folders: dict, understander: Transfor
     probabilities = understander._classifier.probabilities(image)
     ranked = [LABELS[number] for number in np.argsort(-probabilities)]
     for least in (0.0, 0.05, 1.0):
-        told = configured(folders, least_probability=least).load().describe(image).classes
+        told = configured(folders, least_probability=least).load(Resources()).describe(image).classes
         assert list(told) == ranked[: min(5, max(1, int((probabilities >= least).sum())))]
-    assert configured(folders, most_classes=2, least_probability=0).load().describe(image).classes == tuple(ranked[:2])
+    assert configured(folders, most_classes=2, least_probability=0).load(Resources()).describe(image).classes == tuple(
+        ranked[:2]
+    )
 
 
 def same(one: Description, other: Description) -> bool:
@@ -241,7 +248,7 @@ def test_any_size(size: tuple[int, int], understander: TransformersUnderstander)
 
 
 def test_half_precision_runs(folders: dict) -> None:
-    found = configured(folders, dtype="bfloat16").load().describe(photograph("coffee"))
+    found = configured(folders, dtype="bfloat16").load(Resources()).describe(photograph("coffee"))
     assert found.caption
     assert len(found.masks)
 
@@ -250,7 +257,7 @@ def test_reads_tensors_in_torch_s_own_format(folders: dict, tmp_path: Path) -> N
     pickled = make_tiny_blip(tmp_path / "blip", pickled=True)
     image = photograph("coffee")
     ours, same_weights = (
-        configured({**folders, "caption_model": folder}).load()._captioner.caption(image, progress=silent)
+        configured({**folders, "caption_model": folder}).load(Resources())._captioner.caption(image, progress=silent)
         for folder in (pickled, folders["caption_model"])
     )
     assert ours == same_weights
@@ -271,7 +278,7 @@ def test_code_in_weights_is_not_run(folders: dict, tmp_path: Path) -> None:
     (folder / "model.safetensors").unlink()
     torch.save({"weight": Hostile(tmp_path / "trace")}, folder / "pytorch_model.bin")
     with pytest.raises(ModelUnavailable, match="hostile"):
-        configured({**folders, "caption_model": folder}).load()
+        configured({**folders, "caption_model": folder}).load(Resources())
     assert not (tmp_path / "trace").exists()
 
 
@@ -305,7 +312,7 @@ def test_what_cannot_be_loaded_is_said(change: Callable[[Path], None], key: str,
     broken = shutil.copytree(folders[key], tmp_path / "broken")
     change(broken)
     with pytest.raises(ModelUnavailable, match="broken") as refused:
-        configured({**folders, key: broken}).load()
+        configured({**folders, key: broken}).load(Resources())
     assert str(tmp_path) not in refused.value.message
 
 
@@ -314,20 +321,20 @@ def test_a_model_without_its_words_is_refused(key: str, folders: dict, tmp_path:
     broken = shutil.copytree(folders[key], tmp_path / "broken")
     without("tokenizer.json", "vocab.txt", "vocab.json")(broken)
     with pytest.raises(ModelUnavailable, match="broken"):
-        configured({**folders, key: broken}).load()
+        configured({**folders, key: broken}).load(Resources())
 
 
 def test_a_model_of_another_kind_is_refused(folders: dict) -> None:
     with pytest.raises(ModelUnavailable, match="clip"):
-        configured({**folders, "segmentation_model": folders["class_model"]}).load()
+        configured({**folders, "segmentation_model": folders["class_model"]}).load(Resources())
     with pytest.raises(ModelUnavailable, match="sam"):
-        configured({**folders, "class_model": folders["segmentation_model"]}).load()
+        configured({**folders, "class_model": folders["segmentation_model"]}).load(Resources())
 
 
 def test_a_missing_model_names_the_command_that_fetches_it(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path))
     with pytest.raises(ModelUnavailable, match=r"blip-image-captioning-base.*make pull"):
-        TransformersConfig().load()
+        TransformersConfig().load(Resources())
 
 
 @pytest.mark.parametrize(
@@ -343,12 +350,12 @@ def test_the_defaults_are_free_for_commercial_use_and_fetch_no_more_than_is_read
     from fnmatch import fnmatch
 
     config = TransformersConfig()
-    assert config.card().licence == "BSD-3-Clause AND MIT AND Apache-2.0"
+    assert config.card().license == "BSD-3-Clause AND MIT AND Apache-2.0"
     assert not config.card().embedded
     assert {"Forklift", "Fuel Pump", "Person"} <= set(config.labels)
     assert len(config.labels) == len({label.lower() for label in config.labels}) >= 100
     own = TransformersConfig(segmentation_model="someone/sam").card()
-    assert own.licence == "see the models' pages"
+    assert own.license == "see the models' pages"
     for weights, pickled in zip(config.weights(), (True, True, False), strict=True):
         published = {"config.json": True, "tokenizer.json": True, "vocab.txt": True, "model.safetensors": True}
         published |= {"pytorch_model.bin": pickled, "tf_model.h5": False, "flax_model.msgpack": False}

@@ -54,7 +54,7 @@ def plain_pdf(pages: Sequence[str]) -> bytes:
     return buffer.getvalue()
 
 
-def picture_pdf() -> bytes:
+def image_pdf() -> bytes:
     """A PDF as a scanner makes it: shapes, no text."""
     buffer = io.BytesIO()
     canvas = Canvas(buffer, pagesize=A4, invariant=True)

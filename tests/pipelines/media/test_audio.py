@@ -40,7 +40,7 @@ def wav(data: bytes, rate: int, channels: int, bits: int, tag: int = 1) -> bytes
     return b"RIFF" + struct.pack("<I", len(chunks)) + chunks
 
 
-def likeness(a: np.ndarray, b: np.ndarray, most_shift: int) -> float:
+def similarity_range(a: np.ndarray, b: np.ndarray, most_shift: int) -> float:
     """Correlation of `b` with `a` at the best shift of 0 to `most_shift` samples."""
     size = 2 ** (a.size + b.size).bit_length()
     match = np.fft.irfft(np.fft.rfft(a, size) * np.conj(np.fft.rfft(b, size)))
@@ -56,7 +56,7 @@ def test_what_is_encoded_is_what_is_read(form: AudioFormat, rate: int) -> None:
     data = b"".join(encode_audio(cut(sweep(seconds, rate), 5_000), rate, form))
     sound = read(data, CONTAINERS[form])
     error_ms = 1000 * (sound.size / 16_000 - seconds)
-    like = likeness(sound, sweep(seconds, 16_000), 1_200)
+    like = similarity_range(sound, sweep(seconds, 16_000), 1_200)
     kbit_s = 8 * len(data) / seconds / 1000
     print(f"{form} from {rate} Hz: {error_ms:+.1f} ms, correlation {like:.4f}, {kbit_s:.0f} kbit/s")
     assert 0 <= error_ms + 0.1 <= 50.1
@@ -68,7 +68,7 @@ def test_what_is_encoded_is_what_is_read(form: AudioFormat, rate: int) -> None:
 def test_pcm_is_24_khz_16_bits() -> None:
     data = b"".join(encode_audio(cut(sweep(2, 22_050), 700), 22_050, "pcm"))
     assert abs(len(data) / 2 / 24_000 - 2) < 0.001
-    assert likeness(np.frombuffer(data, "<i2") / 32768, sweep(2, 24_000), 200) > 0.99
+    assert similarity_range(np.frombuffer(data, "<i2") / 32768, sweep(2, 24_000), 200) > 0.99
 
 
 @pytest.mark.parametrize("form", get_args(AudioFormat))
@@ -151,7 +151,7 @@ def test_damage_in_the_middle_is_skipped() -> None:
 
 
 def mp4(codec: str) -> bytes:
-    """One second of sound or pictures."""
+    """One second of sound or images."""
     out = io.BytesIO()
     with av.open(out, "w", format="mp4") as file:
         if codec == "aac":
@@ -289,7 +289,7 @@ def test_headerless_pcm() -> None:
     for file in (io.BytesIO(data), Dribble(data)):
         sound = np.concatenate(list(pcm_blocks(file, 8_000)))
         assert sound.size == pytest.approx(40_000, abs=2)
-        assert likeness(sound, sweep(2.5, 16_000), 20) > 0.999
+        assert similarity_range(sound, sweep(2.5, 16_000), 20) > 0.999
     for empty in (b"", b"\x01"):
         with pytest.raises(EmptyAudio):
             list(pcm_blocks(io.BytesIO(empty), 8_000))

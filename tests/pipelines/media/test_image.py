@@ -1,4 +1,4 @@
-"""Still pictures: every kind that is served, and everything that strangers send instead."""
+"""Still images: every kind that is served, and everything that strangers send instead."""
 
 import io
 import random
@@ -14,13 +14,13 @@ from numpy.typing import NDArray
 from PIL import Image, ImageCms, ImageOps
 
 from pipelines.contracts.errors import SensoriumError, TooManyPixels, UnsupportedMedia, UnusableMedia
-from pipelines.media.image import Picture, enlarged_exif, fit, read_image, write_png
+from pipelines.media.image import DecodedImage, enlarged_exif, fit, read_image, write_png
 
 ORIENTATION, MAKER, X_RESOLUTION, EXIF_DIRECTORY, PIXEL_WIDTH = 0x0112, 0x010F, 0x011A, 0x8769, 0xA002
 SRGB = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
 
 
-def read(data: bytes, max_pixels: int = 1_000_000) -> Picture:
+def read(data: bytes, max_pixels: int = 1_000_000) -> DecodedImage:
     return read_image(io.BytesIO(data), max_pixels=max_pixels)
 
 
@@ -128,7 +128,7 @@ def test_sixteen_bit_tiff() -> None:
     assert np.array_equal(picture.alpha, samples[..., 3])
 
 
-def test_real_sixteen_bit_picture_survives_a_round_trip(sample: Callable[[str], Path]) -> None:
+def test_real_sixteen_bit_image_survives_a_round_trip(sample: Callable[[str], Path]) -> None:
     with sample("tree_rgba16.png").open("rb") as file:
         picture = read_image(file, max_pixels=100_000)
     assert picture.pixels.dtype == np.uint16
@@ -303,7 +303,7 @@ def test_damaged_bytes_never_raise_anything_else() -> None:
     assert min(outcomes.values()) > 100
 
 
-def test_fit_keeps_small_pictures_and_proportions() -> None:
+def test_fit_keeps_small_images_and_proportions() -> None:
     small = np.asarray(scene())
     assert fit(small, 37) is small
     assert fit(np.zeros((300, 900, 3), np.uint8), 90).shape == (30, 90, 3)

@@ -19,7 +19,7 @@ def image_bytes(format: str) -> bytes:
 
 
 @pytest.mark.parametrize("format", ["PNG", "JPEG", "WEBP", "GIF", "BMP", "TIFF", "AVIF"])
-def test_pictures(format: str) -> None:
+def test_images(format: str) -> None:
     kind = sniff(image_bytes(format)[:HEAD_BYTES])
     assert kind is not None
     assert kind.name == format.lower()

@@ -105,14 +105,14 @@ def encode(
             track = out.add_stream(sound_codec, rate=sound_rate, layout=layout, options={"strict": "-2"})
             track.bit_rate = 128_000
         for i, frame in enumerate(frames):
-            picture = av.VideoFrame.from_ndarray(np.ascontiguousarray(frame)).reformat(
+            image = av.VideoFrame.from_ndarray(np.ascontiguousarray(frame)).reformat(
                 format=pixels,
                 dst_colorspace=Colorspace.ITU709 if matrix == BT709 else Colorspace.ITU601,
                 dst_color_range=span or None,
             )
-            picture.time_base = base
-            picture.pts = i if stamps is None else round(Fraction(stamps[i]) / base)
-            out.mux(video.encode(picture))
+            image.time_base = base
+            image.pts = i if stamps is None else round(Fraction(stamps[i]) / base)
+            out.mux(video.encode(image))
         out.mux(video.encode(None))
         if sound is not None:
             block = track.frame_size or 1024
@@ -244,22 +244,22 @@ def test_colours_come_back_from_what_is_written_and_its_tags_say_bt709():
 
 @pytest.mark.parametrize(("width", "height"), [(1, 1), (1, 501), (777, 1), (35, 17), (64, 33)])
 def test_odd_sizes_are_made_even_by_repeating_the_edge(width, height):
-    picture = np.full((height, width, 3), (40, 160, 90), np.uint8)
+    image = np.full((height, width, 3), (40, 160, 90), np.uint8)
     out = io.BytesIO()
     with VideoWriter(out, fps=25, width=width, height=height) as writer:
-        writer.write(picture)
+        writer.write(image)
     reader, frames = read(out)
     assert (reader.width, reader.height, len(frames)) == (width + width % 2, height + height % 2, 1)
     assert np.abs(frames[0].astype(int) - (40, 160, 90)).max() <= 4
 
 
 def test_odd_sizes_are_read_as_they_are():
-    picture = np.full((17, 35, 3), (40, 160, 90), np.uint8)
+    image = np.full((17, 35, 3), (40, 160, 90), np.uint8)
     reader, frames = read(
-        encode([picture], form="matroska", codec="ffv1", pixels="bgr0", matrix=UNSPECIFIED, span=0), "matroska"
+        encode([image], form="matroska", codec="ffv1", pixels="bgr0", matrix=UNSPECIFIED, span=0), "matroska"
     )
     assert (reader.width, reader.height) == (35, 17)
-    np.testing.assert_array_equal(frames[0], picture)
+    np.testing.assert_array_equal(frames[0], image)
 
 
 @pytest.mark.parametrize(
@@ -273,9 +273,9 @@ def test_odd_sizes_are_read_as_they_are():
     ],
 )
 def test_frames_are_upright(rotation, upright):
-    picture = noise(1)
-    _, lying = read(encode([picture] * 3))
-    reader, frames = read(encode([picture] * 3, rotation=rotation))
+    image = noise(1)
+    _, lying = read(encode([image] * 3))
+    reader, frames = read(encode([image] * 3, rotation=rotation))
     wanted = upright(lying[0])
     assert (reader.height, reader.width) == wanted.shape[:2]
     np.testing.assert_array_equal(frames[0], wanted)
@@ -339,8 +339,8 @@ def test_a_sparse_clock_does_not_multiply_frames():
 )
 def test_sound_is_kept_in_step(codec, form, container, rate, channels, kept):  # noqa: PLR0917
     sound = tone(2 * rate, rate, channels, silent_before_s=0.7, silent_after_s=1.6)
-    pictures = "wmv2" if form == "asf" else "libx264"
-    source = encode([noise(3)] * 50, form=form, codec=pictures, sound=sound, sound_codec=codec, sound_rate=rate)
+    images = "wmv2" if form == "asf" else "libx264"
+    source = encode([noise(3)] * 50, form=form, codec=images, sound=sound, sound_codec=codec, sound_rate=rate)
     was, was_rate, _ = heard(source, container)
     with VideoReader(source, container, max_pixels=LIMIT) as reader:
         start_s = float(reader.start_s)
@@ -364,7 +364,7 @@ def test_sound_that_starts_later_stays_later(start_s):
 
 
 def test_sound_that_starts_earlier_stays_earlier():
-    """Pictures from 0.73 s on, sound from 0 on, a beep at 0.3 s."""
+    """Images from 0.73 s on, sound from 0 on, a beep at 0.3 s."""
     stamps = [0.73 + i / 25 for i in range(30)]
     sound = tone(96_000, silent_before_s=0.3)
     source = encode([noise(3)] * 30, form="matroska", stamps=stamps, time_base=Fraction(1, 1000), sound=sound)
@@ -440,16 +440,16 @@ def test_what_holds_no_video_is_said_to():
         VideoReader(io.BytesIO(whole), "hls", max_pixels=LIMIT)
 
 
-def test_a_cover_picture_is_no_video():
+def test_a_cover_image_is_no_video():
     file = io.BytesIO()
     with av.open(file, "w", format="mp4") as out:
         track = out.add_stream("aac", rate=48_000, layout="mono")
         cover = out.add_stream("mjpeg", rate=25)
         cover.width, cover.height, cover.pix_fmt = 96, 64, "yuvj420p"
         cover.disposition = Disposition.attached_pic
-        picture = av.VideoFrame.from_ndarray(noise(1)).reformat(format="yuvj420p")
-        picture.pts = 0
-        out.mux(cover.encode(picture))
+        image = av.VideoFrame.from_ndarray(noise(1)).reformat(format="yuvj420p")
+        image.pts = 0
+        out.mux(cover.encode(image))
         out.mux(cover.encode(None))
         piece = av.AudioFrame.from_ndarray(tone(1024), "fltp", "mono")
         piece.sample_rate = 48_000
@@ -590,9 +590,9 @@ def test_attachments_of_matroska_are_left_alone():
         video = out.add_stream("libx264", rate=25)
         video.width, video.height, video.pix_fmt = 96, 64, "yuv420p"
         out.add_attachment("../../evil.png", "image/png", b"\x89PNG\r\n\x1a\n" + bytes(200))
-        picture = av.VideoFrame.from_ndarray(noise(1)).reformat(format="yuv420p")
-        picture.pts = 0
-        out.mux(video.encode(picture))
+        image = av.VideoFrame.from_ndarray(noise(1)).reformat(format="yuv420p")
+        image.pts = 0
+        out.mux(video.encode(image))
         out.mux(video.encode(None))
     file.seek(0)
     _, frames = read(file, "matroska")

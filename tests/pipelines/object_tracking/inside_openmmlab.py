@@ -15,6 +15,7 @@ import pytest
 import torch
 from mmtrack.apis import inference_mot
 
+from pipelines.contracts.engine import Resources
 from pipelines.contracts.errors import Cancelled, ModelUnavailable, UnusableMedia
 from pipelines.media.video import VideoReader
 from pipelines.object_tracking import MmtrackingConfig
@@ -33,7 +34,9 @@ def tiny(tmp_path_factory):
 
 
 def load(config, checkpoint, **keys):
-    return MmtrackingConfig(config=str(config), checkpoint=checkpoint and str(checkpoint), device="cpu", **keys).load()
+    return MmtrackingConfig(config=str(config), checkpoint=checkpoint and str(checkpoint), device="cpu", **keys).load(
+        Resources()
+    )
 
 
 @pytest.fixture(scope="module")
@@ -89,11 +92,11 @@ class KnownDetector:
 def crossing(count):
     """Two boxes that go to and fro on 448×256, which the small model sees at its own size; frame by frame."""
     for number in range(count):
-        picture = np.full((256, 448, 3), 120, np.uint8)
+        image = np.full((256, 448, 3), 120, np.uint8)
         for colour, top, start in ((RED, 40, 0), (BLUE, 160, 200)):
             left = 20 + abs((3 * number + start) % 700 - 350)
-            picture[top : top + 60, left : left + 40] = colour
-        yield picture
+            image[top : top + 60, left : left + 40] = colour
+        yield image
 
 
 def test_drawn_boxes_keep_their_ids(tiny):
@@ -101,12 +104,12 @@ def test_drawn_boxes_keep_their_ids(tiny):
     engine = load(*tiny)
     engine._model.detector.simple_test = KnownDetector(blind={10, 11, 25}).simple_test
     ids = {"red": set(), "blue": set()}
-    for number, (picture, tracks) in enumerate(engine.track(crossing(60), fps=25)):
+    for number, (image, tracks) in enumerate(engine.track(crossing(60), fps=25)):
         assert len(tracks.ids) == (1 if number in {10, 11, 25} else 2), number
         for box, identity in zip(tracks.xyxy, tracks.ids, strict=True):
             x, y = ((box[:2] + box[2:]) / 2).astype(int)
-            assert tuple(picture[y, x]) in (RED, BLUE)
-            ids["red" if tuple(picture[y, x]) == RED else "blue"].add(int(identity))
+            assert tuple(image[y, x]) in (RED, BLUE)
+            ids["red" if tuple(image[y, x]) == RED else "blue"].add(int(identity))
             assert box[2] - box[0] == pytest.approx(40, abs=1)
     assert ids == {"red": {1}, "blue": {2}}
 
@@ -119,8 +122,8 @@ def test_memory_does_not_grow_with_the_video(tiny):
     other._model.detector.simple_test = KnownDetector(blind).simple_test
     model = engine._model
     longest = 0
-    for number, (picture, tracks) in enumerate(engine.track(crossing(count), fps=25)):
-        rows = inference_mot(other._model, np.ascontiguousarray(picture[..., ::-1]), number)["track_bboxes"][0]
+    for number, (image, tracks) in enumerate(engine.track(crossing(count), fps=25)):
+        rows = inference_mot(other._model, np.ascontiguousarray(image[..., ::-1]), number)["track_bboxes"][0]
         np.testing.assert_array_equal(tracks.ids, rows[:, 0] + 1)
         np.testing.assert_array_equal(tracks.xyxy, rows[:, 1:5])
         longest = max(longest, *(len(track.bboxes) for track in model.tracker.tracks.values()))
@@ -269,4 +272,4 @@ def test_what_is_no_config_for_tracking_is_told(tiny, tmp_path):
     with pytest.raises(ModelUnavailable, match="multi-object tracking"):
         load(tmp_path / "detector.py", tiny[1])
     with pytest.raises(ModelUnavailable, match="CUDA"):
-        MmtrackingConfig(config=str(tiny[0]), checkpoint=str(tiny[1]), device="cuda").load()
+        MmtrackingConfig(config=str(tiny[0]), checkpoint=str(tiny[1]), device="cuda").load(Resources())

@@ -41,24 +41,24 @@ def flat(width: int, height: int) -> np.ndarray:
     return np.full((height, width, 3), (140, 150, 145), np.uint8)
 
 
-def paint(picture: np.ndarray, thing: Thing, centre: tuple[float, float], shadow: bool) -> None:
+def paint(image: np.ndarray, thing: Thing, centre: tuple[float, float], shadow: bool) -> None:
     """Draw with a 1/16 pixel's precision."""
     width, height = thing.size
     if shadow:
-        cast = np.zeros(picture.shape[:2], np.uint8)
+        cast = np.zeros(image.shape[:2], np.uint8)
         middle = (round(centre[0] + width * 0.35), round(centre[1] + height * 0.5))
         cv2.ellipse(cast, middle, (round(width * 0.7), round(height * 0.16)), 0, 0, 360, 255, -1)
-        picture[:] = (picture * (1 - 0.3 * (cv2.GaussianBlur(cast, (5, 5), 0)[..., None] / 255))).astype(np.uint8)
+        image[:] = (image * (1 - 0.3 * (cv2.GaussianBlur(cast, (5, 5), 0)[..., None] / 255))).astype(np.uint8)
 
     def ellipse(x: float, y: float, w: float, h: float, colour: tuple[int, int, int]) -> None:
         at = (round((centre[0] + x * width) * 16), round((centre[1] + y * height) * 16))
-        cv2.ellipse(picture, at, (round(w * width * 8), round(h * height * 8)), 0, 0, 360, colour, -1, cv2.LINE_AA, 4)
+        cv2.ellipse(image, at, (round(w * width * 8), round(h * height * 8)), 0, 0, 360, colour, -1, cv2.LINE_AA, 4)
 
     def box(x0: float, y0: float, x1: float, y1: float, colour: tuple[int, int, int]) -> None:
         xs = [round((centre[0] + x * width) * 16) for x in (x0, x1)]
         ys = [round((centre[1] + y * height) * 16) for y in (y0, y1)]
         corners = np.array([(xs[0], ys[0]), (xs[1] - 16, ys[0]), (xs[1] - 16, ys[1] - 16), (xs[0], ys[1] - 16)])
-        cv2.fillPoly(picture, [corners], colour, cv2.LINE_AA, 4)
+        cv2.fillPoly(image, [corners], colour, cv2.LINE_AA, 4)
 
     dark = tuple(c // 3 for c in thing.colour)
     if thing.shape == "ball":
@@ -78,7 +78,7 @@ def paint(picture: np.ndarray, thing: Thing, centre: tuple[float, float], shadow
 
 
 def true_box(thing: Thing, centre: tuple[float, float], size: tuple[int, int]) -> np.ndarray | None:
-    """The visible part, or `None` where less than a fifth of the thing is in the picture."""
+    """The visible part, or `None` where less than a fifth of the thing is in the image."""
     half = np.array(thing.size) / 2
     whole = np.hstack((centre - half, centre + half))
     box = np.clip(whole, 0, np.tile(size, 2))
@@ -96,15 +96,15 @@ def play(
     sheet = rng.normal(0, noise, (size[1] + 64, size[0] + 64, 3)).astype(np.int8)
     for number in range(round(seconds * fps)):
         t = number / fps
-        picture, truth = ground.copy(), {}
+        image, truth = ground.copy(), {}
         for identity, thing in enumerate(things):
             if not thing.seconds[0] <= t < thing.seconds[1]:
                 continue
             centre = thing.path(t)
-            paint(picture, thing, centre, shadows)
+            paint(image, thing, centre, shadows)
             box = true_box(thing, centre, size)
             if box is not None:
                 truth[identity] = box
         x, y = rng.integers(0, 64, 2)
         grain = sheet[y : y + size[1], x : x + size[0]]
-        yield np.clip(picture.astype(np.int16) + grain, 0, 255).astype(np.uint8), truth
+        yield np.clip(image.astype(np.int16) + grain, 0, 255).astype(np.uint8), truth

@@ -12,6 +12,7 @@ import motmetrics
 import numpy as np
 import pytest
 
+from pipelines.contracts.engine import Resources
 from pipelines.contracts.errors import InvalidInput
 from pipelines.object_tracking import ClassicalConfig, Tracks
 from tests.pipelines.object_tracking.scenes import Thing, along, flat, play, street
@@ -108,7 +109,7 @@ def track(scene: Scene, fps: float = FPS, **config: str) -> Iterator[tuple[dict[
             truths.append(truth)
             yield frame
 
-    for _, tracks in ClassicalConfig(**config).load().track(frames(), fps=fps):
+    for _, tracks in ClassicalConfig(**config).load(Resources()).track(frames(), fps=fps):
         yield truths.popleft(), tracks
 
 
@@ -185,7 +186,7 @@ def test_follows_at_six_frames_per_second() -> None:
 def test_frames_come_back_untouched_and_in_order() -> None:
     frames = [frame for frame, _ in play(street(160, 90), [], seconds=1.5)]
     copies = [frame.copy() for frame in frames]
-    out = [frame for frame, _ in ClassicalConfig().load().track(iter(frames), fps=FPS)]
+    out = [frame for frame, _ in ClassicalConfig().load(Resources()).track(iter(frames), fps=FPS)]
     assert len(out) == len(frames)
     assert all(a is b for a, b in zip(out, frames, strict=True))
     assert all(np.array_equal(a, b) for a, b in zip(out, copies, strict=True))
@@ -213,7 +214,7 @@ def test_ids_go_on_over_a_cut_and_nothing_crosses_it() -> None:
 def test_a_panning_camera_makes_no_tracks(step: int) -> None:
     ground = cv2.resize(street(400, 225, seed=3), (1600, 900), interpolation=cv2.INTER_CUBIC)
     pan = (ground[100:460, 100 + i * step : 740 + i * step].copy() for i in range(55))
-    ids = {int(i) for _, t in ClassicalConfig(detector="motion").load().track(pan, fps=FPS) for i in t.ids}
+    ids = {int(i) for _, t in ClassicalConfig(detector="motion").load(Resources()).track(pan, fps=FPS) for i in t.ids}
     print("tracks in a pan:", len(ids))
     assert not ids
 
@@ -223,7 +224,7 @@ def test_finds_people_in_the_street(sample: Callable[[str], Path]) -> None:
 
     with av.open(str(sample("pedestrians.mp4"))) as video:
         frames = [frame.to_ndarray(format="rgb24") for frame in video.decode(video=0)]
-    results = [tracks for _, tracks in ClassicalConfig().load().track(iter(frames), fps=3)]
+    results = [tracks for _, tracks in ClassicalConfig().load(Resources()).track(iter(frames), fps=3)]
     print("people per frame:", [len(t.ids) for t in results])
     assert all(len(t.ids) >= 10 for t in results)
     assert {label for t in results for label in t.labels} == {"person"}
@@ -250,7 +251,7 @@ def test_any_size_and_length(size: tuple[int, int], detector: str) -> None:
     rng = np.random.default_rng(0)
     for length in (0, 1, 2, 12):
         frames = [rng.integers(0, 256, (*size, 3), np.uint8) for _ in range(length)]
-        assert len(list(ClassicalConfig(detector=detector).load().track(iter(frames), fps=FPS))) == length
+        assert len(list(ClassicalConfig(detector=detector).load(Resources()).track(iter(frames), fps=FPS))) == length
 
 
 def test_reads_a_bounded_number_of_frames_ahead() -> None:
@@ -263,7 +264,7 @@ def test_reads_a_bounded_number_of_frames_ahead() -> None:
             read += 1
             yield frame
 
-    tracked = ClassicalConfig(detector="motion").load().track(endless(), fps=FPS)
+    tracked = ClassicalConfig(detector="motion").load(Resources()).track(endless(), fps=FPS)
     ahead = 0
     for told in range(1, 80):
         next(tracked)
@@ -275,7 +276,7 @@ def test_reads_a_bounded_number_of_frames_ahead() -> None:
 @pytest.mark.parametrize("fps", [0, -1, float("nan"), float("inf")])
 def test_refuses_an_impossible_frame_rate(fps: float) -> None:
     with pytest.raises(InvalidInput):
-        ClassicalConfig().load().track([flat(64, 64)], fps=fps)
+        ClassicalConfig().load(Resources()).track([flat(64, 64)], fps=fps)
 
 
 def test_stops_where_its_frames_stop() -> None:
@@ -287,7 +288,7 @@ def test_stops_where_its_frames_stop() -> None:
         raise Gone
 
     with pytest.raises(Gone):
-        list(ClassicalConfig().load().track(broken(), fps=FPS))
+        list(ClassicalConfig().load(Resources()).track(broken(), fps=FPS))
 
 
 def test_importing_loads_no_library() -> None:

@@ -1,4 +1,4 @@
-"""What is told of tracks: pictures and MOTChallenge text, and the association that any detector can use."""
+"""What is told of tracks: images and MOTChallenge text, and the association that any detector can use."""
 
 import numpy as np
 import pytest

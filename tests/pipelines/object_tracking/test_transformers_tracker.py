@@ -11,6 +11,7 @@ import pytest
 import torch
 from skimage import data
 
+from pipelines.contracts.engine import Resources
 from pipelines.contracts.errors import Cancelled, InvalidInput, ModelUnavailable
 from pipelines.media import Rgb
 from pipelines.media.video import VideoReader, VideoWriter
@@ -41,7 +42,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]:
     return lambda kind: root / kind if (root / kind).exists() else KINDS[kind](root / kind)
 
 
-def pictures() -> list[Rgb]:
+def images() -> list[Rgb]:
     """Three photographs of one size."""
     return [np.ascontiguousarray(each[:300, :400]) for each in (data.astronaut(), data.coffee(), data.rocket())]
 
@@ -98,9 +99,9 @@ def test_finds_what_the_library_finds(kind: str, folder: Callable[[str], Path]) 
     processor = AutoImageProcessor.from_pretrained(folder(kind), backend="pil")
     model = AutoModelForObjectDetection.from_pretrained(folder(kind)).eval()
     with torch.no_grad():
-        outputs = model(**processor(pictures(), return_tensors="pt"))
+        outputs = model(**processor(images(), return_tensors="pt"))
     expected = processor.post_process_object_detection(outputs, threshold=0.1, target_sizes=[(300, 400)] * 3)
-    found = TransformersConfig(model=str(folder(kind))).load()._detector.detect(pictures())
+    found = TransformersConfig(model=str(folder(kind))).load(Resources())._detector.detect(images())
     for ours, theirs in zip(found, expected, strict=True):
         boxes = theirs["boxes"].numpy().clip(0, (400, 300, 400, 300))
         off = np.abs(ours.xyxy - boxes).max()
@@ -114,9 +115,9 @@ def test_finds_what_the_library_finds(kind: str, folder: Callable[[str], Path]) 
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_batch_finds_what_single_frames_do(kind: str, folder: Callable[[str], Path]) -> None:
-    detector = TransformersConfig(model=str(folder(kind))).load()._detector
-    for together, picture in zip(detector.detect(pictures()), pictures(), strict=True):
-        (alone,) = detector.detect([picture])
+    detector = TransformersConfig(model=str(folder(kind))).load(Resources())._detector
+    for together, image in zip(detector.detect(images()), images(), strict=True):
+        (alone,) = detector.detect([image])
         assert together.labels == alone.labels
         assert np.abs(together.xyxy - alone.xyxy).max() < 1e-3
         assert np.abs(together.scores - alone.scores).max() < 1e-5
@@ -124,9 +125,11 @@ def test_a_batch_finds_what_single_frames_do(kind: str, folder: Callable[[str], 
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_tracks_do_not_depend_on_the_batch_size(kind: str, folder: Callable[[str], Path]) -> None:
-    frames = [np.roll(pictures()[0], 3 * number, axis=1) for number in range(7)]
+    frames = [np.roll(images()[0], 3 * number, axis=1) for number in range(7)]
     one, many = (
-        list(TransformersConfig(model=str(folder(kind)), batch_size=size).load().track(iter(frames), fps=FPS))
+        list(
+            TransformersConfig(model=str(folder(kind)), batch_size=size).load(Resources()).track(iter(frames), fps=FPS)
+        )
         for size in (1, 4)
     )
     assert sum(len(tracks.ids) for _, tracks in many) > 0
@@ -244,7 +247,7 @@ def test_stops_when_nobody_waits() -> None:
 
 @pytest.mark.parametrize("size", [(1, 1), (1, 700), (700, 1), (3, 7), (33, 65)])
 def test_any_size_and_length(size: tuple[int, int], folder: Callable[[str], Path]) -> None:
-    tracker = TransformersConfig(model=str(folder("rt-detr-v2"))).load()
+    tracker = TransformersConfig(model=str(folder("rt-detr-v2"))).load(Resources())
     rng = np.random.default_rng(0)
     for length in (0, 1, 3):
         frames = [rng.integers(0, 256, (*size, 3), np.uint8) for _ in range(length)]
@@ -257,7 +260,7 @@ def test_any_size_and_length(size: tuple[int, int], folder: Callable[[str], Path
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_half_precision_runs(kind: str, folder: Callable[[str], Path]) -> None:
-    found = TransformersConfig(model=str(folder(kind)), dtype="bfloat16").load()._detector.detect(pictures())
+    found = TransformersConfig(model=str(folder(kind)), dtype="bfloat16").load(Resources())._detector.detect(images())
     assert all(len(each.scores) >= 10 and each.xyxy.dtype == np.float32 for each in found)
 
 
@@ -269,7 +272,7 @@ def test_refuses_an_impossible_frame_rate(fps: float) -> None:
 
 def test_an_unknown_class_is_refused_with_the_known_ones(folder: Callable[[str], Path]) -> None:
     with pytest.raises(ModelUnavailable, match=r"no class 'cat'.*person, bicycle, car, dog, truck"):
-        TransformersConfig(model=str(folder("rt-detr-v2")), classes=("car", "cat")).load()
+        TransformersConfig(model=str(folder("rt-detr-v2")), classes=("car", "cat")).load(Resources())
 
 
 def cut_short(folder: Path) -> None:
@@ -307,21 +310,21 @@ def test_what_cannot_be_loaded_is_said(
     broken = shutil.copytree(folder("rt-detr-v2"), tmp_path / "broken")
     change(broken)
     with pytest.raises(ModelUnavailable, match="broken") as refused:
-        TransformersConfig(model=str(broken)).load()
+        TransformersConfig(model=str(broken)).load(Resources())
     assert str(tmp_path) not in refused.value.message
 
 
 def test_a_missing_model_names_the_command_that_fetches_it(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path))
     with pytest.raises(ModelUnavailable, match=r"dfine-small-coco.*make pull"):
-        TransformersConfig().load()
+        TransformersConfig().load(Resources())
 
 
 def test_the_default_is_free_for_commercial_use_and_fetches_safetensors_only() -> None:
     from fnmatch import fnmatch
 
     config = TransformersConfig()
-    assert config.card().licence == "Apache-2.0"
+    assert config.card().license == "Apache-2.0"
     assert not config.card().embedded
     published = {"config.json": True, "model.safetensors": True, "preprocessor_config.json": True, "README.md": False}
     published |= {"pytorch_model.bin": False, "modeling.py": False}

@@ -14,6 +14,7 @@ from faster_whisper import BatchedInferencePipeline, WhisperModel
 from faster_whisper.vad import VadOptions, get_speech_timestamps
 from pydantic import TypeAdapter
 
+from pipelines.contracts.engine import Resources
 from pipelines.contracts.errors import Cancelled, InvalidInput, ModelUnavailable
 from pipelines.speech_recognition import Config, FasterWhisperConfig, SpeechRecognizer, Word
 from pipelines.speech_recognition.faster_whisper import CLIP_S, memory_errors, sentences, speech_windows
@@ -34,7 +35,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def recognizer(folder: Path) -> SpeechRecognizer:
-    return config(folder).load()
+    return config(folder).load(Resources())
 
 
 @pytest.fixture(scope="module")
@@ -45,7 +46,7 @@ def reference(folder: Path) -> WhisperModel:
 @pytest.fixture(scope="module")
 def speech() -> np.ndarray:
     """Two short paragraphs with pauses before, between and after, 14 s or so."""
-    espeak = EspeakNgConfig().load()
+    espeak = EspeakNgConfig().load(Resources())
     hush = np.zeros(2 * RATE, np.float32)
     parts = [hush]
     for text in TEXTS:
@@ -98,7 +99,7 @@ def test_words_and_times_of_faster_whisper_called_directly(
 def test_beam_search_and_int8_are_handed_on(folder: Path, speech: np.ndarray) -> None:
     eight_bit = WhisperModel(str(folder), device="cpu", compute_type="int8")
     expected, _ = directly(eight_bit, speech, beam_size=3)
-    segments = list(config(folder, compute_type="auto", beam_size=3).load().transcribe([speech]))
+    segments = list(config(folder, compute_type="auto", beam_size=3).load(Resources()).transcribe([speech]))
     assert [word[0] for word in flat(segments)] == [word[0] for word in expected]
 
 
@@ -159,7 +160,7 @@ def test_languages(recognizer: SpeechRecognizer, tmp_path: Path, speech: np.ndar
     said = speech[: 6 * RATE]
     for asked, told in (("EN-us", "en"), ("zh_TW", "zh"), ("jv", "jv"), ("nb", "no")):
         assert {segment.language for segment in recognizer.transcribe([said], language=asked)} == {told}
-    english = config(make_tiny_whisper(tmp_path / "english", english=True)).load()
+    english = config(make_tiny_whisper(tmp_path / "english", english=True)).load(Resources())
     assert {segment.language for segment in english.transcribe([said])} == {"en"}
     with pytest.raises(InvalidInput, match="English"):
         english.transcribe([], language="de")
@@ -215,7 +216,7 @@ def test_what_cannot_be_loaded_is_told(folder: Path, tmp_path: Path) -> None:
 
     for name in ("model.bin", "tokenizer.json", "config.json"):
         with pytest.raises(ModelUnavailable, match="make pull"):
-            config(broken(name, None)).load()
+            config(broken(name, None)).load(Resources())
     whole = (folder / "model.bin").read_bytes()
     for name, data in (
         ("model.bin", whole[: len(whole) // 2]),
@@ -225,16 +226,16 @@ def test_what_cannot_be_loaded_is_told(folder: Path, tmp_path: Path) -> None:
         ("preprocessor_config.json", b'{"feature_size": 128}'),
     ):
         with pytest.raises(ModelUnavailable, match="damaged") as caught:
-            config(broken(name, data)).load()
+            config(broken(name, data)).load(Resources())
         assert str(tmp_path) not in caught.value.message
     with pytest.raises(ModelUnavailable, match="does not exist"):
-        config(tmp_path / "nowhere").load()
+        config(tmp_path / "nowhere").load(Resources())
     with pytest.raises(ModelUnavailable, match="make pull"):
-        FasterWhisperConfig(revision="never-fetched").load()
+        FasterWhisperConfig(revision="never-fetched").load(Resources())
     with pytest.raises(ModelUnavailable, match="CUDA"):
-        config(folder, device="cuda").load()
+        config(folder, device="cuda").load(Resources())
     with pytest.raises(ModelUnavailable, match="float16"):
-        config(folder, compute_type="float16").load()
+        config(folder, compute_type="float16").load(Resources())
 
 
 def test_segments_are_sentences() -> None:
@@ -273,8 +274,8 @@ def test_a_full_gpu_is_a_memory_error() -> None:
 
 
 def test_card_and_weights() -> None:
-    assert FasterWhisperConfig().card().licence == "MIT"
-    assert FasterWhisperConfig(model="someone/else").card().licence == "see the model's page"
+    assert FasterWhisperConfig().card().license == "MIT"
+    assert FasterWhisperConfig(model="someone/else").card().license == "see the model's page"
     weights = FasterWhisperConfig(revision="abc").weights()[0]
     assert (weights.model, weights.revision) == ("mobiuslabsgmbh/faster-whisper-large-v3-turbo", "abc")
     assert "model.bin" in weights.files

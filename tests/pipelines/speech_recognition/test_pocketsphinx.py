@@ -13,20 +13,21 @@ import jiwer
 import numpy as np
 import pytest
 
+from pipelines.contracts.engine import Resources
 from pipelines.contracts.errors import Cancelled, InvalidInput
 from pipelines.media.audio import AudioReader
 from pipelines.speech_recognition import PocketSphinxConfig, Segment, SpeechRecognizer
 from pipelines.speech_recognition.pocketsphinx import MAX_SEGMENT_S, PADDING_S, speech_stretches
 
 SAID = "and so my fellow americans ask not what your country can do for you ask what you can do for your country"
-# Where the recording is as quiet as its background.
+# Where the recording is as no_progress as its background.
 PAUSES_S = [(2.2, 3.2), (4.4, 5.3), (7.6, 8.1)]
 RATE = 16_000
 
 
 @pytest.fixture(scope="module")
 def recognizer() -> SpeechRecognizer:
-    return PocketSphinxConfig().load()
+    return PocketSphinxConfig().load(Resources())
 
 
 @pytest.fixture(scope="module")

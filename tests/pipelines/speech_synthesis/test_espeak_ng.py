@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 from pydantic import ValidationError
 
+from pipelines.contracts.engine import Resources
 from pipelines.contracts.errors import Cancelled, InvalidInput, ModelUnavailable
 from pipelines.media.audio import pcm_blocks
 from pipelines.speech_recognition import PocketSphinxConfig
@@ -27,7 +28,7 @@ TEXTS = {
 
 @pytest.fixture(scope="module")
 def espeak() -> SpeechSynthesizer:
-    return EspeakNgConfig().load()
+    return EspeakNgConfig().load(Resources())
 
 
 def speak(engine: SpeechSynthesizer, text: str, **how: object) -> np.ndarray:
@@ -74,7 +75,7 @@ def test_same_text_same_samples_whatever_was_spoken_between(espeak: SpeechSynthe
 
 
 def test_two_engines_and_two_calls_at_once_do_not_meet(espeak: SpeechSynthesizer) -> None:
-    other = EspeakNgConfig(language="de").load()
+    other = EspeakNgConfig(language="de").load(Resources())
     alone = list(espeak.synthesize(TEXTS["en"])), list(other.synthesize(TEXTS["es"], speed=2, language="es"))
     together = list(
         zip(espeak.synthesize(TEXTS["en"]), other.synthesize(TEXTS["es"], speed=2, language="es"), strict=False)
@@ -185,11 +186,11 @@ def test_language_tags(espeak: SpeechSynthesizer, tag: str, voice: str) -> None:
 
 
 def test_configured_language_speaks_latin_text_only() -> None:
-    german = EspeakNgConfig(language="de").load()
+    german = EspeakNgConfig(language="de").load(Resources())
     assert np.array_equal(speak(german, "Wagen"), speak(german, "Wagen", voice="german"))
     assert np.array_equal(speak(german, "今天"), speak(german, "今天", language="zh"))
     with pytest.raises(ModelUnavailable, match="xx-klingon"):
-        EspeakNgConfig(language="xx-klingon").load()
+        EspeakNgConfig(language="xx-klingon").load(Resources())
     with pytest.raises(ValidationError):
         EspeakNgConfig(lang="de")
 
@@ -274,7 +275,7 @@ def test_hostile_text_does_not_bring_the_process_down() -> None:
 import itertools, numpy as np
 from pipelines.contracts.errors import InvalidInput
 from pipelines.speech_synthesis import EspeakNgConfig
-espeak = EspeakNgConfig().load()
+espeak = EspeakNgConfig().load(Resources())
 for text in {HOSTILE!r}:
     for language in ("en", "zh", None):
         try:
@@ -294,7 +295,7 @@ def test_importing_loads_no_library() -> None:
 
 
 def test_english_is_understood_again(espeak: SpeechSynthesizer) -> None:
-    recognizer = PocketSphinxConfig().load()
+    recognizer = PocketSphinxConfig().load(Resources())
     said = ["one two three four five six seven eight nine ten", "please open the window and close the door"]
     heard = []
     for text in said:

@@ -11,6 +11,7 @@ import pytest
 from kokoro_onnx import Kokoro
 from pydantic import TypeAdapter, ValidationError
 
+from pipelines.contracts.engine import Resources
 from pipelines.contracts.errors import Cancelled, InvalidInput, ModelUnavailable
 from pipelines.speech_synthesis import Config, KokoroConfig, SpeechSynthesizer
 from pipelines.speech_synthesis.speaking import stretched
@@ -29,7 +30,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def engine(folder: Path) -> SpeechSynthesizer:
-    return config(folder).load()
+    return config(folder).load(Resources())
 
 
 @pytest.fixture(scope="module")
@@ -123,7 +124,7 @@ def test_voices_and_languages(engine: SpeechSynthesizer, folder: Path) -> None:
     assert engine.find_voice(None, "en_gb", "Hello") == "bf_emma"
     assert engine.find_voice(None, "es-MX", "Hola") == "ef_dora"
     assert engine.find_voice("af_bella", "en-GB", "Hello") == "af_bella"
-    assert config(folder, voice="ef_dora").load().find_voice(None, None, "Hola") == "ef_dora"
+    assert config(folder, voice="ef_dora").load(Resources()).find_voice(None, None, "Hola") == "ef_dora"
     for how, param in (
         ({"voice": "nobody"}, "voice"),
         ({"voice": "zf_xiaoxiao"}, "voice"),
@@ -165,9 +166,9 @@ def test_what_cannot_be_loaded_is_told(folder: Path, tmp_path: Path) -> None:
         return copy
 
     with pytest.raises(ModelUnavailable, match="make pull"):
-        config(broken("onnx/model.onnx", None)).load()
+        config(broken("onnx/model.onnx", None)).load(Resources())
     with pytest.raises(ModelUnavailable, match="no voice 'af_heart'"):
-        config(broken("voices/af_heart.bin", None)).load()
+        config(broken("voices/af_heart.bin", None)).load(Resources())
     whole = (folder / "onnx" / "model.onnx").read_bytes()
     for name, data in (
         ("onnx/model.onnx", whole[: len(whole) // 2]),
@@ -177,19 +178,19 @@ def test_what_cannot_be_loaded_is_told(folder: Path, tmp_path: Path) -> None:
         ("voices/am_adam.bin", np.full(510 * 256, np.nan, "<f4").tobytes()),
     ):
         with pytest.raises(ModelUnavailable, match="damaged") as caught:
-            config(broken(name, data)).load()
+            config(broken(name, data)).load(Resources())
         assert str(tmp_path) not in caught.value.message
     with pytest.raises(ModelUnavailable, match="make pull"):
-        KokoroConfig(revision="never-fetched").load()
+        KokoroConfig(revision="never-fetched").load(Resources())
     with pytest.raises(ModelUnavailable, match="CUDA"):
-        config(folder, device="cuda").load()
+        config(folder, device="cuda").load(Resources())
     with pytest.raises(ValidationError):
         config(folder, file="../../etc/passwd")
 
 
 def test_card_and_weights() -> None:
     card = KokoroConfig().card()
-    assert card.licence == "Apache-2.0"
+    assert card.license == "Apache-2.0"
     assert "GPL-3.0-or-later" in card.description
     assert KokoroConfig(model="x/y", file="model_fp16.onnx").weights()[0].files == (
         "onnx/model_fp16.onnx",

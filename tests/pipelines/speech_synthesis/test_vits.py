@@ -11,6 +11,7 @@ import torch
 from pydantic import TypeAdapter
 from transformers import VitsModel, VitsTokenizer
 
+from pipelines.contracts.engine import Resources
 from pipelines.contracts.errors import Cancelled, InvalidInput, ModelUnavailable
 from pipelines.speech_synthesis import Config, SpeechSynthesizer, VitsConfig
 from pipelines.speech_synthesis.vits import SEED
@@ -33,7 +34,7 @@ def folders(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
 
 @pytest.fixture(scope="module")
 def engine(folders: dict[str, Path]) -> SpeechSynthesizer:
-    return config(folders["mms"]).load()
+    return config(folders["mms"]).load(Resources())
 
 
 def config(folder: Path, **settings: object) -> VitsConfig:
@@ -42,7 +43,7 @@ def config(folder: Path, **settings: object) -> VitsConfig:
 
 @pytest.mark.parametrize(("name", "speaker"), [("mms", None), ("ljs", None), ("vctk", 2)])
 def test_samples_of_transformers_called_directly(folders: dict[str, Path], name: str, speaker: int | None) -> None:
-    engine = config(folders[name]).load()
+    engine = config(folders[name]).load(Resources())
     model = VitsModel.from_pretrained(folders[name])
     tokenizer = VitsTokenizer.from_pretrained(folders[name])
     voice = None if speaker is None else f"speaker-{speaker}"
@@ -94,17 +95,17 @@ def test_the_first_piece_comes_before_the_second_is_made(engine: SpeechSynthesiz
 
 def test_letters_that_the_model_does_not_know(folders: dict[str, Path]) -> None:
     for name in ("mms", "vctk"):
-        engine = config(folders[name]).load()
+        engine = config(folders[name]).load(Resources())
         for text in ("Aye \u4eca\u5929 so.", "x\u0335" * 40, "A\x00B\ud83d C", "½ ⅷ %s%n naïve £5"):
             for piece in engine.synthesize(text, language="en"):
                 assert np.isfinite(piece).all()
     with pytest.raises(InvalidInput, match="nothing of this text"):
-        list(config(folders["mms"]).load().synthesize("12 345", language="en"))
+        list(config(folders["mms"]).load(Resources()).synthesize("12 345", language="en"))
 
 
 def test_voices_and_languages(engine: SpeechSynthesizer, folders: dict[str, Path]) -> None:
     assert [(voice.name, voice.language) for voice in engine.voices()] == [("default", "en")]
-    german = config(folders["vctk"], language="de-DE").load()
+    german = config(folders["vctk"], language="de-DE").load(Resources())
     assert [voice.name for voice in german.voices()] == ["speaker-0", "speaker-1", "speaker-2"]
     assert {voice.language for voice in german.voices()} == {"de-DE"}
     assert next(iter(german.synthesize("a", language="de", voice="Speaker-1"))).size
@@ -130,12 +131,12 @@ def test_what_cannot_be_loaded_is_told(folders: dict[str, Path], tmp_path: Path)
 
     for name in ("model.safetensors", "vocab.json", "config.json"):
         with pytest.raises(ModelUnavailable, match="make pull"):
-            config(broken(name, None)).load()
+            config(broken(name, None)).load(Resources())
     pickled = shutil.copytree(folders["mms"], tmp_path / "pickled")
     (pickled / "model.safetensors").unlink()
     (pickled / "pytorch_model.bin").write_bytes(pickle.dumps({}))
     with pytest.raises(ModelUnavailable, match="make pull"):
-        config(pickled).load()
+        config(pickled).load(Resources())
     whole = (folders["mms"] / "model.safetensors").read_bytes()
     settings = json.loads((folders["mms"] / "config.json").read_text())
     for name, data in (
@@ -146,19 +147,19 @@ def test_what_cannot_be_loaded_is_told(folders: dict[str, Path], tmp_path: Path)
         ("vocab.json", b"["),
     ):
         with pytest.raises(ModelUnavailable, match="damaged") as caught:
-            config(broken(name, data)).load()
+            config(broken(name, data)).load(Resources())
         assert str(tmp_path) not in caught.value.message
     romanised = json.loads((folders["mms"] / "tokenizer_config.json").read_text()) | {"is_uroman": True}
     with pytest.raises(ModelUnavailable, match="uroman"):
-        config(broken("tokenizer_config.json", json.dumps(romanised).encode())).load()
+        config(broken("tokenizer_config.json", json.dumps(romanised).encode())).load(Resources())
     with pytest.raises(ModelUnavailable, match="CUDA"):
-        config(folders["mms"], device="cuda").load()
+        config(folders["mms"], device="cuda").load(Resources())
     with pytest.raises(ModelUnavailable, match="make pull"):
-        VitsConfig(revision="never-fetched").load()
+        VitsConfig(revision="never-fetched").load(Resources())
 
 
 def test_cards() -> None:
-    assert VitsConfig().card().licence == "MIT"
-    assert VitsConfig(model="facebook/mms-tts-deu", language="de").card().licence == "CC-BY-NC-4.0"
-    assert VitsConfig(model="x/y").card().licence == "see the model's page"
+    assert VitsConfig().card().license == "MIT"
+    assert VitsConfig(model="facebook/mms-tts-deu", language="de").card().license == "CC-BY-NC-4.0"
+    assert VitsConfig(model="x/y").card().license == "see the model's page"
     assert "GPL-3.0-or-later" in VitsConfig().card().description

@@ -1,4 +1,4 @@
-"""The classical resolver, measured on pictures whose truth is known."""
+"""The classical resolver, measured on images whose truth is known."""
 
 import time
 from collections.abc import Callable
@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from PIL import Image
 from skimage import data
 
+from pipelines.contracts.engine import Resources
 from pipelines.super_resolution import ClassicalConfig, RgbFloat, SuperResolver
 
 Plane = NDArray[np.float32]
@@ -18,7 +19,7 @@ Plane = NDArray[np.float32]
 
 @pytest.fixture(scope="module")
 def resolver() -> SuperResolver:
-    return ClassicalConfig().load()
+    return ClassicalConfig().load(Resources())
 
 
 def opened(path: Path) -> RgbFloat:
@@ -128,7 +129,7 @@ def test_smallest_tiles(size: tuple[int, int], resolver: SuperResolver) -> None:
     assert wild.max() <= 1
 
 
-def test_same_picture_same_result_and_quickly(resolver: SuperResolver) -> None:
+def test_same_image_same_result_and_quickly(resolver: SuperResolver) -> None:
     tile = data.coffee()[:128, :128].astype(np.float32) / 255
     start = time.process_time()
     first = resolver.upscale(tile)

@@ -1,4 +1,4 @@
-"""Whole pictures: tiles, alpha, bit depth, what the file says about itself."""
+"""Whole images: tiles, alpha, bit depth, what the file says about itself."""
 
 import io
 import tracemalloc
@@ -10,14 +10,15 @@ import pytest
 from PIL import Image
 from skimage import data
 
+from pipelines.contracts.engine import Resources
 from pipelines.contracts.errors import Cancelled
-from pipelines.media.image import Picture, read_image, write_png
+from pipelines.media.image import DecodedImage, read_image, write_png
 from pipelines.super_resolution import ClassicalConfig, RgbFloat, SuperResolver, enhance
 
 
 @pytest.fixture(scope="module")
 def resolver() -> SuperResolver:
-    return ClassicalConfig().load()
+    return ClassicalConfig().load(Resources())
 
 
 class Repeat(SuperResolver):
@@ -41,7 +42,7 @@ def test_tiles_leave_no_seam(resolver: SuperResolver) -> None:
     tiled.tile_px = 48
     pixels = data.coffee()[100:220, 150:290]
     opacity = np.clip(np.hypot(*np.mgrid[-60:60, -70:70]) * 8 - 200, 0, 255).astype(np.uint8)
-    picture = Picture(pixels, opacity)
+    picture = DecodedImage(pixels, opacity)
     parts, whole = enhance(picture, tiled), enhance(picture, at_once(resolver))
     worst = np.abs(parts.pixels.astype(int) - whole.pixels.astype(int)).max()
     print(f"tiled and whole differ by at most {worst}/255")
@@ -49,10 +50,10 @@ def test_tiles_leave_no_seam(resolver: SuperResolver) -> None:
     assert np.array_equal(parts.alpha, whole.alpha)
 
 
-def test_sixteen_bit_picture_with_alpha(sample: Callable[[str], Path], resolver: SuperResolver) -> None:
+def test_sixteen_bit_image_with_alpha(sample: Callable[[str], Path], resolver: SuperResolver) -> None:
     with sample("tree_rgba16.png").open("rb") as file:
         picture = read_image(file, max_pixels=100_000)
-    crop = Picture(
+    crop = DecodedImage(
         np.ascontiguousarray(picture.pixels[:96, 100:196]),
         np.ascontiguousarray(picture.alpha[:96, 100:196]) if picture.alpha is not None else None,
         icc_profile=picture.icc_profile,
@@ -72,7 +73,7 @@ def test_bright_shape_on_black_transparency_has_no_dark_fringe(kind: type, resol
     full = np.iinfo(kind).max
     inside = np.hypot(*np.mgrid[-20:20, -20:20]) < 13
     pixels = np.where(inside[..., None], np.array([full, full * 0.8, full * 0.2]), 0).astype(kind)
-    large = enhance(Picture(pixels, np.where(inside, full, 0).astype(kind)), resolver)
+    large = enhance(DecodedImage(pixels, np.where(inside, full, 0).astype(kind)), resolver)
     assert large.alpha is not None
     seen = large.pixels[large.alpha > 0] / full
     assert np.abs(seen - [1, 0.8, 0.2]).max() < 0.01
@@ -86,7 +87,7 @@ def test_colors_behind_transparency_do_not_depend_on_tiles(resolver: SuperResolv
     rng = np.random.default_rng(2)
     pixels = rng.integers(0, 256, (50, 45, 3)).astype(np.uint8)
     alpha = np.where(rng.random((50, 45)) < 0.02, 255, 0).astype(np.uint8)
-    parts, whole = enhance(Picture(pixels, alpha), Repeat()), enhance(Picture(pixels, alpha), Whole())
+    parts, whole = enhance(DecodedImage(pixels, alpha), Repeat()), enhance(DecodedImage(pixels, alpha), Whole())
     assert np.abs(parts.pixels.astype(int) - whole.pixels.astype(int)).max() <= 1
 
 
@@ -98,7 +99,7 @@ class Whole(Repeat):
 def test_odd_sizes(size: tuple[int, int], resolver: SuperResolver) -> None:
     rng = np.random.default_rng(3)
     pixels = rng.integers(0, 256, (*size, 3)).astype(np.uint8)
-    large = enhance(Picture(pixels, rng.integers(0, 256, size).astype(np.uint8)), resolver)
+    large = enhance(DecodedImage(pixels, rng.integers(0, 256, size).astype(np.uint8)), resolver)
     assert large.pixels.shape == (size[0] * 4, size[1] * 4, 3)
     assert large.alpha is not None
     assert large.alpha.shape == (size[0] * 4, size[1] * 4)
@@ -116,7 +117,7 @@ def test_what_the_file_says_is_kept_and_true() -> None:
 
 
 def test_progress_runs_to_one_and_cancels_between_tiles() -> None:
-    picture = Picture(np.zeros((40, 40, 3), np.uint8))
+    picture = DecodedImage(np.zeros((40, 40, 3), np.uint8))
     seen: list[float | None] = []
     enhance(picture, Repeat(), lambda fraction, _stage: seen.append(fraction))
     assert seen == [n / 9 for n in range(9)] + [1.0]
@@ -134,7 +135,7 @@ def test_progress_runs_to_one_and_cancels_between_tiles() -> None:
 
 def test_memory_beside_the_result_does_not_grow() -> None:
     def extra(side: int) -> int:
-        picture = Picture(np.zeros((side, side, 3), np.uint8), np.full((side, side), 9, np.uint8))
+        picture = DecodedImage(np.zeros((side, side, 3), np.uint8), np.full((side, side), 9, np.uint8))
         tracemalloc.start()
         enhance(picture, Repeat())
         peak = tracemalloc.get_traced_memory()[1]

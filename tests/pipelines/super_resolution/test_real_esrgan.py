@@ -12,8 +12,9 @@ import torch
 from pydantic import TypeAdapter, ValidationError
 from skimage import data
 
+from pipelines.contracts.engine import Resources
 from pipelines.contracts.errors import Cancelled, ModelUnavailable
-from pipelines.media.image import Picture
+from pipelines.media.image import DecodedImage
 from pipelines.super_resolution import Config, RealEsrganConfig, SuperResolver, enhance
 from pipelines.super_resolution.real_esrgan.rrdbnet import RRDBNet
 from pipelines.super_resolution.real_esrgan.srvgg import SRVGGNetCompact
@@ -30,7 +31,7 @@ def one_thread() -> Iterator[None]:
 
 
 def load(path: Path, **keys: object) -> SuperResolver:
-    return RealEsrganConfig(model=str(path), device="cpu", **keys).load()
+    return RealEsrganConfig(model=str(path), device="cpu", **keys).load(Resources())
 
 
 def noise(rows: int, columns: int, seed: int = 1) -> np.ndarray:
@@ -137,7 +138,7 @@ def test_both_sets_in_one_file_in_the_old_format(tmp_path: Path) -> None:
 def test_a_folder_and_a_name(tmp_path: Path) -> None:
     make_tiny_srvgg(tmp_path, "small.pth", scale=2)
     config = RealEsrganConfig(model=str(tmp_path), file="small.pth", device="cpu")
-    assert config.load().scale == 2
+    assert config.load(Resources()).scale == 2
     assert str(tmp_path.parent) not in config.card().model
     with pytest.raises(ModelUnavailable, match=r"no file named 'RealESRGAN_x4plus\.pth'") as error:
         load(tmp_path)
@@ -154,11 +155,11 @@ def test_a_folder_and_a_name(tmp_path: Path) -> None:
     ],
 )
 def test_tiles_leave_no_seam(make, keys: dict[str, int], exact: bool, tmp_path: Path) -> None:
-    """The picture in tiles equals the picture at once, within a step of eight bits; odd sizes too."""
+    """The image in tiles equals the image at once, within a step of eight bits; odd sizes too."""
     tiled = load(make(tmp_path, **keys), tile_px=32)
     whole = load(make(tmp_path, **keys), tile_px=2048)
     fine = data.coffee()[100:175, 150:233].astype(np.uint16) * 257
-    parts, once = (enhance(Picture(fine), resolver).pixels.astype(int) for resolver in (tiled, whole))
+    parts, once = (enhance(DecodedImage(fine), resolver).pixels.astype(int) for resolver in (tiled, whole))
     worst = np.abs(parts - once).max() / 257
     print(
         f"{make.__name__} {keys}: looks {tiled.overlap_px} px far, differs by {worst:.3f}/255 "
@@ -167,7 +168,7 @@ def test_tiles_leave_no_seam(make, keys: dict[str, int], exact: bool, tmp_path: 
     assert once.std() / 257 > 10
     assert worst <= (0.01 if exact else 1)
     tiled.overlap_px = 0
-    assert np.abs(enhance(Picture(fine), tiled).pixels.astype(int) - once).max() / 257 > 3
+    assert np.abs(enhance(DecodedImage(fine), tiled).pixels.astype(int) - once).max() / 257 > 3
 
 
 @pytest.mark.parametrize("size", [(1, 1), (1, 300), (301, 1), (7, 5), (2, 2)])
@@ -212,7 +213,7 @@ def test_cancelled_between_tiles(tmp_path: Path) -> None:
 
     resolver = load(make_tiny_srvgg(tmp_path), tile_px=32)
     with pytest.raises(Cancelled):
-        enhance(Picture(data.coffee()[:128, :128]), resolver, progress)
+        enhance(DecodedImage(data.coffee()[:128, :128]), resolver, progress)
     assert seen == [0, 1 / 16, 2 / 16]
 
 
@@ -289,19 +290,19 @@ def test_cut_and_scrambled_files_are_told(ending: str, tmp_path: Path) -> None:
 
 def test_what_is_not_here_names_the_command() -> None:
     with pytest.raises(ModelUnavailable, match="make pull"):
-        RealEsrganConfig(model="nobody/has-this", device="cpu").load()
+        RealEsrganConfig(model="nobody/has-this", device="cpu").load(Resources())
     with pytest.raises(ModelUnavailable, match="does not exist"):
-        RealEsrganConfig(model="/nowhere/x4.pth", device="cpu").load()
+        RealEsrganConfig(model="/nowhere/x4.pth", device="cpu").load(Resources())
 
 
 def test_configuration() -> None:
     config = TypeAdapter(Config).validate_python({"engine": "real-esrgan"})
     assert isinstance(config, RealEsrganConfig)
     card = config.card()
-    assert (card.model, card.licence) == ("nateraw/real-esrgan/RealESRGAN_x4plus.pth", "BSD-3-Clause")
+    assert (card.model, card.license) == ("nateraw/real-esrgan/RealESRGAN_x4plus.pth", "BSD-3-Clause")
     assert not card.embedded
     assert config.weights()[0].files == ("RealESRGAN_x4plus.pth",)
-    assert "page" in RealEsrganConfig(model="some/one").card().licence
+    assert "page" in RealEsrganConfig(model="some/one").card().license
     for wrong in ({"tile_px": 30}, {"tile_px": 33}, {"device": "tpu"}, {"quality": 3}):
         with pytest.raises(ValidationError):
             RealEsrganConfig.model_validate(wrong)

@@ -1,4 +1,4 @@
-"""A still picture's video: begins with the picture, moves smoothly, shows no border, bends nothing."""
+"""A still image's video: begins with the image, moves smoothly, shows no border, bends nothing."""
 
 import io
 import itertools
@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 import skimage.data
 
+from pipelines.contracts.engine import Resources
 from pipelines.contracts.errors import Cancelled, InvalidInput
 from pipelines.media.video import VideoReader, VideoWriter
 from pipelines.video_generation import CameraMotionConfig, VideoRequest
@@ -23,19 +24,19 @@ PHOTOS = ["astronaut", "coffee", "rocket", "chelsea", "camera", "page"]
 
 @pytest.fixture(scope="module")
 def engine():
-    return CameraMotionConfig().load()
+    return CameraMotionConfig().load(Resources())
 
 
 def photo(name, longest=None):
-    picture = getattr(skimage.data, name)()
-    if picture.ndim == 2:
-        picture = picture[..., None].repeat(3, 2)
+    image = getattr(skimage.data, name)()
+    if image.ndim == 2:
+        image = image[..., None].repeat(3, 2)
     if longest:
-        scale = longest / max(picture.shape)
-        picture = cv2.resize(
-            picture, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA if scale < 1 else cv2.INTER_CUBIC
+        scale = longest / max(image.shape)
+        image = cv2.resize(
+            image, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA if scale < 1 else cv2.INTER_CUBIC
         )
-    return picture
+    return image
 
 
 def psnr(one, two):
@@ -47,14 +48,14 @@ def steps(frames):
 
 
 @pytest.mark.parametrize("name", PHOTOS)
-def test_begins_with_the_picture_and_moves_smoothly(engine, name):
-    picture = photo(name, 320)
-    clip = engine.generate(picture, VideoRequest())
+def test_begins_with_the_image_and_moves_smoothly(engine, name):
+    image = photo(name, 320)
+    clip = engine.generate(image, VideoRequest())
     frames = list(clip.frames)
     assert (clip.count, clip.fps, len(frames)) == (100, 25, 100)
     assert clip.width % 2 == clip.height % 2 == 0
     assert all(frame.shape == (clip.height, clip.width, 3) and frame.dtype == np.uint8 for frame in frames)
-    assert psnr(frames[0], cv2.resize(picture, (clip.width, clip.height), interpolation=cv2.INTER_AREA)) >= 40
+    assert psnr(frames[0], cv2.resize(image, (clip.width, clip.height), interpolation=cv2.INTER_AREA)) >= 40
     moved = steps(frames)
     print(f"{name}: change per frame {min(moved):.2f} to {max(moved):.2f}, median {np.median(moved):.2f} gray levels")
     assert min(moved) > 0
@@ -62,7 +63,7 @@ def test_begins_with_the_picture_and_moves_smoothly(engine, name):
     assert max(abs(b - a) for a, b in itertools.pairwise(moved)) < 0.4 * np.median(moved)
 
 
-def test_the_whole_picture_moves_and_near_things_more(engine):
+def test_the_whole_image_moves_and_near_things_more(engine):
     """A textured disc before a textured wall: the camera nears both, the disc more."""
     rng = np.random.default_rng(0)
     wall = cv2.resize(
@@ -72,10 +73,10 @@ def test_the_whole_picture_moves_and_near_things_more(engine):
         rng.integers(0, 256, (40, 60, 3), np.uint8) // (1, 3, 6), (480, 320), interpolation=cv2.INTER_NEAREST
     )
     mask = cv2.circle(np.zeros((320, 480), np.uint8), (240, 190), 80, 255, -1)[..., None] > 0
-    picture = np.where(mask, disc, wall).astype(np.uint8)
-    *_, last = engine.generate(picture, VideoRequest(frames=30, motion=1)).frames
+    image = np.where(mask, disc, wall).astype(np.uint8)
+    *_, last = engine.generate(image, VideoRequest(frames=30, motion=1)).frames
     flow = cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_MEDIUM).calc(
-        cv2.cvtColor(picture, cv2.COLOR_RGB2GRAY), cv2.cvtColor(last, cv2.COLOR_RGB2GRAY), None
+        cv2.cvtColor(image, cv2.COLOR_RGB2GRAY), cv2.cvtColor(last, cv2.COLOR_RGB2GRAY), None
     )
 
     def growth(y, x):
@@ -91,7 +92,7 @@ def test_the_whole_picture_moves_and_near_things_more(engine):
 
 @pytest.mark.parametrize("seed", range(6))
 def test_no_border_shows_and_nothing_folds(engine, seed):
-    """Of a picture that only gets brighter to the right and down, no frame ever gets darker there."""
+    """Of an image that only gets brighter to the right and down, no frame ever gets darker there."""
     ramp = np.zeros((240, 360, 3), np.uint8)
     ramp[..., 0] = np.linspace(20, 235, 360)
     ramp[..., 1] = np.linspace(20, 235, 240)[:, None]
@@ -110,11 +111,11 @@ def test_no_border_shows_and_nothing_folds(engine, seed):
 
 def test_what_stands_upright_stays_upright(engine):
     """A pole in the middle of a landscape leans no more than two degrees at the strongest motion."""
-    picture = np.full((320, 480, 3), (120, 160, 220), np.uint8)
-    picture[220:] = (70, 110, 60)
-    picture[60:300, 234:246] = (230, 220, 200)
+    image = np.full((320, 480, 3), (120, 160, 220), np.uint8)
+    image[220:] = (70, 110, 60)
+    image[60:300, 234:246] = (230, 220, 200)
     for seed in range(4):
-        *_, last = engine.generate(picture, VideoRequest(frames=10, motion=1, seed=seed)).frames
+        *_, last = engine.generate(image, VideoRequest(frames=10, motion=1, seed=seed)).frames
         pole = (last[..., 0] > 190).astype(float)
         centres = [(pole[y] * np.arange(480)).sum() / pole[y].sum() for y in (100, 150, 200, 250)]
         lean = math.degrees(math.atan(abs(centres[3] - centres[0]) / 150))
@@ -123,15 +124,15 @@ def test_what_stands_upright_stays_upright(engine):
 
 @pytest.mark.parametrize("size", [(1, 1), (1, 5000), (5000, 1), (2, 3), (17, 1281), (33, 35)])
 def test_any_size(engine, size):
-    picture = np.random.default_rng(0).integers(0, 256, (*size, 3), np.uint8)
-    clip = engine.generate(picture, VideoRequest(frames=3))
+    image = np.random.default_rng(0).integers(0, 256, (*size, 3), np.uint8)
+    clip = engine.generate(image, VideoRequest(frames=3))
     frames = list(clip.frames)
     assert len(frames) == 3
     assert clip.width % 2 == clip.height % 2 == 0
     assert max(clip.width, clip.height) <= 1280
 
 
-def test_plain_and_gray_pictures(engine):
+def test_plain_and_gray_images(engine):
     for value in (0, 128, 255):
         plain = np.full((90, 120, 3), value, np.uint8)
         for frame in engine.generate(plain, VideoRequest(frames=5)).frames:
@@ -142,10 +143,10 @@ def test_plain_and_gray_pictures(engine):
 
 
 def test_options(engine):
-    picture = photo("coffee", 160)
+    image = photo("coffee", 160)
 
     def frames(**options):
-        clip = engine.generate(picture, VideoRequest(**options))
+        clip = engine.generate(image, VideoRequest(**options))
         return clip, list(clip.frames)
 
     clip, made = frames(frames=7, fps=12.5)
@@ -199,9 +200,9 @@ def test_cancelled_within_a_frame(engine):
 
 
 def test_the_video_of_it(engine):
-    """Encoded: H.264, 4 s, the picture first, no frame repeated; in reasonable time."""
-    picture = photo("coffee", 640)
-    clip = engine.generate(picture, VideoRequest())
+    """Encoded: H.264, 4 s, the image first, no frame repeated; in reasonable time."""
+    image = photo("coffee", 640)
+    clip = engine.generate(image, VideoRequest())
     out = io.BytesIO()
     start = time.perf_counter()
     with VideoWriter(out, fps=clip.fps, width=clip.width, height=clip.height) as writer:
@@ -215,7 +216,7 @@ def test_the_video_of_it(engine):
     out.seek(0)
     with VideoReader(out, "mov", max_pixels=10**6) as reader:
         frames = list(reader.frames())
-    fitted = cv2.resize(picture, (clip.width, clip.height), interpolation=cv2.INTER_AREA)
+    fitted = cv2.resize(image, (clip.width, clip.height), interpolation=cv2.INTER_AREA)
     print(f"640 px: {100 / seconds:.0f} frames/s rendered and encoded, first frame {psnr(frames[0], fitted):.1f} dB")
     assert psnr(frames[0], fitted) >= 34
     assert min(steps(frames)) > 0

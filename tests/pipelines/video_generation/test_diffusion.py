@@ -9,6 +9,7 @@ import pytest
 import torch
 from PIL import Image
 
+from pipelines.contracts.engine import Resources
 from pipelines.contracts.errors import Cancelled, InvalidInput, ModelUnavailable
 from pipelines.media import Rgb
 from pipelines.video_generation import DiffusersConfig, VideoRequest
@@ -41,21 +42,21 @@ def animator(folder: Callable[[str], Path]) -> Callable[[str], DiffusionAnimator
             config = DiffusersConfig(
                 model=str(folder(kind)), steps=2, pixels=96 * 64, decode_frames=4, prompt="it rains"
             )
-            loaded[kind] = config.load()
+            loaded[kind] = config.load(Resources())
         return loaded[kind]
 
     return load
 
 
 @pytest.fixture(scope="module")
-def picture() -> Rgb:
+def image() -> Rgb:
     """Of the shape of the videos."""
     down, across = np.mgrid[:64, :96]
     return np.stack([across * 2, down * 3, 255 - across - down], -1).astype(np.uint8)
 
 
 def test_stable_video_diffusion_gives_the_frames_of_the_library(
-    folder: Callable, animator: Callable, picture: Rgb
+    folder: Callable, animator: Callable, image: Rgb
 ) -> None:
     from diffusers import StableVideoDiffusionPipeline
 
@@ -63,9 +64,9 @@ def test_stable_video_diffusion_gives_the_frames_of_the_library(
     options = {"width": 96, "height": 64, "num_inference_steps": 2, "decode_chunk_size": 4, "output_type": "np"}
     generator = torch.Generator().manual_seed(5)
     expected = reference(
-        Image.fromarray(picture), **options, num_frames=5, fps=12, motion_bucket_id=253, generator=generator
+        Image.fromarray(image), **options, num_frames=5, fps=12, motion_bucket_id=253, generator=generator
     ).frames[0]
-    clip = animator("svd").generate(picture, VideoRequest(frames=5, fps=12, motion=1, seed=5))
+    clip = animator("svd").generate(image, VideoRequest(frames=5, fps=12, motion=1, seed=5))
     frames = list(clip.frames)
     apart = max(np.abs(one - other * 255).max() for one, other in zip(frames, expected, strict=True))
     print("farthest from the library, of 255:", apart, "spread:", frames[0].std())
@@ -75,12 +76,12 @@ def test_stable_video_diffusion_gives_the_frames_of_the_library(
     assert np.std(frames) > 10
 
 
-def test_wan_gives_the_frames_of_the_library(folder: Callable, animator: Callable, picture: Rgb) -> None:
+def test_wan_gives_the_frames_of_the_library(folder: Callable, animator: Callable, image: Rgb) -> None:
     from diffusers import WanImageToVideoPipeline
 
     reference = WanImageToVideoPipeline.from_pretrained(folder("wan"), local_files_only=True)
     expected = reference(
-        Image.fromarray(picture),
+        Image.fromarray(image),
         "it rains",
         width=96,
         height=64,
@@ -89,7 +90,7 @@ def test_wan_gives_the_frames_of_the_library(folder: Callable, animator: Callabl
         generator=torch.Generator().manual_seed(5),
         output_type="np",
     ).frames[0]
-    clip = animator("wan").generate(picture, VideoRequest(frames=11, seed=5))
+    clip = animator("wan").generate(image, VideoRequest(frames=11, seed=5))
     frames = list(clip.frames)
     apart = max(np.abs(one - other * 255).max() for one, other in zip(frames, expected, strict=True))
     print("farthest from the library, of 255:", apart, "spread:", frames[0].std())
@@ -98,15 +99,15 @@ def test_wan_gives_the_frames_of_the_library(folder: Callable, animator: Callabl
     assert np.std(frames) > 5
 
 
-def test_defaults_are_those_of_the_model(animator: Callable, picture: Rgb) -> None:
-    clip = animator("svd").generate(picture, VideoRequest())
+def test_defaults_are_those_of_the_model(animator: Callable, image: Rgb) -> None:
+    clip = animator("svd").generate(image, VideoRequest())
     assert (clip.count, clip.fps) == (6, 7)
     assert len(list(clip.frames)) == 6
 
 
-def test_motion_fps_and_seed_each_change_the_video_and_nothing_else_does(animator: Callable, picture: Rgb) -> None:
+def test_motion_fps_and_seed_each_change_the_video_and_nothing_else_does(animator: Callable, image: Rgb) -> None:
     def first(**options: float) -> bytes:
-        return next(iter(animator("svd").generate(picture, VideoRequest(frames=2, **options)).frames)).tobytes()
+        return next(iter(animator("svd").generate(image, VideoRequest(frames=2, **options)).frames)).tobytes()
 
     plain = first()
     assert first(motion=0.5, fps=7, seed=0) == plain
@@ -125,7 +126,7 @@ def test_motion_fps_and_seed_each_change_the_video_and_nothing_else_does(animato
         (333, 77, (96, 64)),
     ],
 )
-def test_the_video_has_the_shape_of_the_picture(
+def test_the_video_has_the_shape_of_the_image(
     width: int, height: int, size: tuple[int, int], animator: Callable
 ) -> None:
     clip = animator("svd").generate(np.full((height, width, 3), 90, np.uint8), VideoRequest(frames=2))
@@ -137,13 +138,13 @@ def test_the_video_has_the_shape_of_the_picture(
     ("shape", "size"), [(16 / 9, (1024, 576)), (4 / 3, (896, 640)), (1, (768, 768)), (2 / 3, (640, 896))]
 )
 def test_sizes_at_the_published_scale(shape: float, size: tuple[int, int], folder: Callable) -> None:
-    pipeline = DiffusersConfig(model=str(folder("svd"))).load()
+    pipeline = DiffusersConfig(model=str(folder("svd"))).load(Resources())
     pipeline._traits = replace(pipeline._traits, multiple_px=64)
     assert pipeline._fitted(np.zeros((600, round(600 * shape), 3), np.uint8)).size == size
 
 
-def test_the_picture_is_cut_not_squeezed(animator: Callable) -> None:
-    """A disc of a tall picture stays a disc."""
+def test_the_image_is_cut_not_squeezed(animator: Callable) -> None:
+    """A disc of a tall image stays a disc."""
     down, across = np.mgrid[:1200, :400]
     disc = ((down - 600) ** 2 + (across - 200) ** 2 < 150**2)[..., None] * np.full(3, 255, np.uint8)
     fitted = np.asarray(animator("svd")._fitted(disc.astype(np.uint8)))
@@ -167,17 +168,17 @@ def test_the_picture_is_cut_not_squeezed(animator: Callable) -> None:
     ],
 )
 def test_options_that_the_model_cannot_take_are_refused(
-    kind: str, options: dict[str, float], name: str, animator: Callable, picture: Rgb
+    kind: str, options: dict[str, float], name: str, animator: Callable, image: Rgb
 ) -> None:
     with pytest.raises(InvalidInput) as refused:
-        animator(kind).generate(picture, VideoRequest(**options))
+        animator(kind).generate(image, VideoRequest(**options))
     assert refused.value.param == name
 
 
-def test_progress_tells_steps_and_decoding(animator: Callable, picture: Rgb) -> None:
+def test_progress_tells_steps_and_decoding(animator: Callable, image: Rgb) -> None:
     told: list[tuple[float, str]] = []
     clip = animator("svd").generate(
-        picture, VideoRequest(), progress=lambda done, stage: told.append((round(done, 2), stage))
+        image, VideoRequest(), progress=lambda done, stage: told.append((round(done, 2), stage))
     )
     assert told == [(0, "denoising"), (0.33, "denoising"), (0.67, "denoising")]
     list(clip.frames)
@@ -185,9 +186,9 @@ def test_progress_tells_steps_and_decoding(animator: Callable, picture: Rgb) -> 
 
 
 @pytest.mark.parametrize("leave_at", ["denoising", "decoding"])
-def test_cancelling_stops_and_leaves_the_animator_whole(leave_at: str, animator: Callable, picture: Rgb) -> None:
+def test_cancelling_stops_and_leaves_the_animator_whole(leave_at: str, animator: Callable, image: Rgb) -> None:
     request = VideoRequest(frames=6, seed=3)
-    before = list(animator("svd").generate(picture, request).frames)
+    before = list(animator("svd").generate(image, request).frames)
     calls = []
 
     def leave(done: float | None, stage: str, /) -> None:
@@ -196,28 +197,28 @@ def test_cancelling_stops_and_leaves_the_animator_whole(leave_at: str, animator:
             raise Cancelled("gone")
 
     with pytest.raises(Cancelled):
-        list(animator("svd").generate(picture, request, progress=leave).frames)
+        list(animator("svd").generate(image, request, progress=leave).frames)
     assert calls[-1] == leave_at
     assert calls.count(leave_at) == 2
-    assert np.array_equal(list(animator("svd").generate(picture, request).frames), before)
+    assert np.array_equal(list(animator("svd").generate(image, request).frames), before)
 
 
 def test_other_kinds_and_missing_weights_are_said(
     folder: Callable, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with pytest.raises(ModelUnavailable, match="no GPU"):
-        DiffusersConfig(model=str(folder("svd")), device="cpu", offload="model").load()
+        DiffusersConfig(model=str(folder("svd")), device="cpu", offload="model").load(Resources())
     (tmp_path / "other").mkdir()
     (tmp_path / "other" / "model_index.json").write_text('{"_class_name": "FluxPipeline"}')
     with pytest.raises(ModelUnavailable, match="other is no Stable Video Diffusion or Wan"):
-        DiffusersConfig(model=str(tmp_path / "other")).load()
+        DiffusersConfig(model=str(tmp_path / "other")).load(Resources())
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path))
     with pytest.raises(ModelUnavailable, match="make pull"):
-        DiffusersConfig().load()
+        DiffusersConfig().load(Resources())
 
 
 def test_the_card_tells_the_terms() -> None:
-    assert "Commercial use needs a licence" in DiffusersConfig().card().description
+    assert "Commercial use needs a license" in DiffusersConfig().card().description
     free = DiffusersConfig(model="Wan-AI/Wan2.2-TI2V-5B-Diffusers").card()
-    assert free.licence == "Apache-2.0"
-    assert "licence" not in free.description
+    assert free.license == "Apache-2.0"
+    assert "license" not in free.description

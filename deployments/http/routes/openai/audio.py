@@ -8,9 +8,9 @@ from fastapi import APIRouter, Request, Response
 from fastapi.responses import JSONResponse, PlainTextResponse, StreamingResponse
 
 from deployments.capabilities.speech_synthesis import SpeechCall
-from deployments.client.caller import Graph
 from deployments.http.routes.speech import encoded
 from deployments.http.schemas.all import OpenAIError, SpeechBody, call_errors, upload_errors
+from deployments.http.services import Services
 from deployments.http.uploads import form_schema, uploaded_file
 from pipelines.contracts.errors import InvalidInput
 from pipelines.speech_recognition.base import Segment
@@ -81,10 +81,10 @@ FORMATS: dict[str, Callable[[Sequence[Segment]], Response]] = {
 }
 
 
-def router(graph: Graph) -> APIRouter:
+def router(services: Services) -> APIRouter:
     """`/v1/audio/transcriptions`, `/v1/audio/speech`."""
     routes = APIRouter(tags=["Speech"])
-    settings, handles = graph.settings, graph.handles
+    settings, handles = services.settings, services.caller.handles
 
     @routes.post(
         "/v1/audio/transcriptions",
@@ -98,7 +98,7 @@ def router(graph: Graph) -> APIRouter:
     async def transcriptions(request: Request) -> Response:
         """Recognise the speech in a sound or video file; `response_format` is json, text, srt, vtt or verbose_json."""
         upload = uploaded_file(
-            graph,
+            services,
             request,
             field="file",
             family="sound",
@@ -111,7 +111,7 @@ def router(graph: Graph) -> APIRouter:
             if wanted not in FORMATS:
                 raise InvalidInput(f"`response_format` must be one of {', '.join(FORMATS)}.", "response_format")
             language = fields.get("language") or None
-            with await graph.call(handles.speech_recognition.transcribe, file.source, 0, language) as call:
+            with await services.caller.call(handles.speech_recognition.transcribe, file.source, 0, language) as call:
                 response = FORMATS[wanted](await call.result())
                 response.headers.update(call.headers())
                 return response
@@ -128,7 +128,7 @@ def router(graph: Graph) -> APIRouter:
         """Speak a text, in the format that is asked for."""
         voice = None if body.voice in OPENAI_VOICES else body.voice
         wish = SpeechCall(body.input, voice, None, body.speed, body.response_format)
-        call = await graph.call(handles.speech_synthesis.speak, wish)
+        call = await services.caller.call(handles.speech_synthesis.speak, wish)
         first = await anext(call, b"")
         media_type = MEDIA_TYPES[body.response_format]
         return StreamingResponse(encoded(call, first), media_type=media_type, headers=call.headers())

@@ -14,7 +14,7 @@ from fastapi import APIRouter, Response
 from fastapi.responses import StreamingResponse
 
 from deployments.capabilities.chat import ChatCall
-from deployments.client.caller import Call, Graph
+from deployments.client.caller import Call
 from deployments.http.errors import body_for, describe
 from deployments.http.schemas.all import (
     ChatCompletion,
@@ -25,6 +25,7 @@ from deployments.http.schemas.all import (
     OpenAIError,
     call_errors,
 )
+from deployments.http.services import Services
 from pipelines.chat import Delta, Message, Passage, Usage
 from pipelines.chat.tool_calls import join_tool_calls
 from pipelines.contracts.errors import SensoriumError
@@ -107,10 +108,10 @@ async def _chunks(call: Call, head: dict[str, Any], body: ChatCompletionBody) ->
                 yield {**head, "choices": [], "usage": _usage(delta.usage or Usage(0, 0))}
 
 
-def router(graph: Graph) -> APIRouter:
+def router(services: Services) -> APIRouter:
     """`/v1/chat/completions`, `/v1/embeddings`."""
     routes = APIRouter(tags=["Chat"])
-    chat, knowledge = graph.handles.chat, graph.handles.knowledge
+    chat, knowledge = services.caller.handles.chat, services.caller.handles.knowledge
 
     @routes.post(
         "/v1/chat/completions",
@@ -122,7 +123,7 @@ def router(graph: Graph) -> APIRouter:
     )
     async def chat_completions(body: ChatCompletionBody) -> Response:
         """Answer a conversation; `category` grounds the answer in that category's documents."""
-        call = await graph.call(chat.stream, chat_call(body))
+        call = await services.caller.call(chat.stream, chat_call(body))
         head = {
             "id": "chatcmpl-" + "".join(secrets.choice(ALPHABET) for _ in range(22)),
             "created": int(time.time()),
@@ -141,7 +142,7 @@ def router(graph: Graph) -> APIRouter:
     async def embeddings(body: EmbeddingBody) -> Response:
         """Texts to vectors, by the model that indexes the documents."""
         texts = [body.input] if isinstance(body.input, str) else body.input
-        answering, vectors, tokens = await graph.ask(knowledge.embed_counted, texts)
+        answering, vectors, tokens = await services.caller.ask(knowledge.embed_counted, texts)
 
         def shown(vector: np.ndarray[Any, np.dtype[np.float32]]) -> list[float] | str:
             if body.encoding_format == "base64":

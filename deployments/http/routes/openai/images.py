@@ -1,12 +1,12 @@
-"""Pictures from text, in OpenAI's shape."""
+"""Images from text, in OpenAI's shape."""
 
 import secrets
 from typing import Any
 
 from fastapi import APIRouter, Response
 
-from deployments.client.caller import Graph
 from deployments.http.schemas.all import GeneratedImages, ImageBody, OpenAIError, call_errors
+from deployments.http.services import Services
 from deployments.http.work import Preferred, accepted, perform
 from pipelines.contracts.errors import InvalidInput
 from pipelines.image_generation import ImageRequest
@@ -16,7 +16,7 @@ LEAST_SIDE_PX, MOST_SIDE_PX = 64, 2048
 
 
 def image_requests(body: ImageBody) -> list[ImageRequest]:
-    """One request per picture: the n-th has the n-th seed after the one that was given."""
+    """One request per image: the n-th has the n-th seed after the one that was given."""
     if not body.prompt.strip():
         raise InvalidInput("`prompt` is empty.", "prompt")
     size = DEFAULT_SIZE if body.size == "auto" else body.size
@@ -27,9 +27,9 @@ def image_requests(body: ImageBody) -> list[ImageRequest]:
     return [ImageRequest(body.prompt, width, height, (seed + i) % 2**63) for i in range(body.n)]
 
 
-def router(graph: Graph) -> APIRouter:
+def router(services: Services) -> APIRouter:
     """`/v1/images/generations`."""
-    routes = APIRouter(tags=["Pictures"])
+    routes = APIRouter(tags=["Images"])
 
     @routes.post(
         "/v1/images/generations",
@@ -38,11 +38,11 @@ def router(graph: Graph) -> APIRouter:
         response_model_exclude_none=True,
     )
     async def generate_images(body: ImageBody, response: Response, preference: Preferred) -> Any:
-        """Make pictures from a prompt."""
+        """Make images from a prompt."""
         inline = body.response_format == "b64_json"
         operation = "generate_inline_images" if inline else "generate_images"
         requests = image_requests(body)
         asked = body.model_dump_json(include=set(ImageBody.model_fields))  # not what clients add: it may be anything
-        return await perform(graph, response, preference, operation, requests, request=asked)
+        return await perform(services, response, preference, operation, requests, request=asked)
 
     return routes

@@ -1,0 +1,25 @@
+"""From what Ray raises to errors of our own."""
+
+import math
+
+from ray.exceptions import RayActorError, RayTaskError
+from ray.serve.exceptions import BackPressureError, DeploymentUnavailableError
+
+from pipelines.contracts.errors import Overloaded, SensoriumError
+
+
+class DeadlineExceeded(SensoriumError):
+    """The call took longer than it may."""
+
+    code = "deadline_exceeded"
+
+
+def from_ray(error: Exception) -> Exception:
+    """The error that a handle's call ended with, freed from Ray's wrapping."""
+    if isinstance(error, RayTaskError):
+        return error.cause if isinstance(error.cause, Exception) else error
+    if isinstance(error, BackPressureError):
+        return Overloaded("Too many calls are waiting; try again soon.", math.ceil(error.retry_after_s or 5))
+    if isinstance(error, RayActorError | DeploymentUnavailableError):
+        return Overloaded("The worker of this call is gone; send it again.", 5)
+    return error
