@@ -10,7 +10,7 @@ from typing import Literal
 HEAD_BYTES = 8192
 """As many first bytes as `sniff` looks at."""
 
-Family = Literal["image", "sound", "video", "document"]
+Family = Literal["image", "audio", "video", "document"]
 
 
 @dataclass(frozen=True)
@@ -19,8 +19,8 @@ class Kind:
 
     Attributes:
         name: short name ("png", "mp4", "pdf").
-        families: what it can hold: a container of FFmpeg's may hold sound, video or both.
-        container: FFmpeg's demuxer for sound and video.
+        families: what it can hold: a container of FFmpeg's may hold audio, video or both.
+        container: FFmpeg's demuxer for audio and video.
     """
 
     name: str
@@ -32,12 +32,12 @@ def _image(name: str) -> Kind:
     return Kind(name, frozenset({"image"}))
 
 
-def _sound(name: str, container: str) -> Kind:
-    return Kind(name, frozenset({"sound"}), container)
+def _audio(name: str, container: str) -> Kind:
+    return Kind(name, frozenset({"audio"}), container)
 
 
 def _video(name: str, container: str) -> Kind:
-    return Kind(name, frozenset({"sound", "video"}), container)
+    return Kind(name, frozenset({"audio", "video"}), container)
 
 
 def _document(name: str) -> Kind:
@@ -51,11 +51,11 @@ _PREFIXES: tuple[tuple[bytes, Kind], ...] = (
     (b"GIF89a", _image("gif")),
     (b"II*\x00", _image("tiff")),
     (b"MM\x00*", _image("tiff")),
-    (b"fLaC", _sound("flac", "flac")),
-    (b"#!AMR", _sound("amr", "amr")),
-    (b"caff", _sound("caf", "caf")),
-    (b".snd", _sound("au", "au")),
-    (b"\x0b\x77", _sound("ac3", "ac3")),
+    (b"fLaC", _audio("flac", "flac")),
+    (b"#!AMR", _audio("amr", "amr")),
+    (b"caff", _audio("caf", "caf")),
+    (b".snd", _audio("au", "au")),
+    (b"\x0b\x77", _audio("ac3", "ac3")),
     (b"OggS", _video("ogg", "ogg")),
     (b"\x1a\x45\xdf\xa3", _video("matroska", "matroska")),
     (b"\x00\x00\x01\xba", _video("mpeg", "mpeg")),
@@ -68,11 +68,11 @@ _PREFIXES: tuple[tuple[bytes, Kind], ...] = (
 
 _RIFF = {
     b"WEBP": _image("webp"),
-    b"WAVE": _sound("wav", "wav"),
+    b"WAVE": _audio("wav", "wav"),
     b"AVI ": _video("avi", "avi"),
 }
 
-_FORM = {b"AIFF": _sound("aiff", "aiff"), b"AIFC": _sound("aiff", "aiff")}
+_FORM = {b"AIFF": _audio("aiff", "aiff"), b"AIFC": _audio("aiff", "aiff")}
 
 _FTYP_IMAGES = {
     b"avif": _image("avif"),
@@ -121,12 +121,12 @@ def _boxed(head: bytes) -> Kind | None:
 def _framed(head: bytes) -> Kind | None:
     """Formats that are a row of frames, each with a sync word."""
     if head[:3] == b"ID3":
-        return _sound("mp3", "mp3")
+        return _audio("mp3", "mp3")
     if len(head) > 1 and head[0] == 0xFF:
         if head[1] & 0xF6 == 0xF0:
-            return _sound("aac", "aac")
+            return _audio("aac", "aac")
         if head[1] & 0xE0 == 0xE0 and head[1] & 0x06 in (0x02, 0x04):  # layer III or II; 0xFFFE begins UTF-16
-            return _sound("mp3", "mp3")
+            return _audio("mp3", "mp3")
     for start, step in ((0, _TS_PACKET_BYTES), (4, _TS_PACKET_BYTES + 4)):
         syncs = head[start : start + 3 * step + 1 : step]
         if len(syncs) == 4 and set(syncs) == {0x47}:

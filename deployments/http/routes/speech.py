@@ -88,7 +88,7 @@ def router(services: Services) -> APIRouter:
         if headerless:
             return Source(key, kind="pcm")
         kind = sniff(bytes(head))
-        if kind is None or "sound" not in kind.families:
+        if kind is None or "audio" not in kind.families:
             raise UnsupportedMedia("The body is no sound file: send wav, mp3, flac, ogg, m4a, webm or the like.")
         return Source(key, kind=kind.name, container=kind.container)
 

@@ -58,7 +58,7 @@ def test_sound(format: str, codec: str, container: str) -> None:
     kind = sniff(sound_bytes(format, codec)[:HEAD_BYTES])
     assert kind is not None
     assert kind.container == container
-    assert "sound" in kind.families
+    assert "audio" in kind.families
 
 
 @pytest.mark.parametrize(

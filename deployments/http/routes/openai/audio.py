@@ -101,7 +101,7 @@ def router(services: Services) -> APIRouter:
             services,
             request,
             field="file",
-            family="sound",
+            family="audio",
             max_bytes=settings.max_audio_bytes,
             wanted="wav, mp3, flac, ogg, m4a, webm or the like",
         )
