@@ -13,7 +13,8 @@ from deployments.client.errors import from_ray
 from deployments.client.handles import Handle
 from deployments.settings import Settings
 from pipelines import chat
-from pipelines.chat import ChatModel, ChatRequest, Delta, Message, Passage
+from pipelines.chat import ChatModel, ChatRequest, Delta, Message
+from pipelines.knowledge import Passage
 
 PASSAGES = 8
 """How many passages are retrieved for a grounded question."""

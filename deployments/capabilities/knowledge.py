@@ -11,7 +11,7 @@ from pydantic import TypeAdapter
 from deployments.capabilities.base import CallEvent, CallProgress, Capability, EngineInfo, Source
 from deployments.settings import Settings
 from pipelines import knowledge
-from pipelines.chat import Passage
+from pipelines.knowledge import Passage
 from pipelines.knowledge.index.store import DocumentRecord
 from pipelines.knowledge.library import Library
 

@@ -4,7 +4,7 @@ from typing import Annotated
 
 from pydantic import Field
 
-from pipelines.chat.base import ChatModel, ChatRequest, Delta, FinishReason, Message, Passage, Role, Usage
+from pipelines.chat.base import ChatModel, ChatRequest, Delta, FinishReason, Message, Role, Usage
 from pipelines.chat.extractive import ExtractiveConfig
 from pipelines.chat.grounding import build_grounded_messages
 from pipelines.chat.openai import OpenAIConfig
@@ -21,7 +21,6 @@ __all__ = [
     "FinishReason",
     "Message",
     "OpenAIConfig",
-    "Passage",
     "Role",
     "TransformersConfig",
     "Usage",

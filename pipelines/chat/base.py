@@ -9,6 +9,8 @@ from collections.abc import AsyncGenerator
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+from pipelines.knowledge.base import Passage
+
 Role = Literal["system", "user", "assistant", "tool"]
 FinishReason = Literal["stop", "length", "tool_calls", "content_filter"]
 
@@ -20,16 +22,6 @@ class Message:
     role: Role
     content: str
     extra: dict[str, Any] = field(default_factory=dict)
-
-
-@dataclass(frozen=True)
-class Passage:
-    """A retrieved piece of a document; `page` is None where the format has no pages; `score` is 0 to 1."""
-
-    document: str
-    page: int | None
-    text: str
-    score: float
 
 
 @dataclass(frozen=True)

@@ -6,8 +6,9 @@ instruction. That lowers the risk of prompt injection; no wording removes it.
 
 from collections.abc import Callable, Sequence
 
-from pipelines.chat.base import Message, Passage
+from pipelines.chat.base import Message
 from pipelines.contracts.errors import InvalidInput
+from pipelines.knowledge.base import Passage
 
 _RULES = """\
 Answer the user's last question from the document passages below.

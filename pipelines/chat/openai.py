@@ -15,11 +15,12 @@ from typing import TYPE_CHECKING, Any, Literal, Self
 
 from pydantic import Field
 
-from pipelines.chat.base import ChatModel, ChatRequest, Delta, FinishReason, Message, Passage, Usage
+from pipelines.chat.base import ChatModel, ChatRequest, Delta, FinishReason, Message, Usage
 from pipelines.chat.extractive.followup import stand_alone
 from pipelines.chat.grounding import build_grounded_messages
 from pipelines.contracts.engine import Embed, EngineConfig, ModelCard, Resources
 from pipelines.contracts.errors import InvalidInput, ModelUnavailable, Overloaded, SensoriumError
+from pipelines.knowledge.base import Passage
 
 if TYPE_CHECKING:
     import httpx

@@ -1,10 +1,21 @@
-"""What every embedding engine offers."""
+"""What every embedding engine offers, and what retrieval finds."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
+
+
+@dataclass(frozen=True)
+class Passage:
+    """A retrieved piece of a document; `page` is None if the format has no pages; `score` is 0 to 1."""
+
+    document: str
+    page: int | None
+    text: str
+    score: float
 
 
 class Embedder(ABC):

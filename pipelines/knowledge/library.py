@@ -7,12 +7,11 @@ from typing import BinaryIO, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from pipelines.chat.base import Passage
 from pipelines.contracts.engine import Resources
 from pipelines.contracts.errors import InvalidInput
 from pipelines.contracts.progress import Progress, no_progress
 from pipelines.knowledge import Config
-from pipelines.knowledge.base import Embedder
+from pipelines.knowledge.base import Embedder, Passage
 from pipelines.knowledge.index.store import DocumentRecord, KnowledgeStore
 from pipelines.knowledge.parsing.documents import ReadLimits, read_document
 from pipelines.knowledge.parsing.passages import Piece, split

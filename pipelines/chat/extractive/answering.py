@@ -4,11 +4,11 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from pipelines.chat.base import Passage
 from pipelines.chat.extractive.question import Question
 from pipelines.chat.extractive.ranking import Ranked, rank
 from pipelines.chat.extractive.words import HAN
 from pipelines.contracts.engine import Embed
+from pipelines.knowledge.base import Passage
 
 # Log odds below which nothing answers: between what answerable and unanswerable questions reached on documents unlike
 # those that the weights come from.

@@ -16,12 +16,13 @@ from typing import Literal, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from pipelines.chat.base import ChatModel, ChatRequest, Delta, FinishReason, Message, Passage, Usage
+from pipelines.chat.base import ChatModel, ChatRequest, Delta, FinishReason, Message, Usage
 from pipelines.chat.extractive.answering import extract
 from pipelines.chat.extractive.followup import stand_alone
 from pipelines.chat.extractive.question import Question
 from pipelines.chat.extractive.words import HAN, is_chinese
 from pipelines.contracts.engine import Embed, EngineConfig, ModelCard, Resources
+from pipelines.knowledge.base import Passage
 
 T = TypeVar("T")
 

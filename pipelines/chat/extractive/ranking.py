@@ -14,12 +14,12 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from pipelines.chat.base import Passage
 from pipelines.chat.extractive.kinds import CERTAIN
 from pipelines.chat.extractive.question import Question, years
 from pipelines.chat.extractive.sentences import Sentence, read_passages
 from pipelines.chat.extractive.words import HAN, all_terms, stem, terms
 from pipelines.contracts.engine import Embed
+from pipelines.knowledge.base import Passage
 
 MAX_SENTENCES = 300
 """Sentences that are read for one question; passages come best first."""

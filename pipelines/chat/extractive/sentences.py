@@ -8,8 +8,8 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
-from pipelines.chat.base import Passage
 from pipelines.chat.extractive.words import HAN
+from pipelines.knowledge.base import Passage
 
 _ABBREVIATIONS = frozenset(
     """mr mrs ms dr prof st no nos fig figs sec ch vol pp p ed eds inc ltd co corp dept approx est etc vs e.g i.e cf al

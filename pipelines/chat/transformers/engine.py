@@ -19,13 +19,14 @@ from typing import Any, Literal, Self, TypeVar
 
 from pydantic import Field
 
-from pipelines.chat.base import ChatModel, ChatRequest, Delta, FinishReason, Message, Passage, Usage
+from pipelines.chat.base import ChatModel, ChatRequest, Delta, FinishReason, Message, Usage
 from pipelines.chat.extractive.followup import stand_alone
 from pipelines.chat.grounding import build_grounded_messages
 from pipelines.chat.transformers.continuous_batch import ContinuousBatch
 from pipelines.chat.transformers.token_text import TokenText
 from pipelines.contracts.engine import Embed, EngineConfig, ModelCard, Resources
 from pipelines.contracts.errors import InvalidInput, ModelUnavailable
+from pipelines.knowledge.base import Passage
 from pipelines.loading.device import DeviceName, DtypeName, select_device
 from pipelines.loading.weights import Weights, is_path, locate
 

@@ -7,9 +7,10 @@ from contextlib import aclosing
 import pytest
 from pydantic import TypeAdapter, ValidationError
 
-from pipelines.chat import ChatRequest, Config, ExtractiveConfig, Message, Passage
+from pipelines.chat import ChatRequest, Config, ExtractiveConfig, Message
 from pipelines.chat.extractive.engine import tokens
 from pipelines.contracts.engine import Resources
+from pipelines.knowledge import Passage
 
 PUMP = Passage(
     "manual.pdf", 4, "3 Data\nThe pump weighs 5.2 kilograms. It runs on 230 volts. The cable is 10 metres long.", 0.8

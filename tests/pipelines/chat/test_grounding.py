@@ -1,8 +1,9 @@
 import pytest
 
-from pipelines.chat.base import Message, Passage
+from pipelines.chat.base import Message
 from pipelines.chat.grounding import build_grounded_messages
 from pipelines.contracts.errors import InvalidInput
+from pipelines.knowledge import Passage
 
 QUESTION = Message("user", "What was the revenue in 2023?")
 

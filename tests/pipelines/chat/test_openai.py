@@ -12,10 +12,11 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from pipelines.chat import ChatModel, ChatRequest, Delta, Message, OpenAIConfig, Passage, Usage
+from pipelines.chat import ChatModel, ChatRequest, Delta, Message, OpenAIConfig, Usage
 from pipelines.chat.tool_calls import join_tool_calls
 from pipelines.contracts.engine import Resources
 from pipelines.contracts.errors import InvalidInput, ModelUnavailable, Overloaded, SensoriumError
+from pipelines.knowledge import Passage
 
 Script = Callable[["Exchange"], Awaitable[None]]
 

@@ -1,5 +1,5 @@
-from pipelines.chat import Passage
 from pipelines.chat.extractive.sentences import read_passages, split_sentences
+from pipelines.knowledge import Passage
 
 
 def read(*texts):

@@ -19,12 +19,13 @@ import torch
 from numpy.typing import NDArray
 from transformers import AutoModelForCausalLM, AutoTokenizer, TopPLogitsWarper
 
-from pipelines.chat import ChatRequest, Delta, Message, Passage
+from pipelines.chat import ChatRequest, Delta, Message
 from pipelines.chat.transformers.engine import TransformersChat, TransformersConfig
 from pipelines.chat.transformers.sampling import nucleus, sample
 from pipelines.chat.transformers.token_text import TokenText
 from pipelines.contracts.engine import Resources
 from pipelines.contracts.errors import InvalidInput, ModelUnavailable, Overloaded
+from pipelines.knowledge import Passage
 from tests.checkpoints.chat import CORPUS, make_tiny_llama, make_tiny_qwen2
 
 MAKERS = {"qwen2": make_tiny_qwen2, "llama": make_tiny_llama}

@@ -26,9 +26,10 @@ from deployments.http.schemas.all import (
     call_errors,
 )
 from deployments.http.services import Services
-from pipelines.chat import Delta, Message, Passage, Usage
+from pipelines.chat import Delta, Message, Usage
 from pipelines.chat.tool_calls import join_tool_calls
 from pipelines.contracts.errors import SensoriumError
+from pipelines.knowledge import Passage
 
 ALPHABET = string.ascii_letters + string.digits
 DEFAULT_MAX_TOKENS = 500
