@@ -35,7 +35,7 @@ def build(settings: Settings) -> Application:
         "chat": _bind(Chat, settings, knowledge),
         "speech_recognition": _bind(SpeechRecognition, settings),
         "speech_synthesis": _bind(SpeechSynthesis, settings),
-        "image_generation": _bind(ImageGeneration, settings, knowledge),
+        "image_generation": _bind(ImageGeneration, settings),
         "image_understanding": _bind(ImageUnderstanding, settings),
         "super_resolution": _bind(SuperResolution, settings),
         "object_tracking": _bind(ObjectTracking, settings),

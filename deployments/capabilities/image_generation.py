@@ -2,15 +2,12 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Sequence
-from dataclasses import replace
 from typing import Any
 
 from pydantic import TypeAdapter
 
 from deployments.capabilities.base import CallEvent, Capability
 from deployments.capabilities.batching import Batcher
-from deployments.capabilities.embedding import embed_through
-from deployments.client.handles import Handle
 from deployments.settings import Settings
 from deployments.storage import image_name
 from pipelines import image_generation
@@ -25,9 +22,8 @@ class ImageGeneration(Capability[image_generation.Config, ImageGenerator]):
 
     config = TypeAdapter(image_generation.Config)
 
-    def __init__(self, settings: Settings, knowledge: Handle) -> None:
+    def __init__(self, settings: Settings) -> None:
         super().__init__(settings)
-        self.resources = replace(self.resources, embed=embed_through(knowledge))
         self._batcher = Batcher(
             self._make, alike=lambda request: (request.width, request.height), most=self._largest_batch
         )

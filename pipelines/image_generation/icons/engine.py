@@ -1,7 +1,7 @@
 """Image generation by composing icons into an illustration: needs no download and no GPU.
 
 Nouns of the prompt become glyphs of the fonts Material Design Icons (Apache-2.0), Font Awesome Free (SIL OFL 1.1)
-and Phosphor (MIT), which the package `qtawesome` carries; an unknown noun takes the icon nearest in meaning. Stated
+and Phosphor (MIT), which the package `qtawesome` carries; an unknown noun takes a neutral icon. Stated
 colours, counts, relations, sky and ground are followed.
 
 It draws only things that it has icons for, and knows nothing of actions, moods or styles.
@@ -10,12 +10,11 @@ It draws only things that it has icons for, and knows nothing of actions, moods 
 import hashlib
 from collections.abc import Iterator, Sequence
 from functools import partial
-from pathlib import Path
-from typing import Literal, Self
+from typing import Literal
 
 import numpy as np
 
-from pipelines.contracts.engine import Embed, EngineConfig, ModelCard, Resources
+from pipelines.contracts.engine import EngineConfig, ModelCard, Resources
 from pipelines.contracts.errors import InvalidInput
 from pipelines.contracts.progress import Progress, no_progress
 from pipelines.image_generation.base import ImageGenerator, ImageOrRefusal, ImageRequest, check, check_prompt
@@ -47,13 +46,8 @@ class IconsConfig(EngineConfig):
         )
 
     def load(self, resources: Resources) -> "IconIllustrator":
-        """Read the fonts and embed the icons' names.
-
-        Args:
-            embed: the text embedding model.
-            cache: folder in which the names' vectors are kept between starts.
-        """
-        return IconIllustrator.load(resources.embed, resources.cache_dir)
+        """Read the fonts."""
+        return IconIllustrator(Vocabulary.load())
 
 
 class IconIllustrator(ImageGenerator):
@@ -62,11 +56,6 @@ class IconIllustrator(ImageGenerator):
     def __init__(self, vocabulary: Vocabulary) -> None:
         self._vocabulary = vocabulary
         self._figures = FigurePainter(vocabulary)
-
-    @classmethod
-    def load(cls, embed: Embed, cache: Path | None = None) -> Self:
-        """Read the fonts and embed the icons' names; see `IconsConfig.load`."""
-        return cls(Vocabulary.load(embed, cache))
 
     def plan(self, prompt: str, seed: int = 0, aspect: float = 1.0) -> Scene:
         """Decide what is drawn where.

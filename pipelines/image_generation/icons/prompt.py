@@ -344,8 +344,7 @@ class _Reader:
 
     def _end_phrase(self) -> None:
         """A noun phrase is over: what it named without an icon of that name is looked up later."""
-        lone = self.fresh and (len(self.strange) == 1 or not self.found.things)  # "..., dramatic backlight" is style
-        if self.strange and (self.article or self.count or self.colours or lone or self.relation):
+        if self.strange and (self.article or self.count or self.colours or self.relation):
             self._add(" ".join(self.strange[-2:]), None, self.strange[-1].endswith("s"))
         elif self.colours and self.last is not None and not self.found.things[self.last].colours:
             self.found.things[self.last].colours = self.colours  # "a car painted blue"

@@ -1,32 +1,25 @@
-"""The icons: fonts, names, and the nearest icon to a noun.
+"""The icons: fonts and names.
 
 The glyphs are those of three fonts that the package `qtawesome` (MIT) carries as files: Material Design Icons
 (Apache-2.0), Font Awesome Free Solid (SIL OFL 1.1) and Phosphor (MIT). The package itself wants Qt, so only its files
 are opened. Letters, brands and signs of user interfaces are left out: they are not things.
 """
 
-import hashlib
 import json
-import os
 import re
-import tempfile
 from collections.abc import Sequence
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
-import numpy as np
-from numpy.typing import NDArray
-
-from pipelines.contracts.engine import Embed
 from pipelines.contracts.errors import ModelUnavailable
 from pipelines.image_generation.icons.looks import Look, known_looks
 
 if TYPE_CHECKING:
     from PIL.ImageFont import FreeTypeFont
 
-FLOOR = 0.6
-"""Least cosine similarity at which an icon stands for a noun that has no icon of its own."""
+_NEUTRAL = "fa:shapes"
+"""Stands for a noun that has no icon."""
 
 _FONTS = {
     "mdi": ("materialdesignicons6-webfont", ""),
@@ -71,31 +64,22 @@ _SIGNS = re.compile(
 class Vocabulary:
     """Nouns, their looks and glyphs. Not thread-safe."""
 
-    def __init__(self, folder: Path, names: dict[str, str], vectors: NDArray[np.float32], embed: Embed) -> None:
+    def __init__(self, folder: Path, names: dict[str, str]) -> None:
         """Take what `load` found.
 
         Args:
             folder: of the font files.
             names: plain name to icon ("tea pot" to "mdi:tea-pot").
-            vectors: unit vectors of `names`, float32 (N, dimension).
-            embed: the model that made them.
         """
         self._folder = folder
         self._names = names
-        self._list = list(names)
-        self._vectors = vectors
-        self._embed = embed
         self._codes = {font: _codes(folder, font) for font in _FONTS}
         self._fonts: dict[tuple[str, int], FreeTypeFont] = {}
         self._aspects: dict[str, float] = {}
 
     @classmethod
-    def load(cls, embed: Embed, cache: Path | None = None) -> Self:
-        """Read the names and embed them.
-
-        Args:
-            embed: the text embedding model.
-            cache: folder that keeps the vectors between starts.
+    def load(cls) -> Self:
+        """Read the names.
 
         Raises:
             ModelUnavailable: the fonts are not installed.
@@ -110,25 +94,18 @@ class Vocabulary:
                 plain = name.removesuffix(suffix)
                 if name.endswith(suffix) and plain.count("-") < 2 and not _SIGNS.search(plain):
                     names.setdefault(plain.replace("-", " "), f"{font}:{plain}")
-        return cls(folder, names, _vectors(list(names), embed, cache), embed)
+        return cls(folder, names)
 
     def exact(self, noun: str) -> Look | None:
         """The look of a singular noun that has an icon, or `None`."""
         if look := known_looks().get(noun):
             return look
         icon = self._names.get(noun)
-        return self._borrowed(noun, icon) if icon else None
+        return _plain(noun, icon) if icon else None
 
     def nearest(self, nouns: Sequence[str]) -> list[Look | None]:
-        """For each noun the look of the icon that is nearest in meaning, `None` below `FLOOR`."""
-        if not nouns:
-            return []
-        similarity = self._embed(nouns) @ self._vectors.T
-        best = similarity.argmax(axis=1)
-        return [
-            self.exact(self._list[index]) if row[index] >= FLOOR else None
-            for index, row in zip(best, similarity, strict=True)
-        ]
+        """The look that stands for nouns without an icon."""
+        return [_plain(noun, _NEUTRAL) for noun in nouns]
 
     def font(self, icon: str, size_px: int) -> "tuple[FreeTypeFont, str]":
         """The font of an icon at a size, and the icon's character."""
@@ -150,40 +127,12 @@ class Vocabulary:
             self._aspects[icon] = (right - left) / (bottom - top)
         return self._aspects[icon]
 
-    def _borrowed(self, noun: str, icon: str) -> Look:
-        """An icon that the table does not know lives where its nearest known thing lives, and is as large."""
-        known = list(known_looks())
-        row = self._list.index(noun)
-        nearest = known_looks()[known[int((self._vectors[: len(known)] @ self._vectors[row]).argmax())]]
-        return Look(noun, icon, nearest.habitat, nearest.size, nearest.colour, hole="open", still=nearest.still)
+
+def _plain(noun: str, icon: str) -> Look:
+    """How an icon that the table does not know is drawn."""
+    return Look(noun, icon, "ground", 1.0, hole="open")
 
 
 def _codes(folder: Path, font: str) -> dict[str, int]:
     path = next(folder.glob(f"{_FONTS[font][0]}-charmap-*.json"))
     return {name: int(code, 16) for name, code in json.loads(path.read_text("utf-8")).items()}
-
-
-def _vectors(names: list[str], embed: Embed, cache: Path | None) -> NDArray[np.float32]:
-    if cache is None:
-        return embed(names)
-    probe = embed(names[:1])  # the model's own fingerprint: another model gives another vector
-    key = hashlib.sha256("\n".join(names).encode() + probe.round(3).tobytes()).hexdigest()[:16]
-    path = cache / f"icons-{key}.npy"
-    if path.is_file() and (kept := _kept(path, (len(names), probe.shape[1]))) is not None:
-        return kept
-    vectors = embed(names)
-    cache.mkdir(parents=True, exist_ok=True)
-    handle, partial = tempfile.mkstemp(dir=cache, suffix=".partial")
-    with os.fdopen(handle, "wb") as stream:
-        np.save(stream, vectors)
-    os.replace(partial, path)
-    return vectors
-
-
-def _kept(path: Path, shape: tuple[int, int]) -> NDArray[np.float32] | None:
-    """The vectors of a file; `None` for a damaged one, which is then made anew."""
-    try:
-        vectors: NDArray[np.float32] = np.load(path, allow_pickle=False)
-    except (ValueError, EOFError):
-        return None
-    return vectors if vectors.shape == shape else None
