@@ -7,8 +7,8 @@ RUN apt-get update && apt-get install -y --no-install-recommends make wget && rm
 USER sensorium
 WORKDIR /app
 
-COPY --chown=sensorium Makefile pyproject.toml constraints.txt README.md ./
-RUN make .venv/.run
+COPY --chown=sensorium Makefile pyproject.toml constraints.txt README.md LICENSE THIRD_PARTY.md ./
+RUN make .venv/.run-all
 COPY --chown=sensorium pipelines pipelines
 COPY --chown=sensorium deployments deployments
 COPY --chown=sensorium cluster cluster

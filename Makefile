@@ -9,15 +9,27 @@ SYSTEM := chromium postgresql
 
 .PHONY: run test check bench pull openmmlab
 .DELETE_ON_ERROR:
+.PRECIOUS: .venv/.run-%
 
-run: .venv/.run
+# What a configuration needs: the embedded engines of the local one need a part of all packages.
+EXTRA = $(if $(filter serve_config.local.yaml,$(CONFIG)),local,all)
+
+run: .venv/.run-$(EXTRA)
 	@exec $(BIN)/python -m deployments.commands.run $(CONFIG)
 
-pull: .venv/.run
+pull: .venv/.run-$(EXTRA)
 	$(BIN)/python -m deployments.commands.pull $(CONFIG)
 
+# The fast tests share the cores; those that speak with a running graph follow one after another.
 test: .venv/.test
+ifdef TESTS
 	$(BIN)/python -m pytest $(TESTS)
+else
+	@failed=0; \
+	$(BIN)/python -m pytest -m "not live" -n 2 --dist loadscope || failed=1; \
+	$(BIN)/python -m pytest -m live || failed=1; \
+	exit $$failed
+endif
 
 check: .venv/.test
 	$(BIN)/ruff check .
@@ -31,14 +43,14 @@ bench: .venv/.test
 openmmlab:
 	@PYTHON="$(PYTHON)" openmmlab/build.sh
 
-.venv/.run: pyproject.toml constraints.txt
+.venv/.run-%: pyproject.toml constraints.txt
 	@test -x $(BIN)/python || $(PYTHON) -m venv .venv
 	@echo "Installing the pinned packages into .venv (some minutes, once) …"
-	$(BIN)/python -m pip install --disable-pip-version-check -c constraints.txt -e .
+	$(BIN)/python -m pip install --disable-pip-version-check -c constraints.txt -e '.[$*]'
 	$(BIN)/python -m pip install --disable-pip-version-check -c constraints.txt --no-deps $(ALONE)
 	@touch $@
 
-.venv/.test: .venv/.run
+.venv/.test: .venv/.run-all
 	$(BIN)/python -m pip install --disable-pip-version-check -q -c constraints.txt -e '.[test]'
 	@dpkg -s $(SYSTEM) >/dev/null 2>&1 || { \
 		echo "Installing $(SYSTEM) for the tests …"; \

@@ -1,7 +1,13 @@
-"""Fixtures that every test may use."""
+"""Fixtures that every test may use, and which tests are live."""
 
+import os
 from collections.abc import Callable, Iterator
+from functools import cache
 from pathlib import Path
+from typing import Any
+
+if "PYTEST_XDIST_WORKER" in os.environ:  # the workers share the cores; read when the numeric libraries are loaded
+    os.environ["OMP_NUM_THREADS"] = "1"
 
 import httpx
 import pytest
@@ -9,6 +15,14 @@ import pytest
 from tests.serving import RunningGraph, running
 
 SAMPLES = Path(__file__).parents[2] / "shared" / "samples"
+LIVE_FIXTURES = {"graph", "models"}
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Whoever uses a running graph is live."""
+    for item in items:
+        if LIVE_FIXTURES & set(getattr(item, "fixturenames", ())):
+            item.add_marker(pytest.mark.live)
 
 
 @pytest.fixture(scope="session")
@@ -22,6 +36,21 @@ def sample() -> Callable[[str], Path]:
         return path
 
     return find
+
+
+@pytest.fixture(scope="session")
+def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Path]:
+    """A tiny checkpoint by its maker, `checkpoint(make_tiny_dfine, seed=1)`; made once, to be read and not changed."""
+    home = tmp_path_factory.mktemp("checkpoints")
+
+    @cache
+    def make(maker: Callable[..., Path], **options: Any) -> Path:
+        folder = home / str(len(list(home.iterdir())))
+        folder.mkdir()
+        made: Path = maker(folder, **options)
+        return made
+
+    return make
 
 
 @pytest.fixture(scope="session")

@@ -18,6 +18,7 @@ import yaml
 from tests.media import mp4, png
 from tests.serving import ROOT, RunningGraph, running
 
+pytestmark = pytest.mark.live
 JOBS = 50
 VICTIMS = ("SuperResolution", "FrameInterpolation", "ObjectTracking", "Jobs", "Ingress")
 NEEDED = ("Ingress", "Jobs", "SuperResolution", "FrameInterpolation", "ObjectTracking")
