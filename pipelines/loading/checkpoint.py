@@ -1,14 +1,13 @@
 """The keys that every engine with a published checkpoint has in common."""
 
 from collections.abc import Mapping
-from pathlib import Path
 from typing import ClassVar
 
 from pydantic import Field
 
 from pipelines.contracts.engine import EngineConfig
 from pipelines.loading.device import DeviceName, DtypeName
-from pipelines.loading.weights import Weights, is_path
+from pipelines.loading.weights import Weights
 
 
 class CheckpointConfig(EngineConfig):
@@ -29,7 +28,7 @@ class CheckpointConfig(EngineConfig):
     @property
     def name(self) -> str:
         """What the model is called: its hub id, or its folder's name."""
-        return Path(self.model).name if is_path(self.model) else self.model
+        return Weights(self.model).name
 
     @property
     def license(self) -> str:

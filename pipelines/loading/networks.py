@@ -1,13 +1,12 @@
-"""Networks whose architecture is written here: find their checkpoint file, read its tensors, make what fits them."""
+"""Networks whose architecture is written here: find the checkpoint file, read its tensors, build what fits them."""
 
-import pickle
-import struct
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, TypeVar
 
 from pipelines.contracts.errors import ModelUnavailable
-from pipelines.loading.device import DeviceName, DtypeName, Placement, select_device
+from pipelines.loading.device import Placement
+from pipelines.loading.errors import reading, unreadable
 from pipelines.loading.weights import Weights, locate, require
 
 if TYPE_CHECKING:
@@ -15,15 +14,9 @@ if TYPE_CHECKING:
 
 NetworkT = TypeVar("NetworkT", bound="nn.Module")
 
-DAMAGED = (
-    *(pickle.UnpicklingError, struct.error, EOFError, OSError, MemoryError),
-    *(RuntimeError, ValueError, TypeError, AttributeError, LookupError, AssertionError, ArithmeticError),
-)
-"""What a damaged file makes PyTorch's reader and its unpickler raise; they have no class of their own for it."""
-
 
 def find_file(weights: Weights, name: str) -> Path:
-    """The file `name` of a folder or hub repository; the file itself where the weights are a local file.
+    """The file `name` of a folder or hub repository; the file itself if the weights are a local file.
 
     Raises:
         ModelUnavailable: not there.
@@ -45,21 +38,18 @@ def read_tensors(source: Path | IO[bytes], name: str) -> "dict[str, Tensor]":
         name: the file's name, for the message.
 
     Returns:
-        Tensors by their names, as they stand in the file. Where it keeps several sets, as those of BasicSR do, the set
-        averaged over the training (`params_ema`) is taken, else the trained one (`params`).
+        Tensors by their names in the file. If it keeps several sets, as BasicSR's files do, the one averaged over the
+        training (`params_ema`) is taken, otherwise the trained one (`params`).
 
     Raises:
-        ModelUnavailable: damaged, or something else than tensors.
+        ModelUnavailable: damaged, or not tensors alone.
     """
     import torch
-    from safetensors import SafetensorError
     from safetensors.torch import load_file
 
     if isinstance(source, Path) and source.suffix == ".safetensors":
-        try:
+        with reading(name):
             return load_file(source)
-        except (SafetensorError, *DAMAGED):
-            raise unreadable(name) from None
     content = read_content(source, name)
     if isinstance(content, dict):
         content = content.get("params_ema", content.get("params", content))
@@ -80,20 +70,17 @@ def read_content(source: Path | IO[bytes], name: str) -> Any:
     """
     import torch
 
-    try:
+    with reading(name):
         return torch.load(source, map_location="cpu", weights_only=True)
-    except DAMAGED:
-        raise unreadable(name) from None
 
 
 def build_network(
     make: "Callable[[Mapping[str, Tensor]], NetworkT]", tensors: "Mapping[str, Tensor]", name: str, where: Placement
 ) -> NetworkT:
-    """Make the network that tensors fit, with their values, ready to be asked.
+    """Build the network that tensors fit, with their values, ready for inference.
 
     Args:
-        make: from a checkpoint's tensors a network of the size that their shapes tell; it raises `LookupError`
-            or `ValueError` where they are of another architecture.
+        make: a network of the size that the tensors' shapes imply; raises if they are of another architecture.
         tensors: every parameter of the network and nothing else.
         name: the file's name, for the message.
         where: device and number format.
@@ -103,26 +90,8 @@ def build_network(
     """
     import torch
 
-    try:
+    with reading(name):
         with torch.device("meta"):
             network = make(tensors)
         network.load_state_dict(tensors, assign=True)
-    except (LookupError, ValueError, RuntimeError):  # the last is PyTorch's for names and shapes that do not match
-        raise unreadable(name) from None
     return network.eval().requires_grad_(False).to(where.device, where.dtype)
-
-
-def select_image_device(device: DeviceName, dtype: DtypeName) -> Placement:
-    """As `select_device`, but half precision is float16: bfloat16's 8 bits are too few for the steps of an image."""
-    chosen = select_device(device, dtype)
-    return select_device(device, "float16") if dtype == "auto" and chosen.device.type == "cuda" else chosen
-
-
-def unreadable(name: str) -> ModelUnavailable:
-    """The error that says that a file is there, but not what its name promises."""
-    return ModelUnavailable(f"The checkpoint {name!r} is damaged, or of a model that this engine does not know.")
-
-
-def overflowed(name: str) -> ModelUnavailable:
-    """The error that says that a network's numbers left the range of their format."""
-    return ModelUnavailable(f"The numbers of the model {name!r} overflow here; set `dtype: float32` in its block.")

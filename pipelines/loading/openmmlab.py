@@ -14,7 +14,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from pipelines.contracts.errors import ModelUnavailable
-from pipelines.loading.networks import read_content, unreadable
+from pipelines.loading.errors import unreadable
+from pipelines.loading.networks import read_content
 from pipelines.loading.weights import is_path
 
 if TYPE_CHECKING:

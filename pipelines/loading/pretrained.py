@@ -1,44 +1,39 @@
-"""Checkpoints of transformers: read from a folder that is there; nothing is fetched and no code of theirs is run."""
+"""Checkpoints of transformers: read from a local folder; nothing is fetched and no code of theirs is run."""
 
-import pickle
 from pathlib import Path
 from typing import Any
 
-from pipelines.contracts.errors import ModelUnavailable
 from pipelines.loading.device import Placement
+from pipelines.loading.errors import reading, unreadable
 from pipelines.loading.weights import Weights, locate
 
-TOKENIZERS = ("tokenizer.json", "tokenizer.model", "vocab.json", "vocab.txt")
-"""A tokenizer stands in one of these; without them transformers would make an empty one, without a complaint."""
+TOKENIZERS = ("tokenizer.json", "vocab.json", "vocab.txt", "*.model")
+"""A tokenizer's vocabulary is in one of these; without them transformers makes an empty one, without a complaint."""
 
 
-def name_of(weights: Weights) -> str:
-    """What the model is called: its hub id, or its folder's name."""
-    return Path(weights.model).name if weights.is_local else weights.model
-
-
-def read_model(loader: Any, weights: Weights, where: Placement) -> Any:
-    """Read a model, ready to be asked.
+def read_model(loader: Any, weights: Weights, where: Placement, **options: Any) -> Any:
+    """Read a model, ready for inference.
 
     Args:
-        loader: a class of transformers that has `from_pretrained`, for the model that is expected.
-        weights: its folder: safetensors, or what `torch.save` wrote, of which tensors alone are taken.
+        loader: a class of transformers that has `from_pretrained`, for the expected kind of model.
+        weights: its folder: safetensors, or what `torch.save` wrote, of which only tensors are read.
         where: device and number format.
+        options: for `from_pretrained`.
 
     Raises:
         ModelUnavailable: missing, damaged, or of another kind.
     """
-    folder = locate(weights)
     model, report = _read(
         loader,
         weights,
         dtype=where.dtype,
-        use_safetensors=any(folder.glob("*.safetensors")),
+        use_safetensors=any(locate(weights).glob("*.safetensors")),
         output_loading_info=True,
+        **options,
     )
     parameters = {name for name, _ in model.named_parameters()}
     if parameters & set(report["missing_keys"]) or report["mismatched_keys"]:
-        raise unreadable(weights)  # transformers fills what is missing with random numbers
+        raise unreadable(weights.name)  # transformers fills what is missing with random numbers
     return model.eval().to(where.device)
 
 
@@ -62,32 +57,17 @@ def read_tokenizer(loader: Any, weights: Weights) -> Any:
     Raises:
         ModelUnavailable: missing, damaged, or of another kind.
     """
-    folder = locate(weights)
-    if not any((folder / name).is_file() for name in TOKENIZERS):
-        raise unreadable(weights)
+    if not has_tokenizer(locate(weights)):
+        raise unreadable(weights.name)
     return _read(loader, weights)
 
 
-def unreadable(weights: Weights) -> ModelUnavailable:
-    """The error that says that what is there cannot be used."""
-    return ModelUnavailable(
-        f"The weights of {name_of(weights)} cannot be read: files are missing or damaged, or they are of a kind that "
-        "this engine does not know. Fetch them again with `make pull`, or choose another model."
-    )
+def has_tokenizer(folder: Path) -> bool:
+    """Whether a folder holds a tokenizer's vocabulary."""
+    return any(file.is_file() for pattern in TOKENIZERS for file in folder.glob(pattern))
 
 
 def _read(loader: Any, weights: Weights, **options: Any) -> Any:
-    import torch
-    from huggingface_hub.errors import StrictDataclassError
-    from safetensors import SafetensorError
-
-    try:
-        return loader.from_pretrained(locate(weights), local_files_only=True, **options)
-    except torch.OutOfMemoryError:
-        raise
-    except (
-        # What transformers, tokenizers and the readers raise on folders that are incomplete or not what they say.
-        *(SafetensorError, StrictDataclassError, pickle.UnpicklingError, OSError, EOFError, ImportError),
-        *(RuntimeError, ValueError, TypeError, AttributeError, LookupError),
-    ) as error:
-        raise unreadable(weights) from error
+    folder = locate(weights)
+    with reading(weights.name):
+        return loader.from_pretrained(folder, local_files_only=True, **options)

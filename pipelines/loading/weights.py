@@ -1,7 +1,7 @@
 """Where model weights come from: a local folder, or a hub repository that `make pull` has fetched into the cache.
 
 An engine never fetches: serving must not depend on the network, and a download of gigabytes inside a call or a start
-would look like a hang. What is missing is said, with the command that brings it.
+would look like a hang. An error names what is missing and the command that fetches it.
 """
 
 from collections.abc import Sequence
@@ -13,17 +13,22 @@ from pipelines.contracts.errors import ModelUnavailable
 
 @dataclass(frozen=True)
 class Weights:
-    """What one engine needs of one hub repository.
+    """What one engine needs from one hub repository.
 
     Attributes:
         model: hub id ("owner/name"), or a local folder or file.
         revision: commit, tag or branch on the hub; ignored for a local path.
-        files: glob patterns of the files that are needed; empty means all.
+        files: glob patterns of the needed files; empty means all.
     """
 
     model: str
     revision: str = "main"
     files: tuple[str, ...] = ()
+
+    @property
+    def name(self) -> str:
+        """What the model is called: its hub id, or its folder's or file's name."""
+        return Path(self.model).name if self.is_local else self.model
 
     @property
     def is_local(self) -> bool:
@@ -32,7 +37,7 @@ class Weights:
 
 
 def is_path(model: str) -> bool:
-    """Whether a `model` key names a place on this machine: absolute, `./…`, `../…` or `~/…`."""
+    """Whether a `model` key is a path on this machine: absolute, `./…`, `../…` or `~/…`."""
     return model.startswith(("/", "./", "../", "~"))
 
 
@@ -40,7 +45,7 @@ def locate(weights: Weights) -> Path:
     """The folder (or file) that holds the weights.
 
     Raises:
-        ModelUnavailable: not there, or no hub id; the message names the model and what to do.
+        ModelUnavailable: missing, or not a hub id; the message says what to do.
     """
     if weights.is_local:
         path = Path(weights.model).expanduser()
@@ -58,20 +63,20 @@ def locate(weights: Weights) -> Path:
         raise missing(weights) from None
     except HFValidationError:
         raise ModelUnavailable(
-            f"{weights.model!r} is no model of a hub (owner/name); a local folder is written ./folder or /folder."
+            f"{weights.model!r} is not a hub id (owner/name). A local folder is written ./folder or /folder."
         ) from None
     return Path(folder)
 
 
 def require(folder: Path, weights: Weights, names: Sequence[str]) -> None:
-    """See that single files are there: an interrupted fetch can leave a folder without them."""
+    """Check that single files are there: an interrupted download can leave a folder without them."""
     if any(not (folder / name).is_file() for name in names):
         raise missing(weights)
 
 
 def missing(weights: Weights) -> ModelUnavailable:
-    """The error that says what is missing and how to fetch it."""
+    """The error that names what is missing and the command that fetches it."""
     return ModelUnavailable(
         f"The weights of {weights.model} are not on this machine. Fetch them with `make pull` for the configuration "
-        "that names this model (`make pull CONFIG=serve_config.yaml`); the next call finds them."
+        "that names this model (`make pull CONFIG=serve_config.yaml`); no restart is needed."
     )

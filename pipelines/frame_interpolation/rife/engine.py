@@ -20,15 +20,9 @@ from pydantic import field_validator
 
 from pipelines.contracts.engine import EngineConfig, ModelCard, Resources
 from pipelines.frame_interpolation.base import FrameInterpolator
-from pipelines.loading.device import DeviceName, DtypeName, Placement
-from pipelines.loading.networks import (
-    build_network,
-    find_file,
-    overflowed,
-    read_tensors,
-    select_image_device,
-    unreadable,
-)
+from pipelines.loading.device import DeviceName, DtypeName, Placement, select_image_device
+from pipelines.loading.errors import overflowed, unreadable
+from pipelines.loading.networks import build_network, find_file, read_tensors
 from pipelines.loading.weights import Weights
 from pipelines.media import Rgb
 

@@ -11,8 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipelines.loading.device import Placement
-from pipelines.loading.networks import overflowed
-from pipelines.loading.pretrained import name_of, read_image_processor, read_model, read_tokenizer
+from pipelines.loading.errors import overflowed
+from pipelines.loading.pretrained import read_image_processor, read_model, read_tokenizer
 from pipelines.loading.weights import Weights
 from pipelines.media import Rgb
 
@@ -62,7 +62,7 @@ class Classifier:
         tokenizer = read_tokenizer(AutoTokenizer, weights)
         processor = read_image_processor(CLIPImageProcessorPil, weights)
         model = read_model(CLIPModel, weights, where)
-        return cls(model, processor, tokenizer, where, name_of(weights), labels=labels, prompt=prompt)
+        return cls(model, processor, tokenizer, where, weights.name, labels=labels, prompt=prompt)
 
     def probabilities(self, image: Rgb) -> NDArray[np.float32]:
         """How well each of `labels` fits an image beside the others.

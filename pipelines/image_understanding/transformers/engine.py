@@ -17,7 +17,6 @@ from pipelines.image_understanding.transformers.classifier import Classifier
 from pipelines.image_understanding.transformers.labels import EVERYDAY
 from pipelines.image_understanding.transformers.segmenter import Segmenter
 from pipelines.loading.device import DeviceName, DtypeName, select_device
-from pipelines.loading.pretrained import name_of
 from pipelines.loading.weights import Weights
 from pipelines.media import Rgb
 
@@ -70,7 +69,7 @@ class TransformersConfig(EngineConfig):
         models = self.weights()
         licenses = dict.fromkeys(_LICENSES.get(each.model, "see the model's page") for each in models)
         return ModelCard(
-            model=" + ".join(name_of(each) for each in models),
+            model=" + ".join(each.name for each in models),
             license=" AND ".join(licenses) if set(licenses) <= set(_LICENSES.values()) else "see the models' pages",
             description="Captions in English, chooses among configured classes and outlines things without naming "
             "them. A caption can name what is not there.",

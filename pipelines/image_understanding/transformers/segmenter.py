@@ -14,8 +14,8 @@ from numpy.typing import NDArray
 
 from pipelines.contracts.progress import Progress
 from pipelines.loading.device import Placement
-from pipelines.loading.networks import overflowed
-from pipelines.loading.pretrained import name_of, read_image_processor, read_model
+from pipelines.loading.errors import overflowed
+from pipelines.loading.pretrained import read_image_processor, read_model
 from pipelines.loading.weights import Weights
 from pipelines.media import Rgb
 
@@ -101,7 +101,7 @@ class Segmenter:
         from transformers import SamImageProcessorPil, SamModel
 
         processor = read_image_processor(SamImageProcessorPil, weights)
-        return cls(read_model(SamModel, weights, where), processor, where, name_of(weights), **options)
+        return cls(read_model(SamModel, weights, where), processor, where, weights.name, **options)
 
     def segment(self, image: Rgb, *, progress: Progress) -> NDArray[np.bool_]:
         """Find the segments of an image; they may lie in each other.

@@ -11,8 +11,8 @@ from typing import Any, Protocol, Self
 import numpy as np
 
 from pipelines.loading.device import Placement
-from pipelines.loading.networks import overflowed
-from pipelines.loading.pretrained import name_of, read_image_processor, read_model
+from pipelines.loading.errors import overflowed
+from pipelines.loading.pretrained import read_image_processor, read_model
 from pipelines.loading.weights import Weights
 from pipelines.media import Rgb
 from pipelines.object_tracking.byte_track import Detections
@@ -62,7 +62,7 @@ class TransformersDetector:
         from transformers import AutoImageProcessor, AutoModelForObjectDetection
 
         processor = read_image_processor(AutoImageProcessor, weights, backend="pil")
-        return cls(read_model(AutoModelForObjectDetection, weights, where), processor, where, name_of(weights))
+        return cls(read_model(AutoModelForObjectDetection, weights, where), processor, where, weights.name)
 
     def detect(self, frames: Sequence[Rgb]) -> list[Detections]:
         """Find what is in each of some frames.

@@ -16,7 +16,6 @@ from pydantic import Field
 from pipelines.contracts.engine import EngineConfig, ModelCard, Resources
 from pipelines.contracts.errors import InvalidInput, ModelUnavailable
 from pipelines.loading.device import DeviceName, DtypeName, select_device
-from pipelines.loading.pretrained import name_of
 from pipelines.loading.weights import Weights
 from pipelines.media import Rgb
 from pipelines.object_tracking.base import ObjectTracker, Tracks
@@ -50,7 +49,7 @@ class TransformersConfig(EngineConfig):
     def card(self) -> ModelCard:
         """What answers."""
         return ModelCard(
-            model=name_of(self.weights()[0]),
+            model=self.weights()[0].name,
             license=_LICENSES.get(self.model, "see the model's page"),
             description="Finds objects of the classes that its detector knows (by default the 80 of COCO) and follows "
             "each by ByteTrack. Objects that look alike and cross unseen can swap their numbers.",
@@ -99,7 +98,7 @@ class TransformersTracker(ObjectTracker):
         for name in config.classes:
             if name not in detector.labels:
                 raise ModelUnavailable(
-                    f"{name_of(weights)} knows no class {name!r}. It knows: {', '.join(detector.labels)}."
+                    f"{weights.name} knows no class {name!r}. It knows: {', '.join(detector.labels)}."
                 )
         return cls(detector, threshold=config.threshold, classes=config.classes, batch_size=config.batch_size)
 

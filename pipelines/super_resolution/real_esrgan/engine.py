@@ -15,8 +15,9 @@ import numpy as np
 from pydantic import Field
 
 from pipelines.contracts.engine import EngineConfig, ModelCard, Resources
-from pipelines.loading.device import DeviceName, DtypeName, Placement
-from pipelines.loading.networks import build_network, find_file, overflowed, read_tensors, select_image_device
+from pipelines.loading.device import DeviceName, DtypeName, Placement, select_image_device
+from pipelines.loading.errors import overflowed
+from pipelines.loading.networks import build_network, find_file, read_tensors
 from pipelines.loading.weights import Weights
 from pipelines.super_resolution.base import RgbFloat, SuperResolver
 

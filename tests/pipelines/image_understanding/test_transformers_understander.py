@@ -365,8 +365,8 @@ def test_the_defaults_are_free_for_commercial_use_and_fetch_no_more_than_is_read
 def test_importing_loads_no_library() -> None:
     code = (
         "import importlib, sys, pipelines.image_understanding as p\n"
-        "for m in ('captioner', 'classifier', 'labels', 'segmenter', 'transformers'):\n"
-        "    importlib.import_module(f'{p.__name__}.{m}')\n"
+        "for m in ('captioner', 'classifier', 'engine', 'labels', 'segmenter'):\n"
+        "    importlib.import_module(f'{p.__name__}.transformers.{m}')\n"
         "print(sorted({'cv2', 'supervision', 'torch', 'transformers', 'PIL'} & set(sys.modules)))"
     )
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "[]\n"
