@@ -1,8 +1,8 @@
-"""Reading still images that strangers send, and writing PNG.
+"""Decodes untrusted still images, and encodes PNG.
 
-Pillow decides what a file is and decodes eight bits. It reads sixteen-bit colour as eight, so OpenCV decodes those
-files, after Pillow has vouched for their kind, size and integrity. Animations give their first frame; AVIF of ten or
-twelve bits is read as eight. Vector and page formats are not read at all.
+Pillow identifies a file and decodes 8-bit samples. It reads 16-bit color as 8-bit, so OpenCV decodes those files once
+Pillow has checked their format, size and integrity. Animations give their first frame; 10- and 12-bit AVIF is read as
+8-bit. Vector and page formats are not read at all.
 """
 
 import io
@@ -28,7 +28,7 @@ MODES: Final = {"1", "L", "LA", "La", "P", "PA", "RGB", "RGBA", "RGBa", "RGBX", 
 GRAY_16_BIT: Final = {"I;16", "I;16L", "I;16B", "I;16N"}
 MAX_SIDE_PX: Final = 65_535
 MAX_JPEG_SCANS: Final = 500
-"""A small progressive JPEG with very many scans takes hours; libjpeg-turbo's own fuzzers stop at 500, too."""
+"""A small progressive JPEG with very many scans takes hours; libjpeg-turbo's own fuzzers also stop at 500."""
 
 ORIENTATION: Final = 0x0112
 RESOLUTION: Final = (0x011A, 0x011B)
@@ -36,15 +36,16 @@ SIZE: Final = ((0x0100, 0x0101), (0xA002, 0xA003))
 """Width and height in the main directory, and in the Exif directory."""
 EXIF_DIRECTORY: Final = 0x8769
 TIFF_DESCRIPTION: Final = {0x010E, 0x010F, 0x0110, ORIENTATION, *RESOLUTION, 0x0128, 0x0131, 0x0132, 0x013B, 0x8298}
-"""What of a TIFF's own directory describes the image; the rest says how that file stores it."""
+"""The tags of a TIFF's own directory that describe the image; the others say how that file stores it."""
 BITS_PER_SAMPLE: Final = 0x0102
 DIRECTORIES: Final = {EXIF_DIRECTORY, 0x8825}
 
-_DAMAGED: Final = (
+_READ_ERRORS: Final = (
     OSError, SyntaxError, ValueError, TypeError, LookupError, EOFError, OverflowError, RuntimeError,
     struct.error,
 )  # fmt: skip
 """What Pillow raises on damaged bytes; it has no base class for them."""
+_DAMAGED: Final = "The image is damaged or truncated."
 
 _UPRIGHT: Final[dict[int, Callable[[Samples], Samples]]] = {
     2: lambda a: a[:, ::-1],
@@ -62,8 +63,8 @@ class DecodedImage:
     """A decoded still image, upright.
 
     Attributes:
-        pixels: uint8 or uint16 (H, W, 3), RGB in the colour space of `icc_profile`, or sRGB.
-        alpha: (H, W) of the same dtype, 0 is transparent, not premultiplied; `None` where the file has none.
+        pixels: uint8 or uint16 (H, W, 3), RGB in the color space of `icc_profile`, or sRGB.
+        alpha: (H, W) of the same dtype, 0 is transparent, not premultiplied; `None` if the file has none.
         exif: TIFF-structured EXIF without orientation and thumbnail, or `None`.
         icc_profile: an RGB profile, or `None`.
     """
@@ -74,7 +75,7 @@ class DecodedImage:
     icc_profile: bytes | None = None
 
     def rgb8(self) -> Rgb:
-        """The image as most algorithms want it: uint8 (H, W, 3), sRGB, over white where transparent."""
+        """The image as most algorithms want it: uint8 (H, W, 3), sRGB, composited over white."""
         from PIL import Image
 
         rgb = _eight_bits(self.pixels)
@@ -89,28 +90,28 @@ class DecodedImage:
 def read_image(file: BinaryIO, *, max_pixels: int) -> DecodedImage:
     """Decode a still image, the first frame of an animation.
 
-    EXIF or a colour profile that cannot be read is left out, as browsers do.
+    EXIF or a color profile that cannot be read is dropped, as browsers do.
 
     Args:
         file: seekable; stays open.
-        max_pixels: limit of width × height, checked before anything is decoded. Pillow's own limit holds above it.
+        max_pixels: limit of width × height, checked before anything is decoded. Pillow's own limit applies as well.
 
     Raises:
         UnsupportedMedia: not one of `FORMATS`.
         TooManyPixels: more pixels than `max_pixels`, or a side longer than `MAX_SIDE_PX`.
-        UnusableMedia: empty, truncated or damaged, or of samples that are not 8 or 16 bits wide.
+        UnusableMedia: empty, truncated or damaged, or with samples of other than 8 or 16 bits.
     """
     image = _open(file)
     width, height = image.size
     if width * height > max_pixels or max(width, height) > MAX_SIDE_PX:
         raise TooManyPixels(
-            f"The image has {width} × {height} pixels; the limit is {max_pixels:,} pixels and {MAX_SIDE_PX:,} a side."
+            f"The image has {width} × {height} pixels; the limit is {max_pixels:,}, and {MAX_SIDE_PX:,} on a side."
         )
     try:
         pixels, alpha = _decode(image, file)
         orientation, exif = _read_exif(image)
-    except _DAMAGED as error:
-        raise UnusableMedia("The image is damaged or cut short.") from error
+    except _READ_ERRORS as error:
+        raise UnusableMedia(_DAMAGED) from error
     if turn := _UPRIGHT.get(orientation):
         pixels = turn(pixels)
         alpha = None if alpha is None else turn(alpha)
@@ -122,15 +123,15 @@ def read_image(file: BinaryIO, *, max_pixels: int) -> DecodedImage:
     )
 
 
-def write_png(picture: DecodedImage) -> bytes:
-    """Encode as PNG with the image's bit depth, alpha, EXIF and colour profile."""
+def write_png(image: DecodedImage) -> bytes:
+    """Encode as PNG with the image's bit depth, alpha, EXIF and color profile."""
     import cv2
 
-    if picture.alpha is None:
-        samples = cv2.cvtColor(picture.pixels, cv2.COLOR_RGB2BGR)
+    if image.alpha is None:
+        samples = cv2.cvtColor(image.pixels, cv2.COLOR_RGB2BGR)
     else:
-        samples = np.dstack([picture.pixels[..., ::-1], picture.alpha])
-    metadata = {cv2.IMAGE_METADATA_EXIF: picture.exif, cv2.IMAGE_METADATA_ICCP: picture.icc_profile}
+        samples = np.dstack([image.pixels[..., ::-1], image.alpha])
+    metadata = {cv2.IMAGE_METADATA_EXIF: image.exif, cv2.IMAGE_METADATA_ICCP: image.icc_profile}
     present = {kind: np.frombuffer(data, np.uint8)[None] for kind, data in metadata.items() if data}
     _, png = cv2.imencodeWithMetadata(".png", samples, list(present), list(present.values()))
     return bytes(png)
@@ -149,13 +150,13 @@ def fit(image: Rgb, max_side: int) -> Rgb:
 
 
 def enlarged_exif(exif: bytes, width: int, height: int, scale: int) -> bytes:
-    """EXIF of the same image with `scale` times the pixels on each side, so that it still prints in its size.
+    """EXIF of the same image with `scale` times the pixels on each side, so that it still prints at the same size.
 
     Args:
-        exif: as in `Image.exif`.
+        exif: as in `DecodedImage.exif`.
         width: the new width, px.
         height: the new height, px.
-        scale: factor of the resolution in pixels per inch or centimetre.
+        scale: factor of the resolution in pixels per inch or centimeter.
     """
     from PIL import Image
 
@@ -169,7 +170,7 @@ def enlarged_exif(exif: bytes, width: int, height: int, scale: int) -> bytes:
     for name in RESOLUTION:
         if name in tags:
             tags[name] = tags[name] * scale
-    return _serialised(tags)
+    return _serialized(tags)
 
 
 def _open(file: BinaryIO) -> "Image.Image":
@@ -185,10 +186,10 @@ def _open(file: BinaryIO) -> "Image.Image":
         if not head:
             raise UnusableMedia("The image file is empty.") from error
         if any(accept and accept(head) is True for _, accept in map(Image.OPEN.__getitem__, FORMATS)):
-            raise UnusableMedia("The image is damaged or cut short.") from error
-        raise UnsupportedMedia(f"This is not an image that can be read; send one of {', '.join(FORMATS)}.") from error
-    except _DAMAGED as error:
-        raise UnusableMedia("The image is damaged or cut short.") from error
+            raise UnusableMedia(_DAMAGED) from error
+        raise UnsupportedMedia(f"Unsupported image format. Supported: {', '.join(FORMATS)}.") from error
+    except _READ_ERRORS as error:
+        raise UnusableMedia(_DAMAGED) from error
 
 
 def _decode(image: "Image.Image", file: BinaryIO) -> tuple[Samples, Samples | None]:
@@ -201,7 +202,7 @@ def _decode(image: "Image.Image", file: BinaryIO) -> tuple[Samples, Samples | No
     if image.mode in GRAY_16_BIT:
         return _decode_gray_16_bit(image, bits)
     if image.mode not in MODES:
-        raise UnusableMedia("Only images of 8 or 16 bits a sample can be read.")
+        raise UnusableMedia("Only images of 8 or 16 bits per sample are supported.")
     if bits == 16:
         return _decode_color_16_bit(image, file)
     if image.has_transparency_data:
@@ -213,12 +214,12 @@ def _decode(image: "Image.Image", file: BinaryIO) -> tuple[Samples, Samples | No
 
 
 def _bits_per_sample(image: "Image.Image") -> int:
-    """As the file has them, which Pillow's mode does not always tell; 8 for all formats that have no more."""
+    """As stored in the file, which Pillow's mode does not always show; 8 for formats that have no more."""
     if image.format == "TIFF":
         bits = getattr(image, "tag_v2", {}).get(BITS_PER_SAMPLE, (8,))
         return int(max(bits))
     if image.format == "PNG":
-        tiles = getattr(image, "tile", [])  # forgotten once the image is loaded
+        tiles = getattr(image, "tile", [])  # cleared once the image is loaded
         return 16 if any(";16" in str(tile.args) for tile in tiles) else 8
     return 8
 
@@ -240,14 +241,14 @@ def _decode_color_16_bit(image: "Image.Image", file: BinaryIO) -> tuple[Samples,
     try:
         decoded = cv2.imdecode(np.frombuffer(file.read(), np.uint8), cv2.IMREAD_UNCHANGED)
     except cv2.error as error:
-        raise UnusableMedia("The image is damaged or cut short.") from error
+        raise UnusableMedia(_DAMAGED) from error
     if decoded is None:
-        raise UnusableMedia("The image is damaged or cut short.")
-    # OpenCV misreads a few TIFF layouts without a word: Pillow's eight bits must be the upper half of its sixteen.
+        raise UnusableMedia(_DAMAGED)
+    # OpenCV silently misreads a few TIFF layouts: Pillow's 8 bits must be the upper half of its 16.
     wide = np.asarray(decoded, np.uint16)
     rgb = wide[..., 2::-1]
     if decoded.dtype != np.uint16 or rgb.shape != upper.shape or not np.array_equal(rgb >> 8, upper):
-        raise UnusableMedia("The 16-bit image is of a layout that cannot be read.")
+        raise UnusableMedia("This layout of 16-bit images is not supported.")
     has_alpha = image.has_transparency_data and wide.shape[2] == 4
     return rgb, wide[..., 3] if has_alpha else None
 
@@ -259,20 +260,20 @@ def _eight_bits(samples: Samples) -> Rgb:
 
 
 def _read_exif(image: "Image.Image") -> tuple[int, bytes | None]:
-    """Orientation, 1 to 8, and the EXIF without it; 1 and `None` where it cannot be read."""
+    """Orientation, 1 to 8, and the EXIF without it; 1 and `None` if it cannot be read."""
     try:
         tags = image.getexif()
         if image.format == "TIFF":
             for tag in set(tags) - TIFF_DESCRIPTION - DIRECTORIES:
                 del tags[tag]
         orientation = tags.pop(ORIENTATION, 1)
-        exif = _serialised(tags) if len(tags) else None
-    except _DAMAGED:
+        exif = _serialized(tags) if len(tags) else None
+    except _READ_ERRORS:
         return 1, None
     return orientation if isinstance(orientation, int) else 1, exif
 
 
-def _serialised(tags: "Image.Exif") -> bytes:
+def _serialized(tags: "Image.Exif") -> bytes:
     return tags.tobytes().removeprefix(b"Exif\x00\x00")
 
 
@@ -281,7 +282,7 @@ def _rgb_profile(data: bytes | None) -> bytes | None:
 
 
 def _usable_profile(data: bytes | None, color_space: str) -> "ImageCmsProfile | None":
-    """A profile from which images of `color_space` can be brought to sRGB; `None` where it is not one."""
+    """The profile, if images of `color_space` can be converted from it to sRGB; otherwise `None`."""
     from PIL import ImageCms
 
     if not data:
@@ -305,5 +306,5 @@ def _to_srgb(image: "Image.Image", profile: "ImageCmsProfile") -> "Image.Image":
 
     converted = ImageCms.profileToProfile(image, profile, ImageCms.createProfile("sRGB"), outputMode="RGB")
     if converted is None:
-        raise UnusableMedia("The image's colour profile cannot be applied.")
+        raise UnusableMedia("The image's color profile cannot be applied.")
     return converted

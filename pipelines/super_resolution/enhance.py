@@ -1,4 +1,4 @@
-"""Enlarge whole images tile by tile, with alpha, sixteen bits and what the file says about itself.
+"""Enlarge whole images tile by tile, keeping alpha, bit depth, EXIF and color profile.
 
 Memory beyond the image and its result does not depend on their size.
 """
@@ -16,7 +16,7 @@ from pipelines.super_resolution.base import RgbFloat, SuperResolver
 Plane = NDArray[np.float32]
 
 
-def enhance(picture: DecodedImage, resolver: SuperResolver, progress: Progress = no_progress) -> DecodedImage:
+def enhance(image: DecodedImage, resolver: SuperResolver, progress: Progress = no_progress) -> DecodedImage:
     """Enlarge an image by the resolver's scale.
 
     Args:
@@ -25,28 +25,28 @@ def enhance(picture: DecodedImage, resolver: SuperResolver, progress: Progress =
         progress: called before each tile.
 
     Returns:
-        An image of the same bit depth and colour profile, with alpha where there was one.
+        An image of the same bit depth and color profile, with alpha if there was any.
 
     Raises:
-        Cancelled: `progress` said so; nothing remains.
+        Cancelled: `progress` said so.
     """
     scale = resolver.scale
-    rows, columns = picture.pixels.shape[:2]
-    pixels = np.empty((rows * scale, columns * scale, 3), picture.pixels.dtype)
-    alpha = None if picture.alpha is None else np.empty(pixels.shape[:2], pixels.dtype)
+    rows, columns = image.pixels.shape[:2]
+    pixels = np.empty((rows * scale, columns * scale, 3), image.pixels.dtype)
+    alpha = None if image.alpha is None else np.empty(pixels.shape[:2], pixels.dtype)
     tiles = list(_tiles(rows, columns, resolver.tile_px))
     for number, tile in enumerate(tiles):
         progress(number / len(tiles), "enhancing")
         near = tile.grown(resolver.overlap_px, rows, columns)
         inner, target = tile.within(near, scale), tile.scaled(scale)
-        large = resolver.upscale(_visible(picture, near, resolver.overlap_px))
+        large = resolver.upscale(_visible(image, near, resolver.overlap_px))
         pixels[target] = _as(pixels.dtype, large[inner])
-        if alpha is not None and picture.alpha is not None:
-            opacity = _enlarge(_as_float(picture.alpha[near.window]), scale)
+        if alpha is not None and image.alpha is not None:
+            opacity = _enlarge(_as_float(image.alpha[near.window]), scale)
             alpha[target] = _as(alpha.dtype, opacity[inner])
     progress(1.0, "enhancing")
-    exif = None if picture.exif is None else enlarged_exif(picture.exif, columns * scale, rows * scale, scale)
-    return DecodedImage(pixels=pixels, alpha=alpha, exif=exif, icc_profile=picture.icc_profile)
+    exif = None if image.exif is None else enlarged_exif(image.exif, columns * scale, rows * scale, scale)
+    return DecodedImage(pixels=pixels, alpha=alpha, exif=exif, icc_profile=image.icc_profile)
 
 
 @dataclass(frozen=True)
@@ -87,28 +87,28 @@ def _tiles(rows: int, columns: int, side: int) -> Iterator[_Tile]:
             yield _Tile(top, min(top + side, rows), left, min(left + side, columns))
 
 
-def _visible(picture: DecodedImage, tile: _Tile, reach: int) -> RgbFloat:
-    """The tile's colours; behind fully transparent pixels, those of the visible ones nearby.
+def _visible(image: DecodedImage, tile: _Tile, reach: int) -> RgbFloat:
+    """The tile's colors; behind fully transparent pixels, those of the visible ones nearby.
 
-    Files keep anything there, often black, which would be drawn into the visible edge as a dark fringe. Visible colours
-    are spread `reach` pixels far, as many as the resolver looks: one ring at a time, each pixel the mean of its
-    known neighbours, weighted by how opaque they are.
+    Files store anything there, often black, which would bleed into the visible edge as a dark fringe. Visible colors
+    are spread by `reach` pixels, as far as the resolver looks: one ring at a time, each pixel the mean of its
+    known neighbors, weighted by their opacity.
     """
-    if picture.alpha is None or picture.alpha[tile.window].all():
-        return _as_float(picture.pixels[tile.window])
+    if image.alpha is None or image.alpha[tile.window].all():
+        return _as_float(image.pixels[tile.window])
     import cv2
 
-    rows, columns = picture.alpha.shape
+    rows, columns = image.alpha.shape
     near = tile.grown(reach, rows, columns)
-    color = _as_float(picture.pixels[near.window])
-    weight = _as_float(picture.alpha[near.window])
-    neighbours = np.ones((3, 3), np.float32)
+    color = _as_float(image.pixels[near.window])
+    weight = _as_float(image.alpha[near.window])
+    neighbors = np.ones((3, 3), np.float32)
     for _ in range(reach):
         unknown = weight == 0
         if not unknown.any() or unknown.all():
             break
-        around = cv2.filter2D(weight, -1, neighbours, borderType=cv2.BORDER_REPLICATE)
-        spread = cv2.filter2D(color * weight[..., None], -1, neighbours, borderType=cv2.BORDER_REPLICATE)
+        around = cv2.filter2D(weight, -1, neighbors, borderType=cv2.BORDER_REPLICATE)
+        spread = cv2.filter2D(color * weight[..., None], -1, neighbors, borderType=cv2.BORDER_REPLICATE)
         ring = unknown & (around > 0)
         color[ring] = spread[ring] / around[ring][:, None]
         weight[ring] = 1
@@ -116,7 +116,7 @@ def _visible(picture: DecodedImage, tile: _Tile, reach: int) -> RgbFloat:
 
 
 def _enlarge(opacity: Plane, scale: int) -> Plane:
-    """Bicubic without overshoot: the opaque stays opaque, the transparent transparent."""
+    """Bicubic without overshoot: opaque stays opaque, transparent stays transparent."""
     import cv2
 
     large = cv2.resize(opacity, None, fx=scale, fy=scale, interpolation=cv2.INTER_CUBIC)

@@ -1,4 +1,4 @@
-"""Still images: every kind that is served, and everything that strangers send instead."""
+"""Still images: every supported format, and whatever else clients send."""
 
 import io
 import random
@@ -31,7 +31,7 @@ def encoded(image: Image.Image, kind: str, **options: object) -> bytes:
 
 
 def scene(width: int = 37, height: int = 24) -> Image.Image:
-    """Smooth and without symmetry, so that a turned or mirrored one differs."""
+    """Smooth and asymmetric, so that a rotated or mirrored one differs."""
     y, x = np.mgrid[:height, :width]
     return Image.fromarray(np.dstack([x * 6, y * 9, (x + 2 * y) * 2]).astype(np.uint8))
 
@@ -62,10 +62,10 @@ def png_16_bit(samples: NDArray[np.uint16], color: int, *extra: bytes) -> bytes:
         ("GIF", {}, 40),
     ],
 )
-def test_reads_every_served_format(kind: str, options: dict[str, object], tolerance: int) -> None:
-    picture = read(encoded(scene(), kind, **options))
-    assert picture.pixels.dtype == np.uint8
-    difference = np.abs(picture.pixels.astype(int) - np.asarray(scene()).astype(int))
+def test_reads_every_supported_format(kind: str, options: dict[str, object], tolerance: int) -> None:
+    decoded = read(encoded(scene(), kind, **options))
+    assert decoded.pixels.dtype == np.uint8
+    difference = np.abs(decoded.pixels.astype(int) - np.asarray(scene()).astype(int))
     assert difference.max() <= tolerance
 
 
@@ -73,20 +73,20 @@ def test_reads_every_served_format(kind: str, options: dict[str, object], tolera
 def test_reads_every_mode(mode: str) -> None:
     kind = {"CMYK": "JPEG", "YCbCr": "JPEG"}.get(mode, "PNG")
     image = scene().convert(mode)
-    picture = read(encoded(image, kind, **({"quality": 98} if kind == "JPEG" else {})))
-    assert np.abs(picture.rgb8().astype(int) - np.asarray(image.convert("RGB")).astype(int)).max() <= 30
-    assert (picture.alpha is not None) == (mode in {"LA", "RGBA"})
+    decoded = read(encoded(image, kind, **({"quality": 98} if kind == "JPEG" else {})))
+    assert np.abs(decoded.rgb8().astype(int) - np.asarray(image.convert("RGB")).astype(int)).max() <= 30
+    assert (decoded.alpha is not None) == (mode in {"LA", "RGBA"})
 
 
 def test_palette_and_color_keys_become_alpha() -> None:
     palette = Image.new("P", (2, 1))
     palette.putpalette([255, 0, 0, 0, 0, 255])
     palette.putdata([0, 1])
-    picture = read(encoded(palette, "PNG", transparency=bytes([128, 255])))
-    assert picture.pixels.tolist() == [[[255, 0, 0], [0, 0, 255]]]
-    assert picture.alpha is not None
-    assert picture.alpha.tolist() == [[128, 255]]
-    assert picture.rgb8().tolist() == [[[255, 127, 127], [0, 0, 255]]]
+    decoded = read(encoded(palette, "PNG", transparency=bytes([128, 255])))
+    assert decoded.pixels.tolist() == [[[255, 0, 0], [0, 0, 255]]]
+    assert decoded.alpha is not None
+    assert decoded.alpha.tolist() == [[128, 255]]
+    assert decoded.rgb8().tolist() == [[[255, 127, 127], [0, 0, 255]]]
 
     keyed = read(png(2, 1, 8, 2, b"\0" + bytes([9, 9, 9, 8, 8, 8]), chunk(b"tRNS", struct.pack(">HHH", 9, 9, 9))))
     assert keyed.alpha is not None
@@ -94,49 +94,49 @@ def test_palette_and_color_keys_become_alpha() -> None:
 
 
 @pytest.mark.parametrize(("color", "channels"), [(0, 1), (2, 3), (4, 2), (6, 4)])
-def test_sixteen_bits_stay_sixteen(color: int, channels: int) -> None:
+def test_16_bits_stay_16_bits(color: int, channels: int) -> None:
     samples = np.random.default_rng(color).integers(0, 65536, (5, 7, channels)).astype(np.uint16)
-    picture = read(png_16_bit(samples, color))
-    assert picture.pixels.dtype == np.uint16
+    decoded = read(png_16_bit(samples, color))
+    assert decoded.pixels.dtype == np.uint16
     expected = samples[..., :3] if channels >= 3 else np.repeat(samples[..., :1], 3, axis=2)
-    assert np.array_equal(picture.pixels, expected)
+    assert np.array_equal(decoded.pixels, expected)
     if channels in {2, 4}:
-        assert picture.alpha is not None
-        assert np.array_equal(picture.alpha, samples[..., -1])
+        assert decoded.alpha is not None
+        assert np.array_equal(decoded.alpha, samples[..., -1])
     else:
-        assert picture.alpha is None
-    again = read(write_png(picture))
-    assert np.array_equal(again.pixels, picture.pixels)
+        assert decoded.alpha is None
+    again = read(write_png(decoded))
+    assert np.array_equal(again.pixels, decoded.pixels)
 
 
 @pytest.mark.parametrize("color", [0, 2])
-def test_sixteen_bit_color_keys_become_alpha(color: int) -> None:
+def test_16_bit_color_keys_become_alpha(color: int) -> None:
     channels = 3 if color else 1
     samples = np.full((1, 2, channels), 5000, np.uint16)
     samples[0, 1] = 5001
-    picture = read(png_16_bit(samples, color, chunk(b"tRNS", struct.pack(">H", 5000) * channels)))
-    assert picture.alpha is not None
-    assert picture.alpha.tolist() == [[0, 65535]]
+    decoded = read(png_16_bit(samples, color, chunk(b"tRNS", struct.pack(">H", 5000) * channels)))
+    assert decoded.alpha is not None
+    assert decoded.alpha.tolist() == [[0, 65535]]
 
 
-def test_sixteen_bit_tiff() -> None:
+def test_16_bit_tiff() -> None:
     samples = np.random.default_rng(0).integers(0, 65536, (6, 5, 4)).astype(np.uint16)
     data = cv2.imencode(".tiff", samples)[1].tobytes()
-    picture = read(data)
-    assert np.array_equal(picture.pixels, samples[..., 2::-1])
-    assert picture.alpha is not None
-    assert np.array_equal(picture.alpha, samples[..., 3])
+    decoded = read(data)
+    assert np.array_equal(decoded.pixels, samples[..., 2::-1])
+    assert decoded.alpha is not None
+    assert np.array_equal(decoded.alpha, samples[..., 3])
 
 
-def test_real_sixteen_bit_image_survives_a_round_trip(sample: Callable[[str], Path]) -> None:
+def test_real_16_bit_image_survives_a_round_trip(sample: Callable[[str], Path]) -> None:
     with sample("tree_rgba16.png").open("rb") as file:
-        picture = read_image(file, max_pixels=100_000)
-    assert picture.pixels.dtype == np.uint16
-    assert len(np.unique(picture.pixels)) > 256
-    again = read(write_png(picture))
-    assert np.array_equal(again.pixels, picture.pixels)
-    assert np.array_equal(again.alpha, picture.alpha)
-    assert again.icc_profile == picture.icc_profile != None  # noqa: E711
+        decoded = read_image(file, max_pixels=100_000)
+    assert decoded.pixels.dtype == np.uint16
+    assert len(np.unique(decoded.pixels)) > 256
+    again = read(write_png(decoded))
+    assert np.array_equal(again.pixels, decoded.pixels)
+    assert np.array_equal(again.alpha, decoded.alpha)
+    assert again.icc_profile == decoded.icc_profile != None  # noqa: E711
 
 
 @pytest.mark.parametrize("orientation", range(1, 9))
@@ -146,26 +146,26 @@ def test_turns_upright_as_exif_says(orientation: int, kind: str) -> None:
     tags[ORIENTATION] = orientation
     tags[MAKER] = "Maker"
     data = encoded(scene(), kind, exif=tags, **({"lossless": True} if kind == "WEBP" else {}))
-    picture = read(data)
-    assert np.array_equal(picture.pixels, np.asarray(ImageOps.exif_transpose(Image.open(io.BytesIO(data)))))
-    assert picture.exif is not None
+    decoded = read(data)
+    assert np.array_equal(decoded.pixels, np.asarray(ImageOps.exif_transpose(Image.open(io.BytesIO(data)))))
+    assert decoded.exif is not None
     kept = Image.Exif()
-    kept.load(picture.exif)
+    kept.load(decoded.exif)
     assert dict(kept) == {MAKER: "Maker"}
 
 
 def test_png_keeps_exif_and_profile() -> None:
     tags = Image.Exif()
     tags[MAKER] = "Maker"
-    picture = read(encoded(scene(), "JPEG", exif=tags, icc_profile=SRGB))
-    written = Image.open(io.BytesIO(write_png(picture)))
+    decoded = read(encoded(scene(), "JPEG", exif=tags, icc_profile=SRGB))
+    written = Image.open(io.BytesIO(write_png(decoded)))
     assert written.format == "PNG"
     assert written.info["icc_profile"] == SRGB
     assert dict(written.getexif()) == {MAKER: "Maker"}
-    assert b"eXIf" + struct.pack(">2s", b"MM") in write_png(picture), "no Exif header in front: the chunk is TIFF"
+    assert b"eXIf" + struct.pack(">2s", b"MM") in write_png(decoded), "no Exif header: the chunk is bare TIFF"
 
 
-def test_enlarged_exif_fits_the_new_size_and_prints_as_large() -> None:
+def test_enlarged_exif_fits_the_new_size_and_prints_at_the_same_size() -> None:
     tags = Image.Exif()
     tags[X_RESOLUTION] = 72.0
     tags[0x0100], tags[0x0101] = 30, 20
@@ -176,40 +176,40 @@ def test_enlarged_exif_fits_the_new_size_and_prints_as_large() -> None:
     assert larger.get_ifd(EXIF_DIRECTORY)[PIXEL_WIDTH] == 120
 
 
-def test_wide_gamut_is_brought_to_srgb() -> None:
-    """In a profile with red and blue exchanged, what is stored as red is blue."""
+def test_wide_gamut_is_converted_to_srgb() -> None:
+    """In a profile with red and blue swapped, what is stored as red is blue."""
     swapped = bytearray(SRGB)
     count = struct.unpack(">I", swapped[128:132])[0]
     entries = {bytes(swapped[132 + 12 * n : 136 + 12 * n]): 136 + 12 * n for n in range(count)}
     red, blue = entries[b"rXYZ"], entries[b"bXYZ"]
     swapped[red : red + 8], swapped[blue : blue + 8] = swapped[blue : blue + 8], swapped[red : red + 8]
-    picture = read(encoded(Image.new("RGB", (2, 2), (255, 0, 0)), "PNG", icc_profile=bytes(swapped)))
-    assert picture.pixels[0, 0].tolist() == [255, 0, 0]
-    assert np.abs(picture.rgb8()[0, 0].astype(int) - [0, 0, 255]).max() <= 2
+    decoded = read(encoded(Image.new("RGB", (2, 2), (255, 0, 0)), "PNG", icc_profile=bytes(swapped)))
+    assert decoded.pixels[0, 0].tolist() == [255, 0, 0]
+    assert np.abs(decoded.rgb8()[0, 0].astype(int) - [0, 0, 255]).max() <= 2
 
 
 @pytest.mark.parametrize("profile", [b"nonsense", SRGB[:200], SRGB[:16] + b"GRAY" + SRGB[20:]])
-def test_unusable_profile_is_left_out(profile: bytes) -> None:
-    picture = read(encoded(scene(), "PNG", icc_profile=profile))
-    assert picture.icc_profile is None
-    assert np.array_equal(picture.rgb8(), np.asarray(scene()))
+def test_unusable_profile_is_dropped(profile: bytes) -> None:
+    decoded = read(encoded(scene(), "PNG", icc_profile=profile))
+    assert decoded.icc_profile is None
+    assert np.array_equal(decoded.rgb8(), np.asarray(scene()))
 
 
 @pytest.mark.filterwarnings("ignore")
 @pytest.mark.parametrize(
     "exif", [b"Exif\0\0nonsense", b"Exif\0\0MM\0*\0\0\0\x08\xff\xff", b"Exif\0\0II*\0\xff\xff\xff\x7f"]
 )
-def test_unreadable_exif_is_left_out(exif: bytes) -> None:
-    picture = read(encoded(scene(), "JPEG", exif=exif))
-    assert picture.exif is None
-    assert picture.pixels.shape == (24, 37, 3)
+def test_unreadable_exif_is_dropped(exif: bytes) -> None:
+    decoded = read(encoded(scene(), "JPEG", exif=exif))
+    assert decoded.exif is None
+    assert decoded.pixels.shape == (24, 37, 3)
 
 
 def test_animations_give_their_first_frame() -> None:
     frames = [Image.new("RGB", (8, 6), color) for color in ("red", "lime", "blue")]
     for kind, options in (("GIF", {}), ("WEBP", {"lossless": True}), ("PNG", {})):
-        picture = read(encoded(frames[0], kind, save_all=True, append_images=frames[1:], **options))
-        assert picture.pixels[0, 0].tolist() == [255, 0, 0], kind
+        decoded = read(encoded(frames[0], kind, save_all=True, append_images=frames[1:], **options))
+        assert decoded.pixels[0, 0].tolist() == [255, 0, 0], kind
 
 
 @pytest.mark.parametrize(
@@ -241,7 +241,7 @@ def test_truncated_is_unusable(kind: str) -> None:
         assert type(caught.value) is UnusableMedia
 
 
-def test_truncated_sixteen_bits_is_unusable(sample: Callable[[str], Path]) -> None:
+def test_truncated_16_bit_image_is_unusable(sample: Callable[[str], Path]) -> None:
     data = sample("tree_rgba16.png").read_bytes()
     with pytest.raises(UnusableMedia):
         read(data[: len(data) // 2])
@@ -252,7 +252,7 @@ def test_empty_is_unusable() -> None:
         read(b"")
 
 
-def test_bomb_is_refused_before_it_is_decoded() -> None:
+def test_bomb_is_rejected_before_it_is_decoded() -> None:
     bomb = encoded(Image.new("1", (9000, 9000)), "PNG")
     assert len(bomb) < 20_000
     with pytest.raises(TooManyPixels, match="9000 × 9000"):
@@ -266,7 +266,7 @@ def test_bomb_is_refused_before_it_is_decoded() -> None:
         read(encoded(Image.new("1", (70_000, 1)), "PNG"))
 
 
-def test_jpeg_of_endless_scans_is_refused() -> None:
+def test_jpeg_with_too_many_scans_is_rejected() -> None:
     data = encoded(scene(64, 64), "JPEG", progressive=True)
     first = data.index(b"\xff\xda")
     last = data.rindex(b"\xff\xda")
@@ -289,7 +289,7 @@ def test_damaged_bytes_never_raise_anything_else() -> None:
     tags[ORIENTATION] = 6
     kinds = ["PNG", "JPEG", "WEBP", "TIFF", "AVIF"]
     files = [encoded(scene(), kind, exif=tags) for kind in kinds] + [encoded(scene(), "GIF"), encoded(scene(), "BMP")]
-    outcomes = {"read": 0, "refused": 0}
+    outcomes = {"read": 0, "rejected": 0}
     for _ in range(1500):
         data = bytearray(rng.choice(files))
         for _ in range(rng.choice([1, 3, 10])):
@@ -298,7 +298,7 @@ def test_damaged_bytes_never_raise_anything_else() -> None:
             write_png(read(bytes(data)))
             outcomes["read"] += 1
         except SensoriumError:
-            outcomes["refused"] += 1
+            outcomes["rejected"] += 1
     print(outcomes)
     assert min(outcomes.values()) > 100
 

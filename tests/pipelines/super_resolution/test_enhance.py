@@ -1,4 +1,4 @@
-"""Whole images: tiles, alpha, bit depth, what the file says about itself."""
+"""Whole images: tiles, alpha, bit depth, metadata."""
 
 import io
 import tracemalloc
@@ -22,7 +22,7 @@ def resolver() -> SuperResolver:
 
 
 class Repeat(SuperResolver):
-    """The least that a resolver may do, so that what `enhance` adds is seen alone."""
+    """The simplest resolver, so that only what `enhance` adds is seen."""
 
     scale, tile_px, overlap_px = 2, 16, 3
 
@@ -31,7 +31,7 @@ class Repeat(SuperResolver):
         return tile.repeat(2, axis=0).repeat(2, axis=1)
 
 
-def at_once(resolver: SuperResolver) -> SuperResolver:
+def untiled(resolver: SuperResolver) -> SuperResolver:
     whole = type(resolver)()
     whole.tile_px = 10_000
     return whole
@@ -42,27 +42,27 @@ def test_tiles_leave_no_seam(resolver: SuperResolver) -> None:
     tiled.tile_px = 48
     pixels = data.coffee()[100:220, 150:290]
     opacity = np.clip(np.hypot(*np.mgrid[-60:60, -70:70]) * 8 - 200, 0, 255).astype(np.uint8)
-    picture = DecodedImage(pixels, opacity)
-    parts, whole = enhance(picture, tiled), enhance(picture, at_once(resolver))
+    image = DecodedImage(pixels, opacity)
+    parts, whole = enhance(image, tiled), enhance(image, untiled(resolver))
     worst = np.abs(parts.pixels.astype(int) - whole.pixels.astype(int)).max()
     print(f"tiled and whole differ by at most {worst}/255")
     assert worst <= 1
     assert np.array_equal(parts.alpha, whole.alpha)
 
 
-def test_sixteen_bit_image_with_alpha(sample: Callable[[str], Path], resolver: SuperResolver) -> None:
+def test_16_bit_image_with_alpha(sample: Callable[[str], Path], resolver: SuperResolver) -> None:
     with sample("tree_rgba16.png").open("rb") as file:
-        picture = read_image(file, max_pixels=100_000)
+        image = read_image(file, max_pixels=100_000)
     crop = DecodedImage(
-        np.ascontiguousarray(picture.pixels[:96, 100:196]),
-        np.ascontiguousarray(picture.alpha[:96, 100:196]) if picture.alpha is not None else None,
-        icc_profile=picture.icc_profile,
+        np.ascontiguousarray(image.pixels[:96, 100:196]),
+        np.ascontiguousarray(image.alpha[:96, 100:196]) if image.alpha is not None else None,
+        icc_profile=image.icc_profile,
     )
     large = read_image(io.BytesIO(write_png(enhance(crop, resolver))), max_pixels=1_000_000)
     assert large.pixels.shape == (384, 384, 3)
     assert large.pixels.dtype == np.uint16
     assert len(np.unique(large.pixels)) > 256
-    assert large.icc_profile == picture.icc_profile
+    assert large.icc_profile == image.icc_profile
     assert large.alpha is not None
     assert large.alpha.dtype == np.uint16
     assert len(np.unique(large.alpha)) > 256
@@ -82,8 +82,7 @@ def test_bright_shape_on_black_transparency_has_no_dark_fringe(kind: type, resol
     assert large.alpha[80, 80] == full
 
 
-def test_colors_behind_transparency_do_not_depend_on_tiles(resolver: SuperResolver) -> None:
-    del resolver
+def test_colors_behind_transparency_do_not_depend_on_tiles() -> None:
     rng = np.random.default_rng(2)
     pixels = rng.integers(0, 256, (50, 45, 3)).astype(np.uint8)
     alpha = np.where(rng.random((50, 45)) < 0.02, 255, 0).astype(np.uint8)
@@ -105,7 +104,7 @@ def test_odd_sizes(size: tuple[int, int], resolver: SuperResolver) -> None:
     assert large.alpha.shape == (size[0] * 4, size[1] * 4)
 
 
-def test_what_the_file_says_is_kept_and_true() -> None:
+def test_metadata_is_kept_and_updated() -> None:
     tags = Image.Exif()
     tags[0x010F], tags[0x011A] = "Maker", 100.0
     tags.get_ifd(0x8769)[0xA002] = 30
@@ -117,9 +116,9 @@ def test_what_the_file_says_is_kept_and_true() -> None:
 
 
 def test_progress_runs_to_one_and_cancels_between_tiles() -> None:
-    picture = DecodedImage(np.zeros((40, 40, 3), np.uint8))
+    image = DecodedImage(np.zeros((40, 40, 3), np.uint8))
     seen: list[float | None] = []
-    enhance(picture, Repeat(), lambda fraction, _stage: seen.append(fraction))
+    enhance(image, Repeat(), lambda fraction, _stage: seen.append(fraction))
     assert seen == [n / 9 for n in range(9)] + [1.0]
 
     def leave(fraction: float | None, _stage: str) -> None:
@@ -129,15 +128,15 @@ def test_progress_runs_to_one_and_cancels_between_tiles() -> None:
 
     seen.clear()
     with pytest.raises(Cancelled):
-        enhance(picture, Repeat(), leave)
+        enhance(image, Repeat(), leave)
     assert len(seen) == 3
 
 
 def test_memory_beside_the_result_does_not_grow() -> None:
     def extra(side: int) -> int:
-        picture = DecodedImage(np.zeros((side, side, 3), np.uint8), np.full((side, side), 9, np.uint8))
+        image = DecodedImage(np.zeros((side, side, 3), np.uint8), np.full((side, side), 9, np.uint8))
         tracemalloc.start()
-        enhance(picture, Repeat())
+        enhance(image, Repeat())
         peak = tracemalloc.get_traced_memory()[1]
         tracemalloc.stop()
         return peak - side * side * 4 * 4
