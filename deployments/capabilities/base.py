@@ -1,7 +1,7 @@
-"""What every capability's deployment does: load an engine, swap it in place, run calls on it, tell its state.
+"""What every capability's deployment does: load an engine, swap it in place, run calls on it, report its state.
 
-A call is a stream of events: first `EngineInfo` (which engine and model), then `Update`s, last `Done`. The same stream
-serves a caller who waits for the result and one who watches the progress.
+`protocol.py` says what the events of a call are. The same stream serves a caller who waits for the result and one who
+watches the progress.
 """
 
 import asyncio
@@ -11,14 +11,14 @@ import sys
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from itertools import islice
 from threading import Event
-from typing import Any, ClassVar, Generic, Literal, TypeVar
+from typing import Any, ClassVar, Generic, TypeVar
 
 import ray
 from pydantic import TypeAdapter, ValidationError
 
+from deployments.capabilities.protocol import CallEvent, EngineInfo, ReplicaState, ResultEvent, Update
 from deployments.settings import Settings
 from deployments.storage import ObjectStore
 from pipelines.contracts.engine import EngineConfig, Resources
@@ -34,60 +34,6 @@ ResultT = TypeVar("ResultT")
 UPDATE_EVERY_S = 0.25
 RETRY_LOAD_S = 30
 NEIGHBOUR_S = 2
-
-
-@dataclass(frozen=True)
-class Source:
-    """An upload in the object store.
-
-    Attributes:
-        key: where it is.
-        name: what the sender called it; never used as a path.
-        kind: its format's name, told by its bytes.
-        container: FFmpeg's demuxer, for sound and video.
-    """
-
-    key: str
-    name: str = ""
-    kind: str = ""
-    container: str = ""
-
-
-@dataclass(frozen=True)
-class EngineInfo:
-    """The first event of a call: what answers it."""
-
-    engine: str
-    model: str
-
-
-@dataclass(frozen=True)
-class Update:
-    """How far a call is: `fraction` 0 to 1, `None` where the whole is not known."""
-
-    fraction: float | None
-    stage: str
-
-
-@dataclass(frozen=True)
-class Done:
-    """The last event of a call. Media in `result` are keys of the object store, never addresses or bytes."""
-
-    result: Any
-
-
-CallEvent = EngineInfo | Update | Done
-
-
-@dataclass(frozen=True)
-class State:
-    """What a replica tells of itself."""
-
-    state: Literal["loading", "ready", "failing"]
-    engine: str
-    model: str
-    reason: str = ""
-    load_s: float = 0.0
 
 
 class CallProgress:
@@ -147,7 +93,7 @@ class Capability(Generic[ConfigT, EngineT]):
         if share := assigned.get("GPU"):
             limit_memory(min(share, 1.0))
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="engine")
-        self._state = State("loading", "", "")
+        self._state = ReplicaState("loading", "", "")
         self._load_started_s = time.monotonic()
         self._engine: EngineT | None = None
         self._loaded = asyncio.Event()
@@ -174,7 +120,7 @@ class Capability(Generic[ConfigT, EngineT]):
         if self._load is not None:
             self._load.cancel()
         self._loaded.clear()
-        self._state = State("loading", config.engine, config.card().model)
+        self._state = ReplicaState("loading", config.engine, config.card().model)
         self._load_started_s = time.monotonic()
         self._load = asyncio.create_task(self._swap(config))
 
@@ -194,7 +140,7 @@ class Capability(Generic[ConfigT, EngineT]):
             )
         else:
             taken_s = time.monotonic() - self._load_started_s
-            self._state = State("ready", config.engine, config.card().model, load_s=round(taken_s, 1))
+            self._state = ReplicaState("ready", config.engine, config.card().model, load_s=round(taken_s, 1))
             self._retry = None
             self._loaded.set()
 
@@ -209,7 +155,7 @@ class Capability(Generic[ConfigT, EngineT]):
 
     def _fail(self, engine: str, model: str, reason: str, retry: ConfigT | None = None) -> None:
         self._engine = None
-        self._state = State("failing", engine, model, reason)
+        self._state = ReplicaState("failing", engine, model, reason)
         self._retry = retry
         self._failed_s = time.monotonic()
         self._loaded.set()
@@ -227,10 +173,10 @@ class Capability(Generic[ConfigT, EngineT]):
     def unload(self, engine: EngineT) -> None:
         """End what an engine keeps running, before another takes its place; runs in its thread."""
 
-    async def state(self) -> State:
+    async def state(self) -> ReplicaState:
         """What `/readyz` and `/v1/models` tell of this replica."""
         if self._state.state == "loading":
-            return State(**{**vars(self._state), "load_s": round(time.monotonic() - self._load_started_s, 1)})
+            return ReplicaState(**{**vars(self._state), "load_s": round(time.monotonic() - self._load_started_s, 1)})
         return self._state
 
     async def answering(self) -> EngineInfo:
@@ -314,7 +260,7 @@ class Capability(Generic[ConfigT, EngineT]):
             async for update in ticket.updates_until(finished):
                 yield update
             result: Any = await finished
-            yield Done(result if publish is None else await publish(result))
+            yield ResultEvent(result if publish is None else await publish(result))
         finally:
             ticket.cancel()
             finished.cancel()

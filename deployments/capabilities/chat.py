@@ -2,34 +2,22 @@
 
 from collections.abc import AsyncIterator
 from contextlib import aclosing
-from dataclasses import dataclass, field, replace
-from typing import Any
+from dataclasses import replace
 
 from pydantic import TypeAdapter
 
-from deployments.capabilities.base import Capability, EngineInfo
+from deployments.capabilities.base import Capability
 from deployments.capabilities.embedding import embed_through
+from deployments.capabilities.protocol import ChatCall, EngineInfo
 from deployments.client.errors import from_ray
 from deployments.client.handles import Handle
 from deployments.settings import Settings
 from pipelines import chat
-from pipelines.chat import ChatModel, ChatRequest, Delta, Message
+from pipelines.chat import ChatModel, ChatRequest, Delta
 from pipelines.knowledge import Passage
 
 PASSAGES = 8
 """How many passages are retrieved for a grounded question."""
-
-
-@dataclass(frozen=True)
-class ChatCall:
-    """A conversation as the route takes it; `category` grounds the answer."""
-
-    messages: tuple[Message, ...]
-    category: str | None = None
-    temperature: float = 0.8
-    max_tokens: int = 500
-    stop: tuple[str, ...] = ()
-    options: dict[str, Any] = field(default_factory=dict)
 
 
 class Chat(Capability[chat.Config, ChatModel]):

@@ -6,8 +6,9 @@ from typing import Any
 
 from pydantic import TypeAdapter
 
-from deployments.capabilities.base import CallEvent, Capability
+from deployments.capabilities.base import Capability
 from deployments.capabilities.batching import Batcher
+from deployments.capabilities.protocol import CallEvent
 from deployments.settings import Settings
 from deployments.storage import image_name
 from pipelines import image_generation

@@ -5,7 +5,8 @@ from typing import Any
 
 from pydantic import TypeAdapter
 
-from deployments.capabilities.base import CallEvent, CallProgress, Capability, Source
+from deployments.capabilities.base import CallProgress, Capability
+from deployments.capabilities.protocol import CallEvent, Source
 from deployments.storage import image_name
 from pipelines import image_understanding
 from pipelines.image_understanding import ImageUnderstander

@@ -8,7 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import TypeAdapter
 
-from deployments.capabilities.base import CallEvent, CallProgress, Capability, EngineInfo, Source
+from deployments.capabilities.base import CallProgress, Capability
+from deployments.capabilities.protocol import CallEvent, EngineInfo, Source
 from deployments.settings import Settings
 from pipelines import knowledge
 from pipelines.knowledge import Passage

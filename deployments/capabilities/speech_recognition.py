@@ -5,7 +5,8 @@ from contextlib import closing
 
 from pydantic import TypeAdapter
 
-from deployments.capabilities.base import CallEvent, CallProgress, Capability, Source
+from deployments.capabilities.base import CallProgress, Capability
+from deployments.capabilities.protocol import CallEvent, Source
 from pipelines import speech_recognition
 from pipelines.media.audio import AudioReader, pcm_blocks
 from pipelines.speech_recognition import Segment, SpeechRecognizer

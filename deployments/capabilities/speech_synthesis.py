@@ -1,25 +1,14 @@
 """Speech synthesis: a text in, a stream of encoded speech out."""
 
 from collections.abc import AsyncIterator, Iterator
-from dataclasses import dataclass
 
 from pydantic import TypeAdapter
 
-from deployments.capabilities.base import CallProgress, Capability, EngineInfo
+from deployments.capabilities.base import CallProgress, Capability
+from deployments.capabilities.protocol import EngineInfo, SpeechCall
 from pipelines import speech_synthesis
-from pipelines.media.audio import AudioFormat, encode_audio
+from pipelines.media.audio import encode_audio
 from pipelines.speech_synthesis import SpeechSynthesizer
-
-
-@dataclass(frozen=True)
-class SpeechCall:
-    """What to say and how; `None` takes the engine's default."""
-
-    text: str
-    voice: str | None = None
-    language: str | None = None
-    speed: float = 1.0
-    format: AudioFormat = "mp3"
 
 
 class SpeechSynthesis(Capability[speech_synthesis.Config, SpeechSynthesizer]):

@@ -6,7 +6,8 @@ from typing import Any
 
 from pydantic import TypeAdapter
 
-from deployments.capabilities.base import CallEvent, CallProgress, Capability, Source
+from deployments.capabilities.base import CallProgress, Capability
+from deployments.capabilities.protocol import CallEvent, Source
 from deployments.storage import video_name
 from pipelines import video_generation
 from pipelines.media.image import read_image

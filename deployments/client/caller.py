@@ -7,7 +7,7 @@ from typing import Any, Self, cast
 
 from ray.serve.handle import DeploymentResponseGenerator
 
-from deployments.capabilities.base import Done, EngineInfo
+from deployments.capabilities.protocol import EngineInfo, ResultEvent
 from deployments.client.errors import DeadlineExceeded, from_ray
 from deployments.client.handles import Handle, Handles
 from deployments.client.status import Status
@@ -45,7 +45,7 @@ class Call:
     async def result(self) -> Any:
         """Pass over the updates and give what the call was made for."""
         async for event in self:
-            if isinstance(event, Done):
+            if isinstance(event, ResultEvent):
                 return event.result
         raise RuntimeError("the stream of events ended without a result")
 

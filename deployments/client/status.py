@@ -15,7 +15,7 @@ from ray import serve
 from ray.serve._private.constants import SERVE_CONTROLLER_NAME, SERVE_NAMESPACE
 from ray.serve.exceptions import RayServeException
 
-from deployments.capabilities.base import State
+from deployments.capabilities.protocol import ReplicaState
 from deployments.catalog import CONFIGS
 from deployments.client.handles import Handle, Handles, deployment_name
 from pipelines.contracts.engine import EngineConfig, ModelCard
@@ -105,12 +105,12 @@ def http_address() -> tuple[str, int]:
     return options.host, options.port
 
 
-async def _told(handle: Handle) -> list[State]:
+async def _told(handle: Handle) -> list[ReplicaState]:
     try:
         answers = await handle.broadcast("state").results_async(timeout_s=ANSWER_WITHIN_S, return_exceptions=True)
     except (TimeoutError, RayServeException):
         return []
-    return [answer for answer in answers if isinstance(answer, State)]
+    return [answer for answer in answers if isinstance(answer, ReplicaState)]
 
 
 def _configured(adapter: TypeAdapter[Any], user_config: dict[str, Any]) -> tuple[str, ModelCard]:

@@ -11,7 +11,7 @@ from typing import Any
 
 from pydantic import BaseModel, TypeAdapter
 
-from deployments.capabilities.base import Source
+from deployments.capabilities.protocol import Source
 from deployments.client.handles import Handle, Handles
 from deployments.http.schemas.all import (
     EnhancedImage,

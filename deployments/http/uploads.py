@@ -7,7 +7,7 @@ from typing import Any
 
 from fastapi import Request
 
-from deployments.capabilities.base import Source
+from deployments.capabilities.protocol import Source
 from deployments.http.multipart import Received, receive_file
 from deployments.http.services import Services
 from deployments.storage import upload_name

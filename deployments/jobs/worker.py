@@ -13,7 +13,7 @@ from collections.abc import Awaitable, Callable
 from functools import partial
 from typing import Any, TypeVar
 
-from deployments.capabilities.base import Done, Update
+from deployments.capabilities.protocol import ResultEvent, Update
 from deployments.client.caller import Call, Caller
 from deployments.client.errors import DeadlineExceeded
 from deployments.client.handles import Handle, Handles
@@ -166,7 +166,7 @@ class Jobs:
                         if not held.begun:  # until now it waited in the capability's queue
                             held.begun = await asyncio.to_thread(self._table.begin, held.job, *_engine_of(call))
                             limit.reschedule(asyncio.get_running_loop().time() + operation.deadline_s(self._settings))
-                        if isinstance(event, Done):
+                        if isinstance(event, ResultEvent):
                             return event.result
                         held.report(event)
         except TimeoutError:

@@ -6,8 +6,7 @@ from typing import Annotated, Literal
 from fastapi import APIRouter, Query, Request, Response
 from fastapi.responses import StreamingResponse
 
-from deployments.capabilities.base import Source
-from deployments.capabilities.speech_synthesis import SpeechCall
+from deployments.capabilities.protocol import Source, SpeechCall
 from deployments.client.caller import Call
 from deployments.http.schemas.all import RecognitionError, SynthesisError, Transcript, call_errors, upload_errors
 from deployments.http.services import Services

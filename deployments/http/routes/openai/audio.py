@@ -7,7 +7,7 @@ from typing import Any
 from fastapi import APIRouter, Request, Response
 from fastapi.responses import JSONResponse, PlainTextResponse, StreamingResponse
 
-from deployments.capabilities.speech_synthesis import SpeechCall
+from deployments.capabilities.protocol import SpeechCall
 from deployments.http.routes.speech import encoded
 from deployments.http.schemas.all import OpenAIError, SpeechBody, call_errors, upload_errors
 from deployments.http.services import Services

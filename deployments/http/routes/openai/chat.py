@@ -13,7 +13,7 @@ import numpy as np
 from fastapi import APIRouter, Response
 from fastapi.responses import StreamingResponse
 
-from deployments.capabilities.chat import ChatCall
+from deployments.capabilities.protocol import ChatCall
 from deployments.client.caller import Call
 from deployments.http.errors import body_for, describe
 from deployments.http.schemas.all import (
