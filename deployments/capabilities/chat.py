@@ -57,7 +57,7 @@ class Chat(Capability[chat.Config, ChatModel]):
         """What the category's documents say to the question; `None` where there is no such category."""
         if call.category is None:
             return None
-        query = await model.search_query(call.messages)
+        query = await model.rewrite_query(call.messages)
         try:
             found: tuple[Passage, ...] | None = await self._knowledge.search.remote(call.category, query, PASSAGES)
         except Exception as error:

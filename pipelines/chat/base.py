@@ -63,9 +63,9 @@ class Delta:
 class ChatModel(ABC):
     """One loaded model. Any number of `stream` calls may run at once on one event loop."""
 
-    @abstractmethod
-    async def search_query(self, messages: tuple[Message, ...]) -> str:
-        """The last question as a query that stands alone, with what earlier turns say ("and in 2023?")."""
+    async def rewrite_query(self, messages: tuple[Message, ...]) -> str:
+        """The last question as a standalone query for retrieval; an engine may add what earlier turns say."""
+        return next((message.content for message in reversed(messages) if message.role == "user"), "")
 
     @abstractmethod
     def stream(self, request: ChatRequest) -> AsyncGenerator[Delta, None]:

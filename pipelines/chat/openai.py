@@ -107,7 +107,7 @@ class OpenAIChat(ChatModel):
         tls = httpx.create_ssl_context() if config.base_url.startswith("https") else None
         return cls(config, key, tls, embed)
 
-    async def search_query(self, messages: tuple[Message, ...]) -> str:
+    async def rewrite_query(self, messages: tuple[Message, ...]) -> str:
         """The last question as a query that stands alone, by rules."""
         return await asyncio.to_thread(stand_alone, messages, self._embed)
 

@@ -41,7 +41,7 @@ class Engines:
         chat, messages = self["chat"], (Message("user", question),)
 
         async def deltas() -> list[Delta]:
-            passages = library.search(category, await chat.search_query(messages), 8)
+            passages = library.search(category, await chat.rewrite_query(messages), 8)
             return [delta async for delta in chat.stream(ChatRequest(messages, passages=passages))]
 
         return asyncio.run(deltas())

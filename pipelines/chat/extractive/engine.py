@@ -107,7 +107,7 @@ class Extractive(ChatModel):
         self._manuals = manuals
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="extractive")
 
-    async def search_query(self, messages: tuple[Message, ...]) -> str:
+    async def rewrite_query(self, messages: tuple[Message, ...]) -> str:
         """The last question as a query that stands alone; "" where nobody asked anything."""
         return await self._run(partial(stand_alone, messages, self._embed))
 

@@ -163,7 +163,7 @@ class TransformersChat(ChatModel):
             raise ModelUnavailable(f"{config.name} has no chat template: choose an instruction-tuned model.")
         return cls(model, tokenizer, config.name, config.cache_tokens, embed)
 
-    async def search_query(self, messages: tuple[Message, ...]) -> str:
+    async def rewrite_query(self, messages: tuple[Message, ...]) -> str:
         """The last question as a query that stands alone, by rules."""
         return await asyncio.to_thread(stand_alone, messages, self._embed)
 

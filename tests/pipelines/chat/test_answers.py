@@ -87,7 +87,7 @@ def library(tmp_path_factory, embedder):
 def ask(library, model):
     async def ask(category, *turns):
         messages = tuple(Message("user" if i % 2 == 0 else "assistant", turn) for i, turn in enumerate(turns))
-        passages = library.search(category, await model.search_query(messages), 8)
+        passages = library.search(category, await model.rewrite_query(messages), 8)
         deltas = [delta async for delta in model.stream(ChatRequest(messages, passages=passages))]
         return "".join(delta.text for delta in deltas), deltas[-1].sources
 

@@ -34,7 +34,7 @@ def conversation(*turns):
     ],
 )
 async def test_a_follow_up_stands_alone(turns, expected, model):
-    assert await model.search_query(conversation(*turns)) == expected
+    assert await model.rewrite_query(conversation(*turns)) == expected
 
 
 @pytest.mark.parametrize(
@@ -50,10 +50,10 @@ async def test_a_follow_up_stands_alone(turns, expected, model):
     ],
 )
 async def test_a_question_that_stands_alone_stays_as_it_is(question, model):
-    assert await model.search_query(conversation("What is the warranty?", "Two years.", question)) == question
-    assert await model.search_query(conversation(question)) == question
+    assert await model.rewrite_query(conversation("What is the warranty?", "Two years.", question)) == question
+    assert await model.rewrite_query(conversation(question)) == question
 
 
 async def test_no_question_is_no_query(model):
-    assert await model.search_query(()) == ""
-    assert await model.search_query((Message("assistant", "Hi"),)) == ""
+    assert await model.rewrite_query(()) == ""
+    assert await model.rewrite_query((Message("assistant", "Hi"),)) == ""

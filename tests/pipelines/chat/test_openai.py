@@ -364,7 +364,7 @@ async def test_one_answer_at_a_time() -> None:
 
 async def test_a_query_that_stands_alone() -> None:
     turns = [("user", "What was the revenue in 2022?"), ("assistant", "3 million."), ("user", "And in 2023?")]
-    query = await engine("http://127.0.0.1:1/v1").search_query(tuple(Message(*turn) for turn in turns))
+    query = await engine("http://127.0.0.1:1/v1").rewrite_query(tuple(Message(*turn) for turn in turns))
     assert query == "What was the revenue in 2023?"
 
 

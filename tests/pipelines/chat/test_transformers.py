@@ -351,7 +351,7 @@ async def test_what_documents_say_cannot_end_their_message(engine) -> None:
 
 async def test_a_query_that_stands_alone(engine) -> None:
     turns = [("user", "What was the revenue in 2022?"), ("assistant", "3 million."), ("user", "And in 2023?")]
-    query = await engine.search_query(tuple(Message(*turn) for turn in turns))
+    query = await engine.rewrite_query(tuple(Message(*turn) for turn in turns))
     assert query == "What was the revenue in 2023?"
 
 
