@@ -1,4 +1,4 @@
-"""Videos from a still image."""
+"""Video generation: a short video from a still image."""
 
 from typing import Annotated
 

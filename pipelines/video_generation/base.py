@@ -10,7 +10,7 @@ from pipelines.media import Rgb
 
 @dataclass(frozen=True)
 class VideoRequest:
-    """How to animate; `None` takes the engine's default. `motion` is 0 (still) to 1 (strong)."""
+    """How to animate; `None` means the engine's default. `motion` is 0 (still) to 1 (strong)."""
 
     frames: int | None = None
     fps: float | None = None
@@ -20,7 +20,7 @@ class VideoRequest:
 
 @dataclass(frozen=True)
 class Clip:
-    """A video being made: `count` frames of `width` × `height` (both even), read lazily from `frames`."""
+    """A video in the making: `count` frames, RGB uint8 (height, width, 3) of even sides, read lazily from `frames`."""
 
     frames: Iterator[Rgb]
     count: int
@@ -37,6 +37,6 @@ class VideoGenerator(ABC):
         """Animate one still image; the first frame is the image.
 
         Raises:
-            InvalidInput: frames, fps or motion that the engine cannot take.
+            InvalidInput: frames, fps or motion outside the engine's range.
             Cancelled: `progress` said so, here or while the frames are read.
         """

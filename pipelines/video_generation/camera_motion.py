@@ -13,6 +13,7 @@ from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
+from pydantic import Field
 
 from pipelines.contracts.engine import EngineConfig, ModelCard, Resources
 from pipelines.contracts.errors import InvalidInput
@@ -22,7 +23,7 @@ from pipelines.video_generation.base import Clip, VideoGenerator, VideoRequest
 
 Plane = NDArray[np.float32]
 Path = Callable[[float], tuple[float, float, float]]
-"""Of the time passed, 0 to 1: the camera's push and its shift right and down, in parts of the shorter side."""
+"""Share of the time passed to the camera's push and its shift right and down, in parts of the shorter side."""
 
 _DURATION_S = 4
 _DEPTH_SIDE_PX = 256  # the depth is guessed on a copy of this size
@@ -35,10 +36,7 @@ class CameraMotionConfig(EngineConfig):
     """A camera moves into the image."""
 
     engine: Literal["camera-motion"] = "camera-motion"
-    """Chooses this engine."""
-
-    longest_side_px: int = 1280
-    """Longer side of the video in pixels; smaller images keep their size."""
+    longest_side_px: int = Field(1280, description="Longer side of the video; smaller images keep their size.")
 
     def card(self) -> ModelCard:
         """What this configuration answers with."""
@@ -55,11 +53,7 @@ class CameraMotionConfig(EngineConfig):
 
 
 class CameraMotion(VideoGenerator):
-    """Parallax camera. Keeps no state.
-
-    Args:
-        max_side_px: longer side of the video.
-    """
+    """Parallax camera, for videos of at most `max_side_px` pixels on the longer side. Keeps no state."""
 
     def __init__(self, max_side_px: int) -> None:
         self._max_side_px = max_side_px
@@ -70,27 +64,25 @@ class CameraMotion(VideoGenerator):
         count = round(_checked("frames", request.frames, round(_DURATION_S * fps), 2, 600))
         motion = _checked("motion", request.motion, 0.5, 0, 1)
         progress(0.0, "looking")
-        image = _fitted(image, self._max_side_px)
+        image = _shrunk(image, self._max_side_px, multiple=2)
         path = _choose_path(motion, np.random.default_rng(request.seed))
         return Clip(_render(image, path, count, progress), count, fps, image.shape[1], image.shape[0])
 
 
 def _checked(name: str, value: float | None, default: float, low: float, high: float) -> float:
-    if value is None:
-        return default
+    value = default if value is None else value
     if not low <= value <= high:
         raise InvalidInput(f"{name} must be from {low:g} to {high:g}.", name)
     return value
 
 
-def _fitted(image: Rgb, max_side_px: int) -> Rgb:
-    """The image at the video's size, with even sides."""
+def _shrunk(image: Rgb, max_side_px: int, multiple: int) -> Rgb:
+    """The image within a size, both sides a multiple of a number; a smaller image keeps its size."""
     import cv2
 
-    height, width = image.shape[:2]
-    scale = min(1.0, max_side_px / max(height, width))
-    size = (max(2, round(width * scale / 2) * 2), max(2, round(height * scale / 2) * 2))
-    return np.asarray(cv2.resize(image, size, interpolation=cv2.INTER_AREA), np.uint8)
+    scale = min(1.0, max_side_px / max(image.shape[:2]))
+    width, height = (max(1, round(side * scale / multiple)) * multiple for side in image.shape[1::-1])
+    return np.asarray(cv2.resize(image, (width, height), interpolation=cv2.INTER_AREA), np.uint8)
 
 
 def _choose_path(motion: float, rng: np.random.Generator) -> Path:
@@ -109,7 +101,7 @@ def _choose_path(motion: float, rng: np.random.Generator) -> Path:
 
 
 def _render(image: Rgb, path: Path, count: int, progress: Progress) -> Iterator[Rgb]:
-    """The frames; the first is the image itself."""
+    """The frames; the first is the image itself, as the path begins at rest."""
     import cv2
 
     height, width = image.shape[:2]
@@ -119,9 +111,6 @@ def _render(image: Rgb, path: Path, count: int, progress: Progress) -> Iterator[
     columns, rows = np.arange(width, dtype=np.float32), np.arange(height, dtype=np.float32)[:, None]
     for index in range(count):
         progress(index / count, "rendering")
-        if index == 0:
-            yield image.copy()
-            continue
         across, down = _displacement(depth, focus, path(index / (count - 1)))
         x = columns + cv2.resize(across, (width, height)) * width
         y = rows + cv2.resize(down, (width, height)) * height
@@ -162,20 +151,17 @@ def _guess_depth(image: Rgb) -> Plane:
     def mean(plane: Plane) -> Plane:
         return np.asarray(cv2.blur(plane, (2 * round(radius) + 1,) * 2), np.float32)
 
-    scale = min(1.0, _DEPTH_SIDE_PX / max(image.shape))
-    width, height = (max(1, round(side * scale)) for side in image.shape[1::-1])
-    small = np.asarray(cv2.resize(image, (width, height), interpolation=cv2.INTER_AREA), np.float32) / 255
-    lab = np.asarray(cv2.cvtColor(small, cv2.COLOR_RGB2LAB), np.float32)
+    small = _shrunk(image, _DEPTH_SIDE_PX, multiple=1)
+    lab = np.asarray(cv2.cvtColor(np.asarray(small, np.float32) / 255, cv2.COLOR_RGB2LAB), np.float32)
     lightness = np.asarray(lab[..., 0] / 100, np.float32)
-    radius = max(width, height) / 16
-    low = np.linspace(0, 1, height, dtype=np.float32)[:, None] ** 1.5
+    radius = max(small.shape) / 16
+    low = np.linspace(0, 1, len(small), dtype=np.float32)[:, None] ** 1.5
     sharp = blur(np.minimum(np.abs(cv2.Laplacian(lightness, cv2.CV_32F)), 0.2), radius)
     front = blur(_unlike_border(lab, max(1, round(radius / 2))), radius / 2)
     guess: Plane = 0.35 * low + 0.2 * sharp / max(sharp.max(), 1e-6) + 0.45 * front / max(front.max(), 1e-6)
     # The guided filter: smooth along the image's surfaces, not over its edges.
-    slope = (mean(guess * lightness) - mean(guess) * mean(lightness)) / (
-        mean(lightness * lightness) - mean(lightness) ** 2 + 0.01
-    )
+    variance = mean(lightness * lightness) - mean(lightness) ** 2
+    slope = (mean(guess * lightness) - mean(guess) * mean(lightness)) / (variance + 0.01)
     smooth = blur(mean(slope) * lightness + mean(mean(guess) - slope * mean(lightness)), radius / 4)
     far, near = np.percentile(smooth, (2, 98))
     return np.asarray(np.clip((smooth - far) / max(near - far, 0.05), 0, 1), np.float32)
@@ -193,8 +179,6 @@ def _unlike_border(lab: Plane, strip: int) -> Plane:
 
 def _focus(depth: Plane) -> tuple[float, float]:
     """The point the camera makes for: the middle of what is near, not far from the image's, and never below it."""
-    height, width = depth.shape
     weight = depth**2 + 1e-3
-    x = float((weight.sum(0) * (np.arange(width) + 0.5)).sum() / weight.sum() / width)
-    y = float((weight.sum(1) * (np.arange(height) + 0.5)).sum() / weight.sum() / height)
-    return min(max(x, 0.4), 0.6), min(max(y, 0.4), 0.5)
+    x, y = (np.average((np.arange(n) + 0.5) / n, weights=weight.sum(axis)) for axis, n in enumerate(depth.shape[::-1]))
+    return float(min(max(x, 0.4), 0.6)), float(min(max(y, 0.4), 0.5))

@@ -1,21 +1,21 @@
-"""Videos from a still image by image-to-video diffusion models: Stable Video Diffusion and Wan.
+"""Video from a still image by image-to-video diffusion models: Stable Video Diffusion and Wan.
 
-Stable Video Diffusion XT (https://arxiv.org/abs/2311.15127): 25 frames at 7 a second, no prompt. Its license, the
-Stability AI Community License, wants a registration and is free for companies below a yearly revenue only; the hub
-asks to accept it before the weights can be fetched. For commercial use without terms choose Wan 2.2 TI2V 5B
-(`Wan-AI/Wan2.2-TI2V-5B-Diffusers`, Apache-2.0, https://arxiv.org/abs/2503.20314): up to 121 frames at 24 a second,
-led by the `prompt` of the configuration, without a setting for the strength of motion.
+Stable Video Diffusion XT (https://arxiv.org/abs/2311.15127): 25 frames at 7 fps, no prompt. Its license, the
+Stability AI Community License, requires registration and is free only below a yearly revenue; the hub asks to accept
+it before the weights can be fetched. For unrestricted commercial use choose Wan 2.2 TI2V 5B
+(`Wan-AI/Wan2.2-TI2V-5B-Diffusers`, Apache-2.0, https://arxiv.org/abs/2503.20314): up to 121 frames at 24 fps,
+guided by the `prompt` of the configuration, without a setting for the strength of motion.
 
-The image is cropped, a little at two sides, to the model's grid; the video has the image's shape at the model's
-number of pixels. The first frame is the model's rendering of the image, not its pixels. The noise is drawn on the CPU
-from the seed. What moves, and how, is the model's guess.
+The image is cropped slightly at two sides to the model's grid; the video has the image's shape at the model's number
+of pixels. The first frame is the model's rendering of the image, not its pixels. The noise is drawn on the CPU from
+the seed. What moves, and how, is the model's guess.
 """
 
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from inspect import signature
-from typing import Any, Literal, Self
+from typing import Any, ClassVar, Literal
 
 import numpy as np
 from pydantic import Field
@@ -29,64 +29,82 @@ from pipelines.media import Rgb
 from pipelines.video_generation.base import Clip, VideoGenerator, VideoRequest
 
 _SVD = "stabilityai/stable-video-diffusion-img2vid-xt"
-_LICENSES = {
-    _SVD: "LicenseRef-Stability-AI-Community",
-    "stabilityai/stable-video-diffusion-img2vid": "LicenseRef-Stability-AI-Community",
-    "Wan-AI/Wan2.2-TI2V-5B-Diffusers": "Apache-2.0",
-    "Wan-AI/Wan2.1-I2V-14B-480P-Diffusers": "Apache-2.0",
-}
 _STABLE, _WAN = "StableVideoDiffusionPipeline", "WanImageToVideoPipeline"
 _CLASSES = {_STABLE: _STABLE, _WAN: _WAN, "WanPipeline": _WAN}  # by what `model_index.json` says
-_MOST_SHAPE = 1024 / 576  # the longest shape that the models were trained on, either way
-_FASTEST_FPS = 30
+_MAX_ASPECT = 1024 / 576  # width over height, or height over width, that the models were trained on
+_MAX_FPS = 30
 
 
 class DiffusersConfig(PipelineConfig):
     """An image-to-video diffusion model."""
 
+    licenses: ClassVar = {
+        _SVD: "LicenseRef-Stability-AI-Community",
+        "stabilityai/stable-video-diffusion-img2vid": "LicenseRef-Stability-AI-Community",
+        "Wan-AI/Wan2.2-TI2V-5B-Diffusers": "Apache-2.0",
+        "Wan-AI/Wan2.1-I2V-14B-480P-Diffusers": "Apache-2.0",
+    }
+
     engine: Literal["diffusers"] = "diffusers"
     model: str = Field(_SVD, description="Hub id or local folder of a Stable Video Diffusion or Wan pipeline.")
     steps: int | None = Field(None, ge=1, le=200, description="Denoising steps. Default: the pipeline's.")
     pixels: int = Field(
-        1024 * 576, ge=64 * 64, le=1280 * 720, description="Pixels of a frame, about; the image gives the shape."
+        1024 * 576, ge=64 * 64, le=1280 * 720, description="Approximate pixels per frame; the image gives the shape."
     )
     decode_frames: int = Field(
         8,
         ge=1,
-        description="Frames that Stable Video Diffusion decodes at once: fewer take less memory and may flicker.",
+        description="Frames that Stable Video Diffusion decodes at once: fewer need less memory and may flicker.",
     )
     prompt: str = Field("", max_length=2000, description="What happens, for models that read it (Wan).")
     offload: Literal["none", "model", "sequential"] = Field(
-        "none", description="Keep on the GPU everything, the part at work, or only the layer at work (slow)."
+        "none", description="Keep everything on the GPU, the active component, or only the active layer (slow)."
     )
 
     def card(self) -> ModelCard:
         """What this configuration answers with."""
-        license = _LICENSES.get(self.model, "see the model's page")
-        terms = " Commercial use needs a license from Stability AI." if license.startswith("LicenseRef-Stab") else ""
+        restricted = self.license.startswith("LicenseRef-Stability")
         return ModelCard(
             model=self.name,
-            license=license,
+            license=self.license,
             description="A diffusion model: what the image shows moves as the model guesses, for a few seconds."
-            + terms,
+            + (" Commercial use needs a license from Stability AI." if restricted else ""),
         )
 
     def load(self, resources: Resources) -> "DiffusionAnimator":
-        """Load the pipeline onto its device.
+        """Load the pipeline onto its device, or prepare to offload it."""
+        name = self.pipeline_class()
+        if name not in _CLASSES:
+            raise ModelUnavailable(f"{self.name} is not a Stable Video Diffusion or Wan pipeline.")
+        device = select_device(self.device, self.dtype).device
+        if self.offload != "none" and device.type == "cpu":
+            raise ModelUnavailable("The configuration asks for offloading, and there is no GPU to offload from.")
+        import diffusers
 
-        Raises:
-            ModelUnavailable: weights are missing, damaged or of another kind, or there is no GPU to offload from.
-        """
-        return DiffusionAnimator.load(self)
+        pipeline = self.load_pipeline(getattr(diffusers, _CLASSES[name]))
+        if self.offload == "model":
+            pipeline.enable_model_cpu_offload(device=device)
+        elif self.offload == "sequential":
+            pipeline.enable_sequential_cpu_offload(device=device)
+        else:
+            pipeline.to(device)
+        return DiffusionAnimator(pipeline, self)
 
 
 @dataclass(frozen=True)
 class _Traits:
-    """What a kind of model takes."""
+    """What a family of models takes.
+
+    Attributes:
+        fps: default frame rate.
+        max_frames: as many as the model was trained on.
+        frame_step: the number of frames is a multiple of this, plus one.
+        multiple_px: both sides are multiples of this.
+    """
 
     fps: float
-    frames: int
-    every: int  # frames come as a multiple of this and one
+    max_frames: int
+    frame_step: int
     multiple_px: int
 
 
@@ -106,26 +124,6 @@ class DiffusionAnimator(VideoGenerator):
         default = signature(pipeline.__call__).parameters["num_inference_steps"].default
         self._steps: int = config.steps or default
 
-    @classmethod
-    def load(cls, config: DiffusersConfig) -> Self:
-        """Read the weights; see `DiffusersConfig.load`."""
-        name = config.pipeline_class()
-        if name not in _CLASSES:
-            raise ModelUnavailable(f"{config.name} is no Stable Video Diffusion or Wan pipeline.")
-        placement = select_device(config.device, config.dtype)
-        if config.offload != "none" and placement.device.type == "cpu":
-            raise ModelUnavailable("The configuration asks for offloading, and there is no GPU to offload from.")
-        import diffusers
-
-        pipeline = config.load_pipeline(getattr(diffusers, _CLASSES[name]))
-        if config.offload == "model":
-            pipeline.enable_model_cpu_offload(device=placement.device)
-        elif config.offload == "sequential":
-            pipeline.enable_sequential_cpu_offload(device=placement.device)
-        else:
-            pipeline.to(placement.device)
-        return cls(pipeline, config)
-
     def generate(self, image: Rgb, request: VideoRequest, *, progress: Progress = no_progress) -> Clip:
         """As the base says; the first frame is the model's rendering of the image.
 
@@ -140,10 +138,10 @@ class DiffusionAnimator(VideoGenerator):
         if not 0 <= motion <= 1:
             raise InvalidInput("motion must be from 0 to 1.", "motion")
         progress(0.0, "denoising")
-        picture = self._fitted(image)
-        width, height = picture.size
+        fitted = self._fitted(image)
+        width, height = fitted.size
         options: dict[str, Any] = {
-            "image": picture,
+            "image": fitted,
             "width": width,
             "height": height,
             "num_frames": count,
@@ -160,7 +158,7 @@ class DiffusionAnimator(VideoGenerator):
     def _stable_frames(
         self, options: dict[str, Any], seed: int, fps: int, motion_bucket: int, progress: Progress
     ) -> Iterator[Rgb]:
-        """Denoise now; decode a few frames at a time when they are read."""
+        """Denoise now; decode a few frames at a time as they are read."""
         latents = self._call(
             **options, fps=fps, motion_bucket_id=motion_bucket, generator=_generator(seed), output_type="latent"
         )
@@ -177,16 +175,16 @@ class DiffusionAnimator(VideoGenerator):
                 with torch.no_grad():
                     decoded = self._pipeline.decode_latents(part, part.shape[1], at_once)
                 (images,) = self._pipeline.video_processor.postprocess_video(decoded, output_type="np")
-                yield from (_uint8(picture) for picture in images)
+                yield from (_uint8(frame) for frame in images)
         finally:
             self._pipeline.maybe_free_model_hooks()
 
     def _wan_frames(self, options: dict[str, Any], seed: int) -> Iterator[Rgb]:
         (images,) = self._call(**options, prompt=self._config.prompt, generator=_generator(seed), output_type="np")
-        return (_uint8(picture) for picture in images)
+        return (_uint8(frame) for frame in images)
 
     def _call(self, **options: Any) -> Any:
-        """Run the pipeline; what was moved to the GPU for it leaves again, also where the call was stopped."""
+        """Run the pipeline; what was moved to the GPU for it leaves again, even if the call was stopped."""
         try:
             return self._pipeline(**options).frames
         finally:
@@ -194,24 +192,24 @@ class DiffusionAnimator(VideoGenerator):
 
     def _fps(self, request: VideoRequest) -> float:
         fps = self._traits.fps if request.fps is None else request.fps
-        if not 1 <= fps <= _FASTEST_FPS:
-            raise InvalidInput(f"fps must be from 1 to {_FASTEST_FPS}.", "fps")
+        if not 1 <= fps <= _MAX_FPS:
+            raise InvalidInput(f"fps must be from 1 to {_MAX_FPS}.", "fps")
         return fps
 
     def _count(self, request: VideoRequest) -> int:
-        most, every = self._traits.frames, self._traits.every
-        asked = most if request.frames is None else request.frames
-        least = max(2, every + 1)
-        if not least <= asked <= most:
-            raise InvalidInput(f"frames must be from {least} to {most} with this model.", "frames")
-        return (asked - 1) // every * every + 1
+        step, maximum = self._traits.frame_step, self._traits.max_frames
+        minimum = max(2, step + 1)
+        requested = maximum if request.frames is None else request.frames
+        if not minimum <= requested <= maximum:
+            raise InvalidInput(f"frames must be from {minimum} to {maximum} with this model.", "frames")
+        return (requested - 1) // step * step + 1
 
     def _fitted(self, image: Rgb) -> Any:
-        """The image in its own shape, as far as the model knows it, at the model's number of pixels."""
+        """The image at the model's number of pixels, in its own shape as far as the model was trained on it."""
         from PIL import Image, ImageOps
 
         height, width = image.shape[:2]
-        shape = min(max(width / height, 1 / _MOST_SHAPE), _MOST_SHAPE)
+        shape = min(max(width / height, 1 / _MAX_ASPECT), _MAX_ASPECT)
         multiple = self._traits.multiple_px
         cells = max(1, round(self._config.pixels / multiple**2))
         grids = [(across, max(1, round(cells / across))) for across in range(1, cells + 1)]
@@ -223,7 +221,10 @@ def _stable_traits(pipeline: Any) -> _Traits:
     # Each level of the UNet but the last halves the latents, and their parts are joined again without a remainder.
     halvings = len(pipeline.unet.config.block_out_channels) - 1
     return _Traits(
-        fps=7, frames=pipeline.unet.config.num_frames, every=1, multiple_px=pipeline.vae_scale_factor * 2**halvings
+        fps=7,
+        max_frames=pipeline.unet.config.num_frames,
+        frame_step=1,
+        multiple_px=pipeline.vae_scale_factor * 2**halvings,
     )
 
 
@@ -232,8 +233,8 @@ def _wan_traits(pipeline: Any) -> _Traits:
     newer = pipeline.config.expand_timesteps
     return _Traits(
         fps=24 if newer else 16,
-        frames=121 if newer else 81,
-        every=pipeline.vae_scale_factor_temporal,
+        max_frames=121 if newer else 81,
+        frame_step=pipeline.vae_scale_factor_temporal,
         multiple_px=math.lcm(16, pipeline.vae_scale_factor_spatial * max(patch[1:])),
     )
 
@@ -244,6 +245,6 @@ def _generator(seed: int) -> Any:
     return torch.Generator("cpu").manual_seed(seed)
 
 
-def _uint8(picture: Any) -> Rgb:
-    """An image of floats, 0 to 1, in whole steps."""
-    return np.asarray((np.asarray(picture) * 255).round(), np.uint8)
+def _uint8(frame: Any) -> Rgb:
+    """From floats, 0 to 1."""
+    return np.asarray((np.asarray(frame) * 255).round(), np.uint8)

@@ -17,7 +17,7 @@ import numpy as np
 from pipelines.contracts.engine import EngineConfig, ModelCard, Resources
 from pipelines.contracts.errors import InvalidInput
 from pipelines.contracts.progress import Progress, no_progress
-from pipelines.image_generation.base import ImageGenerator, ImageOrRefusal, ImageRequest, check, check_prompt
+from pipelines.image_generation.base import ImageGenerator, ImageOrRefusal, ImageRequest, check
 from pipelines.image_generation.icons import backdrop
 from pipelines.image_generation.icons.canvas import Canvas
 from pipelines.image_generation.icons.figures import FigurePainter
@@ -96,7 +96,6 @@ class IconIllustrator(ImageGenerator):
             return refusal
 
     def _read(self, prompt: str) -> Description:
-        check_prompt(prompt)
         described = describe(prompt, self._vocabulary)
         if not described.things and not described.says_where:
             raise InvalidInput(

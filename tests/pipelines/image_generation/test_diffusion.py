@@ -24,7 +24,6 @@ KINDS = {
     "latent-consistency": make_tiny_latent_consistency,
     "flux2-klein": make_tiny_flux2_klein,
 }
-NOT_USED = None
 
 
 @pytest.fixture(autouse=True)
@@ -47,9 +46,7 @@ def painter(folder: Callable[[str], Path]) -> Callable[[str], DiffusionPainter]:
 
     def load(kind: str) -> DiffusionPainter:
         if kind not in loaded:
-            loaded[kind] = DiffusersConfig(model=str(folder(kind)), steps=2, max_batch=2).load(
-                Resources(embed=NOT_USED)
-            )
+            loaded[kind] = DiffusersConfig(model=str(folder(kind)), steps=2, max_batch=2).load(Resources())
         return loaded[kind]
 
     return load
@@ -108,39 +105,35 @@ def test_too_large_images_are_drawn_smaller_and_enlarged(folder: Callable) -> No
     from PIL import Image
 
     options = {"model": str(folder("stable-diffusion")), "steps": 1}
-    small = DiffusersConfig(**options).load(Resources(embed=NOT_USED)).generate([request(width=128, height=64)])[0]
-    large = (
-        DiffusersConfig(**options, largest_px=128)
-        .load(Resources(embed=NOT_USED))
-        .generate([request(width=512, height=256)])[0]
-    )
+    small = DiffusersConfig(**options).load(Resources()).generate([request(width=128, height=64)])[0]
+    large = DiffusersConfig(**options, largest_px=128).load(Resources()).generate([request(width=512, height=256)])[0]
     shrunk = np.asarray(Image.fromarray(large).resize((128, 64), Image.Resampling.BOX))
     assert large.shape == (256, 512, 3)
     assert np.abs(shrunk.astype(int) - small).mean() < 12 < np.abs(shrunk[::-1].astype(int) - small).mean()
 
 
-def test_progress_tells_the_steps_of_every_batch(painter: Callable) -> None:
-    told: list[tuple[float, str]] = []
+def test_progress_reports_the_steps_of_every_batch(painter: Callable) -> None:
+    reported: list[tuple[float, str]] = []
     painter("latent-consistency").generate(
-        [request(seed=seed) for seed in range(4)], progress=lambda done, stage: told.append((done, stage))
+        [request(seed=seed) for seed in range(4)], progress=lambda done, stage: reported.append((done, stage))
     )
-    assert [round(done, 3) for done, _ in told] == [0, 0.167, 0.333, 0.667, 0.833]
-    assert {stage for _, stage in told} == {"denoising"}
+    assert [round(done, 3) for done, _ in reported] == [0, 0.167, 0.333, 0.667, 0.833]
+    assert {stage for _, stage in reported} == {"denoising"}
 
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_cancelling_stops_at_the_next_step_and_leaves_the_painter_whole(kind: str, painter: Callable) -> None:
     before = painter(kind).generate([request()])[0]
-    told: list[float] = []
+    reported: list[float] = []
 
     def leave(done: float | None, _stage: str, /) -> None:
-        told.append(done)
+        reported.append(done)
         if done:
             raise Cancelled("gone")
 
     with pytest.raises(Cancelled):
         painter(kind).generate([request(seed=5), request(seed=6)], progress=leave)
-    assert told == [0, pytest.approx(1 / 3)]
+    assert reported == [0, pytest.approx(1 / 3)]
     assert np.array_equal(painter(kind).generate([request()])[0], before)
 
 
@@ -162,17 +155,17 @@ def test_a_flagged_image_fails_alone(tmp_path: Path) -> None:
     """The tiny checker flags what is beyond the middle between two images' features."""
     model = make_tiny_stable_diffusion(tmp_path / "model", flags=2.0)
     config = DiffusersConfig(model=str(model), steps=2)
-    painter = config.load(Resources(embed=NOT_USED))
+    painter = config.load(Resources())
     checker = painter._pipeline.safety_checker
     seen: list[float] = []
-    look = checker.vision_model.register_forward_hook(
+    hook = checker.vision_model.register_forward_hook(
         lambda _module, _inputs, output: seen.extend(
             torch.cosine_similarity(checker.visual_projection(output[1]), checker.concept_embeds[:1]).tolist()
         )
     )
     requests = [request("a pig", 1), request("a cow", 2)]
     plain = painter.generate(requests)
-    look.remove()
+    hook.remove()
     assert all(isinstance(each, np.ndarray) for each in plain)
     with torch.no_grad():
         checker.concept_embeds_weights[0] = sum(seen) / 2
@@ -233,10 +226,10 @@ def with_own_code(model: Path) -> None:
         *("pickle", "video", "unknown", "own-code"),
     ],
 )
-def test_what_cannot_be_loaded_is_said(change: Callable, folder: Callable, tmp_path: Path) -> None:
+def test_unloadable_models_are_refused(change: Callable, folder: Callable, tmp_path: Path) -> None:
     model = damaged(change, folder("stable-diffusion"), tmp_path / "broken")
     with pytest.raises(ModelUnavailable) as refused:
-        DiffusersConfig(model=model).load(Resources(embed=NOT_USED))
+        DiffusersConfig(model=model).load(Resources())
     assert "broken" in refused.value.message
     assert str(tmp_path) not in refused.value.message
 
@@ -244,21 +237,19 @@ def test_what_cannot_be_loaded_is_said(change: Callable, folder: Callable, tmp_p
 def test_a_missing_model_names_the_command_that_fetches_it(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path))
     with pytest.raises(ModelUnavailable, match=r"FLUX\.2-klein-4B.*make pull"):
-        DiffusersConfig().load(Resources(embed=NOT_USED))
+        DiffusersConfig().load(Resources())
 
 
 def test_options_that_the_model_does_not_take_are_refused(folder: Callable) -> None:
     with pytest.raises(ModelUnavailable, match="negative_prompt"):
-        DiffusersConfig(model=str(folder("flux2-klein")), negative_prompt="blur").load(Resources(embed=NOT_USED))
+        DiffusersConfig(model=str(folder("flux2-klein")), negative_prompt="blur").load(Resources())
 
 
 def test_a_negative_prompt_and_guidance_change_the_image(folder: Callable, painter: Callable) -> None:
     model = str(folder("stable-diffusion"))
     plain = painter("stable-diffusion").generate([request()])[0]
     for options in ({"negative_prompt": "a very dark forest"}, {"guidance_scale": 1.0}):
-        other = (
-            DiffusersConfig(model=model, steps=2, **options).load(Resources(embed=NOT_USED)).generate([request()])[0]
-        )
+        other = DiffusersConfig(model=model, steps=2, **options).load(Resources()).generate([request()])[0]
         assert not np.array_equal(other, plain)
 
 

@@ -186,17 +186,17 @@ def test_impossible_options_are_refused(engine, name, value):
 
 
 def test_cancelled_within_a_frame(engine):
-    told = []
+    reported = []
 
     def progress(fraction, stage):
-        told.append((round(fraction, 2), stage))
-        if len(told) == 4:
+        reported.append((round(fraction, 2), stage))
+        if len(reported) == 4:
             raise Cancelled("gone")
 
     clip = engine.generate(photo("coffee", 64), VideoRequest(frames=10), progress=progress)
     with pytest.raises(Cancelled):
         list(clip.frames)
-    assert told == [(0, "looking"), (0, "rendering"), (0.1, "rendering"), (0.2, "rendering")]
+    assert reported == [(0, "looking"), (0, "rendering"), (0.1, "rendering"), (0.2, "rendering")]
 
 
 def test_the_video_of_it(engine):

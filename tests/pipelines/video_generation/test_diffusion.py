@@ -175,14 +175,14 @@ def test_options_that_the_model_cannot_take_are_refused(
     assert refused.value.param == name
 
 
-def test_progress_tells_steps_and_decoding(animator: Callable, image: Rgb) -> None:
-    told: list[tuple[float, str]] = []
+def test_progress_reports_steps_and_decoding(animator: Callable, image: Rgb) -> None:
+    reported: list[tuple[float, str]] = []
     clip = animator("svd").generate(
-        image, VideoRequest(), progress=lambda done, stage: told.append((round(done, 2), stage))
+        image, VideoRequest(), progress=lambda done, stage: reported.append((round(done, 2), stage))
     )
-    assert told == [(0, "denoising"), (0.33, "denoising"), (0.67, "denoising")]
+    assert reported == [(0, "denoising"), (0.33, "denoising"), (0.67, "denoising")]
     list(clip.frames)
-    assert told[3:] == [(0, "decoding"), (0.67, "decoding")]
+    assert reported[3:] == [(0, "decoding"), (0.67, "decoding")]
 
 
 @pytest.mark.parametrize("leave_at", ["denoising", "decoding"])
@@ -203,21 +203,21 @@ def test_cancelling_stops_and_leaves_the_animator_whole(leave_at: str, animator:
     assert np.array_equal(list(animator("svd").generate(image, request).frames), before)
 
 
-def test_other_kinds_and_missing_weights_are_said(
+def test_other_kinds_and_missing_weights_are_refused(
     folder: Callable, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with pytest.raises(ModelUnavailable, match="no GPU"):
         DiffusersConfig(model=str(folder("svd")), device="cpu", offload="model").load(Resources())
     (tmp_path / "other").mkdir()
     (tmp_path / "other" / "model_index.json").write_text('{"_class_name": "FluxPipeline"}')
-    with pytest.raises(ModelUnavailable, match="other is no Stable Video Diffusion or Wan"):
+    with pytest.raises(ModelUnavailable, match="other is not a Stable Video Diffusion or Wan"):
         DiffusersConfig(model=str(tmp_path / "other")).load(Resources())
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path))
     with pytest.raises(ModelUnavailable, match="make pull"):
         DiffusersConfig().load(Resources())
 
 
-def test_the_card_tells_the_terms() -> None:
+def test_the_card_states_the_terms() -> None:
     assert "Commercial use needs a license" in DiffusersConfig().card().description
     free = DiffusersConfig(model="Wan-AI/Wan2.2-TI2V-5B-Diffusers").card()
     assert free.license == "Apache-2.0"
