@@ -6,8 +6,7 @@ from typing import BinaryIO
 from pipelines.contracts.progress import Progress, no_progress
 from pipelines.media.video import VideoReader, VideoWriter
 from pipelines.object_tracking.annotate import Annotator
-from pipelines.object_tracking.base import ObjectTracker
-from pipelines.object_tracking.mot import mot_lines
+from pipelines.object_tracking.base import ObjectTracker, Tracks
 
 
 def track_video(
@@ -18,20 +17,22 @@ def track_video(
     *,
     progress: Progress = no_progress,
 ) -> dict[str, int]:
-    """Write the video with its tracks drawn into it, and the tracks as MOTChallenge text.
+    """Write the video with its tracks drawn in, and the tracks as MOTChallenge text.
 
     Args:
         video: what is tracked; read once, in order.
-        annotated: seekable file that receives H.264 in MP4 with the video's own sound.
-        tracks_text: file that receives `frame,id,left,top,width,height,score,-1,-1,-1` lines.
+        tracker: any engine; its frames may come out late.
+        annotated: seekable file that receives H.264 in MP4 with the video's own audio.
+        tracks_text: file that receives the lines of `mot_lines`.
+        progress: called for each frame.
 
     Returns:
-        How many different objects of each class were tracked, the most frequent class first. An object counts for the
-        class that it was last told as.
+        The number of distinct objects tracked of each class, the most frequent class first. An object counts once, for
+        the class that it was last given.
 
     Raises:
         UnusableMedia, TooManyPixels: from the video.
-        Cancelled: `progress` said so.
+        Cancelled: raised by `progress`.
     """
     labels: dict[int, str] = {}
     annotator = Annotator(video.width, video.height, float(video.fps))
@@ -42,3 +43,22 @@ def track_video(
             tracks_text.write(mot_lines(number, tracks).encode())
             labels.update(zip(tracks.ids.tolist(), tracks.labels, strict=True))
     return dict(sorted(Counter(labels.values()).items(), key=lambda counted: (-counted[1], counted[0])))
+
+
+def mot_lines(frame_number: int, tracks: Tracks) -> str:
+    """One frame's tracks as MOTChallenge text (https://arxiv.org/abs/1603.00831).
+
+    Args:
+        frame_number: from 1.
+        tracks: what was tracked in that frame.
+
+    Returns:
+        A line `frame,id,left,top,width,height,score,-1,-1,-1` per track, each ended by a newline; empty if there is
+        none. Pixels and scores have two decimals; pixels are counted from 0 as in `Tracks`.
+    """
+    return "".join(
+        f"{frame_number},{identity},{left:.2f},{top:.2f},{right - left:.2f},{bottom - top:.2f},{score:.2f},-1,-1,-1\n"
+        for (left, top, right, bottom), identity, score in zip(
+            tracks.xyxy.tolist(), tracks.ids.tolist(), tracks.scores.tolist(), strict=True
+        )
+    )

@@ -15,7 +15,8 @@ from pydantic import TypeAdapter, ValidationError
 
 from pipelines.contracts.engine import Resources
 from pipelines.contracts.errors import Cancelled, ModelUnavailable
-from pipelines.frame_interpolation import Config, RifeConfig, rife
+from pipelines.frame_interpolation import Config, RifeConfig
+from pipelines.frame_interpolation.rife import engine as rife_engine
 from pipelines.frame_interpolation.rife.ifnet import IFNet, Shape
 from pipelines.frame_interpolation.stream import interpolate_stream
 from tests.checkpoints.frame_interpolation import SHAPES, make_tiny_rife, save_flownet
@@ -198,7 +199,7 @@ def test_large_frames_get_their_flow_at_half_the_size(tmp_path, monkeypatch):
     engine = load(still(tmp_path, before=(4, 0), mask=50.0))
     frame = photo(128, 96)
     (small,) = engine.interpolate(frame, frame, [0.5], outer=(frame, frame))
-    monkeypatch.setattr(rife, "LARGE_PX", 128 * 96 - 1)
+    monkeypatch.setattr(rife_engine, "LARGE_PX", 128 * 96 - 1)
     (large,) = engine.interpolate(frame, frame, [0.5], outer=(frame, frame))
     np.testing.assert_allclose(small[:, :-4].astype(int), frame[:, 4:], atol=1)
     np.testing.assert_allclose(large[:, :-8].astype(int), frame[:, 8:], atol=1)

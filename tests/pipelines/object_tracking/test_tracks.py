@@ -6,7 +6,7 @@ import pytest
 from pipelines.object_tracking import Tracks
 from pipelines.object_tracking.annotate import PALETTE, Annotator
 from pipelines.object_tracking.byte_track import NOTHING, Associator, Detections
-from pipelines.object_tracking.mot import mot_lines
+from pipelines.object_tracking.video import mot_lines
 
 
 def tracks(*rows: tuple[int, float, float, float, float]) -> Tracks:
