@@ -11,15 +11,15 @@ if TYPE_CHECKING:
     import supervision as sv
 
 TRAIL_S = 1.5
-"""How long a trail shows where an object was."""
+"""How far back in time a trail goes."""
 
 PALETTE = ("#ff5a5f", "#2ec4b6", "#ffb627", "#5b8def", "#b967ff", "#7bd389", "#ff8fab", "#00b4d8", "#f4845f", "#c0ca33")
-"""Bright enough for dark video, each readable under dark text; the id chooses."""
+"""Bright enough for dark video, each readable under dark text; the id selects one."""
 
-LEAST_TEXT = 0.4
-"""OpenCV's font cannot be read at a smaller scale."""
+MIN_TEXT_SCALE = 0.4
+"""OpenCV's font is unreadable at a smaller one."""
 
-LEAST_SIDE = 32
+MIN_SIDE_PX = 32
 """Frames with a shorter side are too small for any text."""
 
 
@@ -28,7 +28,7 @@ class Annotator:
 
     Args:
         width: of the frames, in pixels.
-        height: likewise.
+        height: of the frames, in pixels.
         fps: frames per second.
     """
 
@@ -37,8 +37,8 @@ class Annotator:
 
         size = (width, height)
         thickness = sv.calculate_optimal_line_thickness(size)
-        # supervision hands colours to OpenCV as BGR; frames here are RGB, so the two ends are swapped beforehand.
-        palette = sv.ColorPalette([_swapped(sv.Color.from_hex(colour)) for colour in PALETTE])
+        # supervision passes colors to OpenCV as BGR, but frames here are RGB: swap red and blue beforehand.
+        palette = sv.ColorPalette([_swapped(sv.Color.from_hex(color)) for color in PALETTE])
         by_track = sv.ColorLookup.TRACK
         self._trails = sv.TraceAnnotator(
             palette,
@@ -51,19 +51,19 @@ class Annotator:
         self._tags = sv.LabelAnnotator(
             palette,
             text_color=sv.Color(20, 20, 20),
-            text_scale=max(LEAST_TEXT, 0.7 * sv.calculate_optimal_text_scale(size)),
+            text_scale=max(MIN_TEXT_SCALE, 0.7 * sv.calculate_optimal_text_scale(size)),
             text_thickness=max(1, thickness // 2),
             text_padding=max(3, thickness + 2),
             smart_position=True,
             color_lookup=by_track,
         )
-        self._readable = min(size) >= LEAST_SIDE
+        self._has_tags = min(size) >= MIN_SIDE_PX
 
     def draw(self, frame: Rgb, tracks: Tracks) -> Rgb:
         """Draw one frame's tracks. Frames must come in order.
 
         Args:
-            frame: RGB uint8 (H, W, 3); it is not changed.
+            frame: RGB uint8 (H, W, 3); not changed.
             tracks: what was tracked in it.
 
         Returns:
@@ -76,13 +76,13 @@ class Annotator:
         )
         image = self._trails.annotate(frame.copy(), found)
         image = self._boxes.annotate(image, found)
-        if self._readable:
+        if self._has_tags:
             tags = [f"#{identity} {label}" for identity, label in zip(tracks.ids, tracks.labels, strict=True)]
             image = self._tags.annotate(image, found, labels=tags)
         return np.asarray(image, np.uint8)
 
 
-def _swapped(colour: "sv.Color") -> "sv.Color":
+def _swapped(color: "sv.Color") -> "sv.Color":
     import supervision as sv
 
-    return sv.Color(colour.b, colour.g, colour.r)
+    return sv.Color(color.b, color.g, color.r)

@@ -16,7 +16,7 @@ class Tracks:
 
     Attributes:
         xyxy: float32 (N, 4), left, top, right, bottom in pixels.
-        ids: int64 (N,), from 1, the same object keeps its id.
+        ids: int64 (N,), from 1; an object keeps its id.
         scores: float32 (N,), 0 to 1.
         labels: N class names.
     """

@@ -1,32 +1,34 @@
-"""Detections of consecutive frames to tracks: ByteTrack, with the delay that good tracks need.
+"""ByteTrack behind any detector: detections of consecutive frames become tracks, with the delay that good tracks need.
 
-Algorithm: ByteTrack, https://arxiv.org/abs/2110.06864, from `trackers` (Apache-2.0). Any detector can stand before it.
-Knows nothing of how objects are detected, and compares positions only: two objects that swap places unseen swap ids.
+Algorithm: ByteTrack, https://arxiv.org/abs/2110.06864, from `trackers` (Apache-2.0). Knows nothing of how objects are
+detected, and compares positions only: two objects that swap places unseen swap ids.
 
-ByteTrack decides frame by frame. Here the last frames are held back for a moment, so that a track is told from its
-first frame on although it is believed only after several, short gaps are filled, and boxes are steady without lagging.
+ByteTrack decides frame by frame. Here the latest frames are held back for a moment, so that a track is reported from
+its first frame on although it takes several to confirm it, short gaps are filled, and boxes are steady without lag.
 """
 
 import math
+from abc import abstractmethod
 from collections import Counter, deque
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
-from itertools import count
+from itertools import count, groupby
 
 import numpy as np
 from numpy.typing import NDArray
 
+from pipelines.contracts.errors import InvalidInput
 from pipelines.media import Rgb
-from pipelines.object_tracking.base import Tracks
+from pipelines.object_tracking.base import ObjectTracker, Tracks
+from pipelines.object_tracking.shots import ShotNumber
 
 LOST_S = 1.5
 """How long an object that is not seen keeps its identity."""
 
 HOLD_S = 0.5
-BELIEF_S = 0.12
-STEADY_S = 0.07
-HELD_FRAMES = (4, 24)
-"""Fewest and most frames held back, whatever the frame rate."""
+CONFIRM_S = 0.12
+SMOOTH_S = 0.07
+MIN_HELD_FRAMES, MAX_HELD_FRAMES = 4, 24
 
 
 @dataclass(frozen=True)
@@ -35,8 +37,8 @@ class Detections:
 
     Attributes:
         xyxy: float32 (N, 4), left, top, right, bottom in pixels.
-        scores: float32 (N,), 0 to 1. Sure ones begin a track, others only prolong one.
-        labels: N class names. Association ignores them; a track is named by the majority of its detections.
+        scores: float32 (N,), 0 to 1. High ones begin a track, others only prolong one.
+        labels: N class names. Association ignores them; a track takes the label of most of its detections.
     """
 
     xyxy: NDArray[np.float32]
@@ -47,6 +49,33 @@ class Detections:
 NOTHING = Detections(np.zeros((0, 4), np.float32), np.zeros(0, np.float32), ())
 
 
+class ByteTracker(ObjectTracker):
+    """An engine that detects and leaves identities to ByteTrack. Holds nothing between videos."""
+
+    def track(self, frames: Iterable[Rgb], *, fps: float) -> Iterator[tuple[Rgb, Tracks]]:
+        """Track through one video, each shot on its own; no id is used in two shots.
+
+        Args:
+            frames: consecutive frames of one size, RGB uint8 (H, W, 3); read lazily, a bounded number is held.
+            fps: frames per second, above 0.
+
+        Yields:
+            Each frame with its tracks, in order; half a second late (4 to 24 frames) or more.
+
+        Raises:
+            InvalidInput: `fps` is not a positive number.
+        """
+        if not 0 < fps < math.inf:
+            raise InvalidInput("The frame rate must be a positive number.", "fps")
+        ids = count(1)
+        shots = (shot for _, shot in groupby(frames, key=ShotNumber()))
+        return (tracked for shot in shots for tracked in self._track_shot(shot, float(fps), ids))
+
+    @abstractmethod
+    def _track_shot(self, shot: Iterator[Rgb], fps: float, ids: Iterator[int]) -> Iterator[tuple[Rgb, Tracks]]:
+        """Track through one shot of at least one frame, with `ids` for an `Associator`."""
+
+
 @dataclass
 class _Sighting:
     box: NDArray[np.float32]
@@ -55,7 +84,6 @@ class _Sighting:
 
 @dataclass
 class _Held:
-    number: int
     frame: Rgb
     sightings: dict[int, _Sighting] = field(default_factory=dict)
 
@@ -73,58 +101,60 @@ class Associator:
 
     Args:
         fps: frames per second of the video.
-        every: the detector looks at every n-th frame; boxes between are interpolated.
-        ids: where public ids come from; shots of one video share it, so that no id is used twice.
-        sure: score from which on a detection begins a track; below this by more than 0.1 it only prolongs one.
+        stride: the detector runs on every n-th frame; boxes in between are interpolated.
+        ids: source of public ids; the shots of a video share it, so that no id is used twice.
+        threshold: score from which a detection begins a track; more than 0.1 below, it is matched last.
     """
 
-    def __init__(self, *, fps: float, every: int = 1, ids: Iterator[int] | None = None, sure: float = 0.7) -> None:
+    def __init__(
+        self, *, fps: float, stride: int = 1, ids: Iterator[int] | None = None, threshold: float = 0.7
+    ) -> None:
         from trackers import BIoU, ByteTrackTracker
 
-        looks_per_s = fps / every
+        detections_per_s = fps / stride
         self._tracker = ByteTrackTracker(
             lost_track_buffer=math.ceil(LOST_S * 30),  # counted in frames of a 30 fps video, whatever the rate
-            frame_rate=looks_per_s,
-            track_activation_threshold=sure,
-            high_conf_det_threshold=sure - 0.1,
-            minimum_consecutive_frames=1,  # belief is decided here, in hindsight
-            # Boxes that are far apart in time hardly overlap: grow them where the detector looks seldom.
-            iou=BIoU(buffer_ratio=min(0.4, 1.5 / looks_per_s)),
+            frame_rate=detections_per_s,
+            track_activation_threshold=threshold,
+            high_conf_det_threshold=threshold - 0.1,
+            minimum_consecutive_frames=1,  # tracks are confirmed here, in hindsight
+            # Boxes that are far apart in time hardly overlap: grow them if the detector runs seldom.
+            iou=BIoU(buffer_ratio=min(0.4, 1.5 / detections_per_s)),
         )
         self._identities = count(1)
         self._ids = count(1) if ids is None else ids
-        self._hold = min(max(round(HOLD_S * fps), HELD_FRAMES[0]), HELD_FRAMES[1])
-        self._belief = min(max(2, round(BELIEF_S * looks_per_s)), max(2, self._hold // every))
-        self._reach = round(STEADY_S * fps)
+        self._hold = min(max(round(HOLD_S * fps), MIN_HELD_FRAMES), MAX_HELD_FRAMES)
+        self._min_hits = min(max(2, round(CONFIRM_S * detections_per_s)), max(2, self._hold // stride))
+        self._reach = round(SMOOTH_S * fps)
         self._held: deque[_Held] = deque()
-        self._told: deque[dict[int, _Sighting]] = deque(maxlen=max(1, self._reach))
+        self._emitted: deque[dict[int, _Sighting]] = deque(maxlen=max(1, self._reach))
         self._objects: dict[int, _Object] = {}
         self._number = 0
-        self._looks = 0
+        self._detector_runs = 0
 
     def update(self, frame: Rgb, found: Detections | None) -> list[tuple[Rgb, Tracks]]:
         """Take the next frame.
 
         Args:
             frame: RGB uint8 (H, W, 3); it comes out again untouched.
-            found: its detections; `None` where the detector did not look.
+            found: its detections; `None` if the detector did not run on it.
 
         Returns:
-            The frames that are settled by now, with their tracks.
+            The frames that are final by now, with their tracks.
         """
-        self._held.append(_Held(self._number, frame))
+        self._held.append(_Held(frame))
         if found is not None:
-            self._looks += 1
+            self._detector_runs += 1
             for identity, row in self._identify(found):
-                self._sight(identity, _Sighting(found.xyxy[row], float(found.scores[row])), found.labels[row])
+                self._record(identity, _Sighting(found.xyxy[row], float(found.scores[row])), found.labels[row])
         self._number += 1
         self._forget()
-        return [self._tell(self._belief) for _ in range(len(self._held) - self._hold)]
+        return [self._emit(self._min_hits) for _ in range(len(self._held) - self._hold)]
 
     def flush(self) -> list[tuple[Rgb, Tracks]]:
-        """Settle the frames still held, at the end of the shot."""
-        belief = min(self._belief, max(1, self._looks))  # a shot of one frame has no second look
-        return [self._tell(belief) for _ in range(len(self._held))]
+        """The frames still held, at the end of the shot."""
+        min_hits = min(self._min_hits, max(1, self._detector_runs))  # a shot of one frame cannot have two
+        return [self._emit(min_hits) for _ in range(len(self._held))]
 
     def _identify(self, found: Detections) -> list[tuple[int, int]]:
         """(identity, row in `found`) of each detection that belongs to a track, new ones included."""
@@ -138,7 +168,7 @@ class Associator:
         found_rows = np.asarray(matched.data["row"])
         pairs = [(int(i), int(row)) for i, row in zip(matched.tracker_id, found_rows, strict=True) if i >= 0]
         unmatched = found_rows[matched.tracker_id < 0]
-        # ByteTrack names a track at its second sighting only; name it at once, so that the first is not lost.
+        # ByteTrack gives an id at the second sighting only; give it at once, so that the first is not lost.
         for tracklet in self._tracker.tracks:
             if tracklet.tracker_id < 0:
                 tracklet.tracker_id = next(self._identities)
@@ -146,15 +176,15 @@ class Associator:
                 pairs.append((tracklet.tracker_id, int(unmatched[distance.argmin()])))
         return pairs
 
-    def _sight(self, identity: int, now: _Sighting, label: str) -> None:
-        """Note a sighting in the newest frame, and fill the held frames since the last one."""
+    def _record(self, identity: int, now: _Sighting, label: str) -> None:
+        """Note a sighting in the newest frame, and interpolate the held frames since the last one."""
         seen = self._objects.setdefault(identity, _Object(self._number))
         seen.hits += 1
         seen.labels[label] += 1
         self._held[-1].sightings[identity] = now
         gap = self._number - seen.last_seen
         seen.last_seen, first = self._number, len(self._held) - 1 - gap
-        if gap < 2 or first < 0:  # a gap that began before the held frames stays one: half of it has been told
+        if gap < 2 or first < 0:  # a gap that began before the held frames stays one: part of it is out
             return
         before = self._held[first].sightings[identity]
         for step in range(1, gap):
@@ -168,28 +198,28 @@ class Associator:
         alive.update(*(held.sightings for held in self._held))
         self._objects = {identity: seen for identity, seen in self._objects.items() if identity in alive}
 
-    def _tell(self, belief: int) -> tuple[Rgb, Tracks]:
+    def _emit(self, min_hits: int) -> tuple[Rgb, Tracks]:
         held = self._held.popleft()
-        believed = {i: s for i, s in held.sightings.items() if self._objects[i].hits >= belief}
-        for identity in believed:
+        confirmed = {i: s for i, s in held.sightings.items() if self._objects[i].hits >= min_hits}
+        for identity in confirmed:
             seen = self._objects[identity]
             seen.public_id = seen.public_id or next(self._ids)
-        boxes = [self._steady(identity, sighting) for identity, sighting in believed.items()]
-        self._told.append(held.sightings)
+        boxes = [self._smooth(identity, sighting) for identity, sighting in confirmed.items()]
+        self._emitted.append(held.sightings)
         return held.frame, Tracks(
             xyxy=np.array(boxes, np.float32).reshape(-1, 4),
-            ids=np.array([self._objects[i].public_id for i in believed], np.int64),
-            scores=np.array([sighting.score for sighting in believed.values()], np.float32),
-            labels=tuple(self._objects[i].labels.most_common(1)[0][0] for i in believed),
+            ids=np.array([self._objects[i].public_id for i in confirmed], np.int64),
+            scores=np.array([sighting.score for sighting in confirmed.values()], np.float32),
+            labels=tuple(self._objects[i].labels.most_common(1)[0][0] for i in confirmed),
         )
 
-    def _steady(self, identity: int, sighting: _Sighting) -> NDArray[np.float32]:
+    def _smooth(self, identity: int, sighting: _Sighting) -> NDArray[np.float32]:
         """Mean over the frames just before and after, as many on each side: smooth, but not late."""
         boxes = [sighting.box]
         for step in range(1, self._reach + 1):
-            if step > min(len(self._told), len(self._held)):
+            if step > min(len(self._emitted), len(self._held)):
                 break
-            before, after = self._told[-step].get(identity), self._held[step - 1].sightings.get(identity)
+            before, after = self._emitted[-step].get(identity), self._held[step - 1].sightings.get(identity)
             if before is None or after is None:
                 break
             boxes += [before.box, after.box]

@@ -6,18 +6,16 @@ moving camera. Sources and licenses stand in those files and in `byte_track.py`.
 """
 
 from collections import deque
-from collections.abc import Iterable, Iterator
-from itertools import chain, count, groupby, islice
+from collections.abc import Iterator
+from itertools import chain, islice
 from typing import Literal
 
 from pipelines.contracts.engine import EngineConfig, ModelCard, Resources
-from pipelines.contracts.errors import InvalidInput
 from pipelines.media import Rgb
-from pipelines.object_tracking.base import ObjectTracker, Tracks
-from pipelines.object_tracking.byte_track import Associator
+from pipelines.object_tracking.base import Tracks
+from pipelines.object_tracking.byte_track import Associator, ByteTracker
 from pipelines.object_tracking.classical.motion import MotionDetector
 from pipelines.object_tracking.classical.people import PeopleDetector
-from pipelines.object_tracking.shots import ShotNumber
 
 AHEAD_S = 2.0
 AHEAD_FRAMES = (8, 90)
@@ -62,8 +60,10 @@ class ClassicalConfig(EngineConfig):
         return ClassicalTracker(self.detector)
 
 
-class ClassicalTracker(ObjectTracker):
-    """OpenCV's detectors before ByteTrack. Holds nothing between videos.
+class ClassicalTracker(ByteTracker):
+    """OpenCV's detectors and ByteTrack.
+
+    At the start of a shot, frames come out up to 2 s late (at most 192 MiB of them): the background is learned then.
 
     Args:
         detector: see `ClassicalConfig.detector`.
@@ -72,38 +72,13 @@ class ClassicalTracker(ObjectTracker):
     def __init__(self, detector: DetectorName = "auto") -> None:
         self._detector = detector
 
-    def track(self, frames: Iterable[Rgb], *, fps: float) -> Iterator[tuple[Rgb, Tracks]]:
-        """Track through one video.
-
-        Frames come out late: by up to 2 s (at most 192 MiB of frames) at the start of a shot, where the background is
-        learned, and by half a second after. Each shot begins anew, with ids that were not used before.
-
-        Args:
-            frames: consecutive frames of one size, RGB uint8 (H, W, 3); read lazily.
-            fps: frames per second, above 0.
-
-        Yields:
-            Each frame with its tracks, in order; labels are `object` and `person`.
-
-        Raises:
-            InvalidInput: `fps` is not a positive number.
-        """
-        if not 0 < fps < float("inf"):
-            raise InvalidInput("The frame rate must be a positive number.", "fps")
-        return self._track(frames, float(fps))
-
-    def _track(self, frames: Iterable[Rgb], fps: float) -> Iterator[tuple[Rgb, Tracks]]:
-        ids = count(1)
-        for _, shot in groupby(frames, key=ShotNumber()):
-            yield from self._track_shot(shot, fps, ids)
-
     def _track_shot(self, shot: Iterator[Rgb], fps: float, ids: Iterator[int]) -> Iterator[tuple[Rgb, Tracks]]:
         first = next(shot)
         affordable = max(1, AHEAD_BYTES // first.nbytes)
         ahead = min(max(round(AHEAD_S * fps), AHEAD_FRAMES[0]), AHEAD_FRAMES[1], affordable)
         window = deque([first, *islice(shot, ahead - 1)])
         detector = self._choose(window, fps)
-        associator = Associator(fps=fps, every=detector.every, ids=ids)
+        associator = Associator(fps=fps, stride=detector.every, ids=ids)
         for number, frame in enumerate(chain(_drain(window), shot)):
             found = detector.detect(frame) if number % detector.every == 0 else None
             yield from associator.update(frame, found)

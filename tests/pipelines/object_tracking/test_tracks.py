@@ -83,7 +83,7 @@ def test_a_single_false_alarm_is_not_told() -> None:
 
 def test_frames_that_the_detector_skips_are_interpolated() -> None:
     found = [seen(moving(number)) if number % 5 == 0 else None for number in range(41)]
-    told = run(Associator(fps=30, every=5), found)
+    told = run(Associator(fps=30, stride=5), found)
     assert [t.ids.tolist() for t in told] == [[1]] * 41
     assert np.abs(np.array([t.xyxy[0] for t in told]) - [moving(n) for n in range(41)]).max() < 0.01
 
