@@ -7,6 +7,9 @@ from ray.serve.exceptions import BackPressureError, DeploymentUnavailableError
 
 from pipelines.contracts.errors import Overloaded, SensoriumError
 
+INTERNAL_ERROR = ("internal_error", "Something went wrong on the server; its log has the details.")
+"""Code and message for a client when the error is a defect of ours."""
+
 
 class DeadlineExceeded(SensoriumError):
     """The call took longer than it may."""
@@ -15,7 +18,7 @@ class DeadlineExceeded(SensoriumError):
 
 
 def from_ray(error: Exception) -> Exception:
-    """The error that a handle's call ended with, freed from Ray's wrapping."""
+    """The error that a handle's call ended with, without Ray's wrapping."""
     if isinstance(error, RayTaskError):
         return error.cause if isinstance(error.cause, Exception) else error
     if isinstance(error, BackPressureError):

@@ -7,7 +7,7 @@ from typing import Any
 
 from starlette.responses import JSONResponse
 
-from deployments.client.errors import DeadlineExceeded
+from deployments.client.errors import INTERNAL_ERROR, DeadlineExceeded
 from deployments.jobs.table import TooManyJobs
 from deployments.storage import SignatureInvalid
 from pipelines.contracts import errors
@@ -57,7 +57,7 @@ class Failure:
         return headers
 
 
-INTERNAL = Failure(500, "internal_error", "Something went wrong on the server; its log has the details.")
+INTERNAL = Failure(500, *INTERNAL_ERROR)
 
 
 def describe(error: errors.SensoriumError) -> Failure:

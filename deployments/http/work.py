@@ -97,7 +97,7 @@ async def _submit(
                 input=key,
                 fingerprint=hashlib.sha256(request.encode()).hexdigest(),
                 idempotency_key=preference.idempotency_key,
-                most_queued=services.settings.max_queued_jobs,
+                max_queued=services.settings.max_queued_jobs,
             )
         )
     except Exception:

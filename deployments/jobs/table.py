@@ -1,8 +1,11 @@
-"""The record of jobs: one SQL table, in an SQLite file or a PostgreSQL database, told apart by URL alone.
+"""The job queue: one SQL table, in an SQLite file or a PostgreSQL database, chosen by the URL alone.
 
-A worker holds a job by a lease that it renews, and by a token that counts how often the job was claimed. Whatever it
-writes is written only where the token is still its own and the job has not ended: a worker that comes too late, because
-its lease ran out or somebody cancelled, changes nothing. Times are the database's own, in seconds since 1970.
+A worker holds a job by a lease that it renews, and by a fencing token that counts how often the job was claimed. It
+writes only if the token is still its own and the job has not ended: a worker that is late, because its lease ran out or
+the job was cancelled, changes nothing. Times are the database's own, in seconds since 1970.
+
+It is our own because no maintained library does this on SQLite and PostgreSQL alike, with fencing: Procrastinate needs
+PostgreSQL; Celery, Dramatiq and Ray Serve's task consumers (alpha) need a message broker beside the database.
 
 SQLAlchemy: MIT; psycopg (PostgreSQL): LGPL-3.0.
 """
@@ -49,7 +52,7 @@ class TooManyJobs(Overloaded):
     code = "too_many_jobs"
 
 
-State = Literal["queued", "running", "succeeded", "failed", "cancelled"]
+JobState = Literal["queued", "running", "succeeded", "failed", "cancelled"]
 LIVE = ("queued", "running")
 
 _metadata = MetaData()
@@ -92,15 +95,15 @@ class Job:
     """One row.
 
     Attributes:
-        number: counts up; older jobs have smaller ones.
-        operation: name of what it does, see `deployments.http.operations`.
-        arguments: for it, as JSON.
-        input: key of its upload; None where it has none or none is left.
-        fingerprint: of what was asked for, to tell a repetition from another job under the same key.
+        number: increases with every job.
+        operation: a key of `deployments.http.operations.OPERATIONS`.
+        arguments: of the operation, as JSON.
+        input: key of its upload; None if it has none or it was deleted.
+        fingerprint: hash of the request, which tells a repetition from another request under the same key.
         progress: 0 to 1; never falls.
         attempts: how often an engine began it.
         token: how often it was claimed.
-        result: what the capability gave, as JSON.
+        result: the capability's result, as JSON.
     """
 
     number: int
@@ -110,7 +113,7 @@ class Job:
     input: str | None
     idempotency_key: str | None
     fingerprint: str
-    state: State
+    state: JobState
     progress: float
     stage: str | None
     engine: str | None
@@ -131,9 +134,9 @@ _COLUMNS = [_jobs.c[field.name] for field in fields(Job)]
 
 
 class JobTable:
-    """Any number of threads and processes may use it. It connects at its first use and makes the table if need be.
+    """Safe for any number of threads and processes. Connects at first use and creates the table if it does not exist.
 
-    Every method raises `Overloaded` where the database does not answer.
+    Every method raises `Overloaded` if the database does not respond.
     """
 
     def __init__(self, url: str) -> None:
@@ -150,7 +153,7 @@ class JobTable:
             engine = create_engine(self._url, pool_pre_ping=True)
         try:
             _metadata.create_all(engine)
-        except DBAPIError:  # another process made it at the same instant
+        except DBAPIError:  # another process created it at the same instant
             _metadata.create_all(engine)
         return engine
 
@@ -163,8 +166,8 @@ class JobTable:
             raise
         except (DBAPIError, OSError) as error:
             if isinstance(error, DBAPIError) and getattr(error.orig, "sqlite_errorcode", 0) == sqlite3.SQLITE_FULL:
-                raise StorageFull("The record of jobs has no space left.") from error
-            raise Overloaded("The record of jobs does not answer; try again.") from error
+                raise StorageFull("The job database is full.") from error
+            raise Overloaded("The job database does not respond; try again.") from error
 
     def submit(
         self,
@@ -174,16 +177,16 @@ class JobTable:
         input: str | None,
         fingerprint: str,
         idempotency_key: str | None,
-        most_queued: int,
+        max_queued: int,
     ) -> tuple[Job, bool]:
-        """Write a new job, or find the one that was submitted under this key.
+        """Add a job, or find the one that was submitted under this key.
 
         Returns:
             The job, and whether it is new.
 
         Raises:
-            TooManyJobs: `most_queued` are waiting.
-            InvalidInput: the key belongs to another request.
+            TooManyJobs: `max_queued` jobs are waiting.
+            InvalidInput: the key was used for another request.
         """
         if (known := self._submitted(operation, idempotency_key, fingerprint)) is not None:
             return known, False
@@ -204,8 +207,8 @@ class JobTable:
         try:
             with self._transaction() as connection:
                 waiting = connection.scalar(select(func.count()).where(_jobs.c.state == "queued")) or 0
-                if waiting >= most_queued:
-                    raise TooManyJobs(f"{waiting:,} jobs are waiting already; try again later.", 30)
+                if waiting >= max_queued:
+                    raise TooManyJobs(f"{waiting:,} jobs are already waiting; try again later.", 30)
                 row = connection.execute(insert(_jobs).values(values).returning(*_COLUMNS)).one()
         except IntegrityError:
             known = self._submitted(operation, idempotency_key, fingerprint)
@@ -239,7 +242,7 @@ class JobTable:
         return _job(row)
 
     def list_recent(self, limit: int, after: str | None, ended_since: float) -> list[Job]:
-        """Jobs, newest first: those older than `after`, without those that ended before `ended_since`."""
+        """Jobs, newest first: those older than the job `after`, without those that ended before `ended_since`."""
         query = select(*_COLUMNS).where(or_(_jobs.c.ended_at.is_(None), _jobs.c.ended_at >= ended_since))
         if after is not None:
             query = query.where(_jobs.c.number < self.get(after).number)
@@ -247,14 +250,14 @@ class JobTable:
             return [_job(row) for row in connection.execute(query.order_by(_jobs.c.number.desc()).limit(limit))]
 
     def cancel(self, job_id: str) -> Job:
-        """End a job that has not ended; another stays as it is."""
+        """Cancel a job; one that has ended stays as it is."""
         with self._transaction() as connection:
             cancelled = update(_jobs).where(_jobs.c.id == job_id, _jobs.c.state.in_(LIVE))
             connection.execute(cancelled.values(state="cancelled", ended_at=self._now, lease_until=None, stage=None))
         return self.get(job_id)
 
     def claim(self, operations: Sequence[str], lease_s: float) -> Job | None:
-        """Take the oldest job of these operations that nobody holds, for `lease_s`; None where there is none."""
+        """Lease the oldest free job of these operations for `lease_s`; None if there is none."""
         free = or_(_jobs.c.lease_until.is_(None), _jobs.c.lease_until < self._now)
         oldest = (
             select(_jobs.c.number)
@@ -273,8 +276,8 @@ class JobTable:
             row = connection.execute(claimed.returning(*_COLUMNS)).one_or_none()
         return None if row is None else _job(row)
 
-    def begin(self, job: Job, engine: str, model: str) -> bool:
-        """Its engine has begun; False where it is not this worker's any more."""
+    def mark_running(self, job: Job, engine: str, model: str) -> bool:
+        """Record that an engine has begun the job. False if this worker has lost the lease."""
         return self._write(
             job,
             state="running",
@@ -285,19 +288,19 @@ class JobTable:
         )
 
     def renew(self, job: Job, lease_s: float, progress: float, stage: str | None) -> bool:
-        """Keep it for `lease_s` more, and say how far it is; False where it is not this worker's any more."""
+        """Extend the lease by `lease_s` from now and record the progress. False if this worker has lost the lease."""
         return self._write(job, lease_until=self._now + lease_s, progress=progress, stage=stage)
 
     def requeue(self, job: Job, delay_s: float) -> bool:
-        """Let anybody take it again, in `delay_s` at the earliest."""
+        """Free the job, to be claimed in `delay_s` at the earliest. False if this worker has lost the lease."""
         return self._write(job, state="queued", lease_until=None, not_before=self._now + delay_s, stage=None)
 
     def succeed(self, job: Job, result: str) -> bool:
-        """It has ended well; False where it is not this worker's any more, and nothing is changed."""
+        """Record the result. False, and no change, if this worker has lost the lease."""
         return self._end(job, state="succeeded", progress=1.0, result=result)
 
     def fail(self, job: Job, code: str, message: str) -> bool:
-        """It has ended badly; False as in `succeed`."""
+        """Record the error. False, and no change, if this worker has lost the lease."""
         return self._end(job, state="failed", error_code=code, error_message=message)
 
     def _end(self, job: Job, **values: Any) -> bool:
@@ -309,7 +312,7 @@ class JobTable:
             return connection.execute(update(_jobs).where(own).values(**values)).rowcount == 1
 
     def lost_leases(self, tokens: Mapping[int, int]) -> set[int]:
-        """Of the jobs that a worker holds, number to token, those that are not its own any more."""
+        """Which of a worker's jobs, number to token, it no longer holds."""
         if not tokens:
             return set()
         query = select(_jobs.c.number, _jobs.c.token).where(_jobs.c.number.in_(tokens), _jobs.c.state.in_(LIVE))
@@ -318,24 +321,24 @@ class JobTable:
         return set(tokens) - own
 
     def inputs_in_use(self) -> set[str]:
-        """Keys of the uploads that jobs still need."""
+        """Keys of the uploads that unfinished jobs need."""
         query = select(_jobs.c.input).where(_jobs.c.state.in_(LIVE), _jobs.c.input.is_not(None))
         with self._transaction() as connection:
             return {str(row.input) for row in connection.execute(query)}
 
     def leftovers(self) -> list[tuple[int, str]]:
-        """Number and upload of jobs that have ended."""
+        """Number and upload of ended jobs whose upload still exists."""
         query = select(_jobs.c.number, _jobs.c.input).where(_jobs.c.state.not_in(LIVE), _jobs.c.input.is_not(None))
         with self._transaction() as connection:
             return [(row.number, row.input) for row in connection.execute(query.limit(100))]
 
     def forget_input(self, number: int) -> None:
-        """The upload of a job that has ended is gone."""
+        """Record that the upload of an ended job was deleted."""
         with self._transaction() as connection:
             connection.execute(update(_jobs).where(_jobs.c.number == number).values(input=None))
 
     def expire(self, kept_s: float) -> int:
-        """Remove jobs that ended longer ago than that, once their uploads are gone; returns how many."""
+        """Remove jobs that ended more than `kept_s` ago and whose uploads are deleted; returns how many."""
         old = (_jobs.c.ended_at < self._now - kept_s) & _jobs.c.input.is_(None)
         with self._transaction() as connection:
             return connection.execute(_jobs.delete().where(old)).rowcount
@@ -346,6 +349,6 @@ def _job(row: Any) -> Job:
 
 
 def _configure_sqlite(connection: Any, _: Any) -> None:
-    """Readers beside a writer, every commit on disk, and patience with other processes."""
+    """Readers do not block the writer, every commit is on disk, and a lock of another process is waited for."""
     for pragma in ("journal_mode=WAL", "synchronous=FULL", "busy_timeout=15000"):
         connection.execute(f"PRAGMA {pragma}")

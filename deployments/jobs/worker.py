@@ -1,7 +1,7 @@
-"""Jobs: claims what clients left to be done, and has the capabilities do it.
+"""Job worker: claims queued jobs and runs them on the capabilities.
 
 Several replicas may share one table. A job is called like any client's call, by the capability's handle, so that
-Serve's queues and autoscaling stay in charge; here it is only watched, and its outcome written down.
+Serve's queues and autoscaling stay in charge; the worker only watches it and records its outcome.
 """
 
 import asyncio
@@ -10,12 +10,13 @@ import logging
 import math
 from collections import Counter
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from functools import partial
 from typing import Any, TypeVar
 
 from deployments.capabilities.protocol import ResultEvent, Update
 from deployments.client.caller import Call, Caller
-from deployments.client.errors import DeadlineExceeded
+from deployments.client.errors import INTERNAL_ERROR, DeadlineExceeded
 from deployments.client.handles import Handle, Handles
 from deployments.http.operations import OPERATIONS, Operation
 from deployments.jobs.table import Job, JobTable
@@ -26,29 +27,28 @@ from pipelines.contracts.errors import ModelLoading, Overloaded, SensoriumError
 _T = TypeVar("_T")
 logger = logging.getLogger("ray.serve")
 
-IN_FLIGHT = 8
+MAX_ACTIVE = 8
 """Jobs of one operation that a replica holds at once: enough for the capability's autoscaling to see work."""
 MAX_ATTEMPTS = 4
 FIRST_RETRY_S = 5
-LOOK_EVERY_S = 0.5
-TIDY_EVERY_S = 5.0
+POLL_INTERVAL_S = 0.5
+TIDY_INTERVAL_S = 5.0
 LEASE_S = 12.0
-INTERNAL = ("internal_error", "Something went wrong on the server; its log has the details.")
 
 
 class ActiveJob:
-    """A job that this replica works at."""
+    """A job that this replica is working on."""
 
     def __init__(self, job: Job) -> None:
         self.job = job
         self.progress = job.progress
         self.stage: str | None = None
-        self.begun = False
-        self.told: tuple[float, str | None, float] = (job.progress, None, 0.0)
-        self.work: asyncio.Task[None] | None = None
+        self.running = False
+        self.reported: tuple[float, str | None, float] = (job.progress, None, 0.0)
+        self.task: asyncio.Task[None] | None = None
 
-    def report(self, update: Update) -> None:
-        """Take in how far the call is; a second attempt starts anew, and what is told never falls."""
+    def update(self, update: Update) -> None:
+        """Take in the call's progress. A second attempt starts at zero, but what clients see never falls."""
         self.progress = max(self.progress, min(update.fraction or 0.0, 1.0))
         self.stage = update.stage
 
@@ -61,128 +61,144 @@ class Jobs:
         self._table = JobTable(settings.jobs_url)
         self._store = ObjectStore.open(settings.store_url, public_url=settings.public_url)
         self._caller = Caller(Handles(**handles), settings)
-        self._held: dict[int, ActiveJob] = {}
+        self._active: dict[int, ActiveJob] = {}
         self._woken = asyncio.Event()
-        loops = (self._claim, LOOK_EVERY_S), (self._renew, LOOK_EVERY_S), (self._tidy, TIDY_EVERY_S)
-        self._loops = [asyncio.create_task(self._again(look, every_s)) for look, every_s in loops]
+        loops = (self._claim_loop(), _every(POLL_INTERVAL_S, self._renew), _every(TIDY_INTERVAL_S, self._tidy))
+        self._loops = [asyncio.create_task(loop) for loop in loops]
 
     async def wake(self) -> None:
-        """There is a new job: do not wait for the next look."""
+        """A job was submitted: claim it now, not at the next poll."""
         self._woken.set()
 
     def check_health(self) -> None:
-        """Serve asks this now and then, and replaces a replica that raises."""
+        """Serve calls this periodically, and replaces a replica that raises."""
         if any(loop.done() for loop in self._loops):
-            raise RuntimeError("a loop of Jobs has ended")
+            raise RuntimeError("a loop of the job worker has ended")
 
-    async def _again(self, look: Callable[[], Awaitable[None]], every_s: float) -> None:
+    async def _claim_loop(self) -> None:
+        """Claim at every wake, and at every poll: for retries that are due and jobs whose worker died.
+
+        The wake is cleared before the table is read, so that one which comes during the read is seen after it.
+        """
         while True:
-            try:
-                await look()
-            except SensoriumError as error:  # the table or the store does not answer at present
-                logger.warning("jobs: %s", error.message)
-            await asyncio.sleep(every_s)
+            self._woken.clear()
+            await _logged(self._claim)
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self._woken.wait(), POLL_INTERVAL_S)
 
     async def _claim(self) -> None:
-        """Claim what there is room for, until there is none; then wait to be woken, for a while."""
-        while room := self._with_room():
-            job = await asyncio.to_thread(self._table.claim, room, LEASE_S)
+        """Claim jobs until none is queued or there is no room for more."""
+        while operations := self._with_room():
+            job = await asyncio.to_thread(self._table.claim, operations, LEASE_S)
             if job is None:
-                break
-            held = self._held[job.number] = ActiveJob(job)
-            held.work = asyncio.create_task(self._work(held))
-        self._woken.clear()
-        try:
-            await asyncio.wait_for(self._woken.wait(), LOOK_EVERY_S)
-        except TimeoutError:
-            return
+                return
+            active = self._active[job.number] = ActiveJob(job)
+            active.task = asyncio.create_task(self._work(active))
 
     def _with_room(self) -> list[str]:
-        busy = Counter(held.job.operation for held in self._held.values())
-        return [name for name in OPERATIONS if busy[name] < IN_FLIGHT]
+        counts = Counter(active.job.operation for active in self._active.values())
+        return [name for name in OPERATIONS if counts[name] < MAX_ACTIVE]
 
     async def _renew(self) -> None:
-        """Renew the leases, tell the progress, and stop what was cancelled or taken away."""
-        tokens = {number: held.job.token for number, held in self._held.items()}
+        """Renew the leases, record progress, and stop jobs that were cancelled or whose lease was lost."""
+        tokens = {number: active.job.token for number, active in self._active.items()}
         for number in await asyncio.to_thread(self._table.lost_leases, tokens):
-            if (held := self._held.get(number)) is not None and held.work is not None:
-                held.work.cancel()
+            if (lost := self._active.get(number)) is not None and lost.task is not None:
+                lost.task.cancel()
         now_s = asyncio.get_running_loop().time()
-        for held in list(self._held.values()):
-            told_progress, told_stage, told_s = held.told
-            if (held.progress, held.stage) == (told_progress, told_stage) and now_s - told_s < LEASE_S / 4:
+        for active in list(self._active.values()):
+            *reported, reported_s = active.reported
+            if [active.progress, active.stage] == reported and now_s - reported_s < LEASE_S / 4:
                 continue
-            held.told = (held.progress, held.stage, now_s)
-            await asyncio.to_thread(self._table.renew, held.job, LEASE_S, held.progress, held.stage)
+            active.reported = (active.progress, active.stage, now_s)
+            await asyncio.to_thread(self._table.renew, active.job, LEASE_S, active.progress, active.stage)
 
     async def _tidy(self) -> None:
-        """Delete the uploads of jobs that have ended, then the records that have expired."""
+        """Delete the uploads of ended jobs, then the expired records."""
         for number, key in await asyncio.to_thread(self._table.leftovers):
             await self._store.delete(key)
             await asyncio.to_thread(self._table.forget_input, number)
         await asyncio.to_thread(self._table.expire, self._settings.result_ttl_s)
 
-    async def _work(self, held: ActiveJob) -> None:
-        """One job from claim to outcome, or until it is taken away."""
-        job, table = held.job, self._table
+    async def _work(self, active: ActiveJob) -> None:
+        """One job from claim to outcome, or until its lease is lost."""
+        job = active.job
         try:
             if job.attempts >= MAX_ATTEMPTS:
-                message = f"The worker of this job was lost {job.attempts} times; it is not tried again."
-                await _insist(lambda: table.fail(job, "worker_lost", message))
-                return
-            await self._attempt(held)
+                message = f"The worker of this job was lost {job.attempts} times; it is not retried."
+                await _insist(partial(self._table.fail, job, "worker_lost", message))
+            else:
+                await self._attempt(active)
         finally:
-            del self._held[job.number]
+            del self._active[job.number]
             self._woken.set()
 
-    async def _attempt(self, held: ActiveJob) -> None:
-        job, table = held.job, self._table
+    async def _attempt(self, active: ActiveJob) -> None:
+        job, table = active.job, self._table
         try:
-            result = await self._call(held, OPERATIONS[job.operation])
+            result = await self._call(active, OPERATIONS[job.operation])
         except (Overloaded, ModelLoading) as error:
-            attempts = job.attempts + held.begun
-            delay_s = FIRST_RETRY_S * 2**attempts if held.begun else getattr(error, "retry_after_s", FIRST_RETRY_S)
-            if held.begun and attempts >= MAX_ATTEMPTS:
-                await _insist(partial(table.fail, job, error.code, error.message))
-            else:
-                logger.warning("job %s goes back into the queue: %s", job.id, error.message)
-                await _insist(lambda: table.requeue(job, delay_s))
+            await self._retry(active, error)
         except SensoriumError as error:
             await _insist(partial(table.fail, job, error.code, error.message))
         except Exception as error:
             logger.error("job %s failed unexpectedly", job.id, exc_info=error)
-            await _insist(lambda: table.fail(job, *INTERNAL))
+            await _insist(partial(table.fail, job, *INTERNAL_ERROR))
         else:
-            await _insist(lambda: table.succeed(job, json.dumps(result)))
+            await _insist(partial(table.succeed, job, json.dumps(result)))
 
-    async def _call(self, held: ActiveJob, operation: Operation) -> Any:
-        """Have the capability do it; the deadline and the attempt count from when its engine has begun."""
-        arguments = operation.arguments.validate_json(held.job.arguments)
+    async def _retry(self, active: ActiveJob, error: Overloaded | ModelLoading) -> None:
+        """Requeue the job; after `MAX_ATTEMPTS` that an engine began, fail it."""
+        job = active.job
+        attempts = job.attempts + active.running
+        if active.running and attempts >= MAX_ATTEMPTS:
+            await _insist(partial(self._table.fail, job, error.code, error.message))
+            return
+        delay_s = FIRST_RETRY_S * 2**attempts if active.running else getattr(error, "retry_after_s", FIRST_RETRY_S)
+        logger.warning("job %s is requeued: %s", job.id, error.message)
+        await _insist(partial(self._table.requeue, job, delay_s))
+
+    async def _call(self, active: ActiveJob, operation: Operation) -> Any:
+        """Call the capability; the deadline and the attempt count from when its engine has begun."""
+        arguments = operation.arguments.validate_json(active.job.arguments)
         method = operation.method(self._caller.handles)
         try:
             async with asyncio.timeout(None) as limit:
                 with await self._caller.call(method, *arguments, deadline_s=math.inf) as call:
                     async for event in call:
-                        if not held.begun:  # until now it waited in the capability's queue
-                            held.begun = await asyncio.to_thread(self._table.begin, held.job, *_engine_of(call))
+                        if not active.running:  # until now it waited in the capability's queue
+                            active.running = await self._mark_running(active.job, call)
                             limit.reschedule(asyncio.get_running_loop().time() + operation.deadline_s(self._settings))
                         if isinstance(event, ResultEvent):
                             return event.result
-                        held.report(event)
+                        active.update(event)
         except TimeoutError:
             raise DeadlineExceeded("The job took longer than its deadline.") from None
         raise RuntimeError("the stream of events ended without a result")
 
+    async def _mark_running(self, job: Job, call: Call) -> bool:
+        return await asyncio.to_thread(self._table.mark_running, job, call.answering.engine, call.answering.model)
 
-def _engine_of(call: Call) -> tuple[str, str]:
-    return call.answering.engine, call.answering.model
+
+async def _every(interval_s: float, step: Callable[[], Awaitable[None]]) -> None:
+    while True:
+        await _logged(step)
+        await asyncio.sleep(interval_s)
+
+
+async def _logged(step: Callable[[], Awaitable[None]]) -> None:
+    """Run one step of a loop; that the table or the store does not answer must not end the loop."""
+    try:
+        await step()
+    except SensoriumError as error:
+        logger.warning("jobs: %s", error.message)
 
 
 async def _insist(write: Callable[[], _T]) -> _T:
-    """Write an outcome down, however long the table does not answer: work that is done must not be lost."""
+    """Record an outcome, however long the table does not answer: finished work must not be lost."""
     while True:
         try:
             return await asyncio.to_thread(write)
         except Overloaded as error:
             logger.warning("jobs: %s", error.message)
-            await asyncio.sleep(LOOK_EVERY_S)
+            await asyncio.sleep(POLL_INTERVAL_S)

@@ -82,7 +82,7 @@ def test_the_key_is_asked_for_once_and_opens_results(open_console: OpenConsole, 
 
         job = jobs.claim(["track"], LEASE_S)
         assert job is not None
-        jobs.begin(job, "classical", "classical")
+        jobs.mark_running(job, "classical", "classical")
         jobs.renew(job, LEASE_S, 0.42, "tracking")
         expect(panel.locator(".percent")).to_have_text("42 %")
         expect(panel.locator(".job-card strong")).to_have_text("Tracking")
@@ -140,7 +140,7 @@ def test_failed_jobs_are_told_in_words(open_console: OpenConsole, tmp_path: Path
             expect(panel.locator(".job-card strong")).to_have_text("Waiting for its turn")
             job = jobs.claim(["track"], LEASE_S)
             assert job is not None
-            jobs.begin(job, "classical", "classical")
+            jobs.mark_running(job, "classical", "classical")
             jobs.fail(job, code, "Words of the <i>server</i>.")
             expect(panel.get_by_role("alert")).to_contain_text(told)
             expect(panel.get_by_role("alert")).to_contain_text("Words of the <i>server</i>.")

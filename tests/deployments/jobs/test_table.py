@@ -1,4 +1,4 @@
-"""The record of jobs, on SQLite and on a real PostgreSQL: the same tests."""
+"""The job table, on SQLite and on a real PostgreSQL: the same tests."""
 
 import multiprocessing
 import time
@@ -38,7 +38,7 @@ def table(url: str) -> JobTable:
 
 
 def submit(table: JobTable, name: str = "a", **given: object) -> Job:
-    options = {"input": f"uploads/{name}", "fingerprint": name, "idempotency_key": None, "most_queued": 100}
+    options = {"input": f"uploads/{name}", "fingerprint": name, "idempotency_key": None, "max_queued": 100}
     return table.submit("track", f'["{name}"]', **{**options, **given})[0]
 
 
@@ -50,8 +50,8 @@ def test_from_submission_to_the_end(table: JobTable) -> None:
     claimed = table.claim(ALL, 30)
     assert claimed is not None
     assert (claimed.id, claimed.token, claimed.arguments) == (job.id, 1, '["a"]')
-    assert table.claim(ALL, 30) is None, "it is held"
-    assert table.begin(claimed, "classical", "none")
+    assert table.claim(ALL, 30) is None, "it is leased"
+    assert table.mark_running(claimed, "classical", "none")
     assert table.renew(claimed, 30, 0.5, "reading")
     running = table.get(job.id)
     assert (running.state, running.progress, running.stage, running.engine) == ("running", 0.5, "reading", "classical")
@@ -82,8 +82,8 @@ def test_a_late_worker_changes_nothing(table: JobTable) -> None:
     assert (late.id, new.id, late.token, new.token) == (job.id, job.id, 1, 2)
     assert table.lost_leases({job.number: 1}) == {job.number}
     assert table.lost_leases({job.number: 2}) == set()
-    assert table.begin(new, "e", "m")
-    assert not table.begin(late, "late", "m")
+    assert table.mark_running(new, "e", "m")
+    assert not table.mark_running(late, "late", "m")
     assert not table.renew(late, 30, 0.9, "late")
     assert not table.requeue(late, 0)
     assert not table.fail(late, "late", "late")
@@ -109,7 +109,7 @@ def test_cancelled_is_the_end(table: JobTable) -> None:
         table.cancel("job_none")
 
 
-def test_put_back_waits(table: JobTable) -> None:
+def test_a_requeued_job_waits(table: JobTable) -> None:
     first, second = submit(table, "a"), submit(table, "b")
     assert table.requeue(table.claim(ALL, 30), 0.3)
     assert table.claim(ALL, 30).id == second.id, "the older one is not to be tried yet"
@@ -120,7 +120,7 @@ def test_put_back_waits(table: JobTable) -> None:
 
 def test_oldest_first_and_only_what_there_is_room_for(table: JobTable) -> None:
     jobs = [submit(table, str(index)) for index in range(3)]
-    other, _ = table.submit("enhance", "[]", input=None, fingerprint="x", idempotency_key=None, most_queued=100)
+    other, _ = table.submit("enhance", "[]", input=None, fingerprint="x", idempotency_key=None, max_queued=100)
     assert table.claim(["enhance"], 30).id == other.id
     assert [table.claim(ALL, 30).id for _ in jobs] == [job.id for job in jobs]
     assert table.claim([], 30) is None
@@ -128,23 +128,23 @@ def test_oldest_first_and_only_what_there_is_room_for(table: JobTable) -> None:
 
 def test_bounded(table: JobTable) -> None:
     for index in range(3):
-        submit(table, str(index), most_queued=3)
-    with pytest.raises(TooManyJobs) as told:
-        submit(table, "one more", most_queued=3)
-    assert told.value.retry_after_s > 0
-    table.begin(table.claim(ALL, 30), "e", "m")
-    submit(table, "one more", most_queued=3)
+        submit(table, str(index), max_queued=3)
+    with pytest.raises(TooManyJobs) as caught:
+        submit(table, "one more", max_queued=3)
+    assert caught.value.retry_after_s > 0
+    table.mark_running(table.claim(ALL, 30), "e", "m")
+    submit(table, "one more", max_queued=3)
 
 
 def test_the_same_key_is_the_same_job(table: JobTable) -> None:
     first = submit(table, "a", idempotency_key="k")
     again, is_new = table.submit(
-        "track", "[]", input="uploads/other", fingerprint="a", idempotency_key="k", most_queued=1
+        "track", "[]", input="uploads/other", fingerprint="a", idempotency_key="k", max_queued=1
     )
     assert (again.id, is_new) == (first.id, False)
-    with pytest.raises(InvalidInput) as told:
+    with pytest.raises(InvalidInput) as caught:
         submit(table, "b", idempotency_key="k")
-    assert told.value.param == "Idempotency-Key"
+    assert caught.value.param == "Idempotency-Key"
     assert submit(table, "b", idempotency_key="l").id != first.id
     with ThreadPoolExecutor(8) as pool:
         ids = set(pool.map(lambda _: submit(table, "c", idempotency_key="m").id, range(24)))
@@ -171,7 +171,7 @@ def take_with(table: JobTable) -> list[int]:
     taken = []
     while (job := table.claim(ALL, 60)) is not None:
         taken.append(job.number)
-        assert table.begin(job, "e", "m")
+        assert table.mark_running(job, "e", "m")
         assert table.succeed(job, str(job.number))
     return taken
 
