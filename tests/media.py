@@ -38,33 +38,33 @@ def wav(samples: np.ndarray, rate: int) -> bytes:
     return file.getvalue()
 
 
-def mp4(frames: int = 24, fps: int = 12, width: int = 320, height: int = 240, sound: bool = True) -> bytes:
+def mp4(frames: int = 24, fps: int = 12, width: int = 320, height: int = 240, audio: bool = True) -> bytes:
     """A red square that crosses a textured ground, with a tone, as H.264 and AAC."""
     file = io.BytesIO()
     ground = np.random.default_rng(1).integers(90, 110, (height, width, 3), np.uint8)
     with av.open(file, "w", format="mp4") as container:
         video = container.add_stream("libx264", rate=Fraction(fps))
         video.width, video.height, video.pix_fmt = width, height, "yuv420p"
-        audio = container.add_stream("aac", rate=48_000, layout="mono") if sound else None
+        track = container.add_stream("aac", rate=48_000, layout="mono") if audio else None
         for index in range(frames):
-            picture = ground.copy()
+            image = ground.copy()
             left = 10 + int((width - 70) * index / max(frames, 1))
-            picture[height // 3 : height // 3 + 60, left : left + 50] = (200, 30, 30)
-            container.mux(video.encode(av.VideoFrame.from_ndarray(picture, format="rgb24")))
+            image[height // 3 : height // 3 + 60, left : left + 50] = (200, 30, 30)
+            container.mux(video.encode(av.VideoFrame.from_ndarray(image, format="rgb24")))
         container.mux(video.encode(None))
-        if audio is not None:
+        if track is not None:
             seconds = frames / fps
             wave = 0.1 * np.sin(2 * np.pi * 330 * np.arange(int(seconds * 48_000)) / 48_000)
             frame = av.AudioFrame.from_ndarray(wave.astype(np.float32)[None], format="fltp", layout="mono")
             frame.sample_rate = 48_000
             for piece in [*av.AudioResampler("fltp", "mono", 48_000, frame_size=1024).resample(frame)]:
-                container.mux(audio.encode(piece))
-            container.mux(audio.encode(None))
+                container.mux(track.encode(piece))
+            container.mux(track.encode(None))
     return file.getvalue()
 
 
 def probe(data: bytes) -> dict[str, object]:
-    """What a player would find in a video file: codec, size, frames, rate, length, sound."""
+    """What a player would find in a video file: codec, size, frames, rate, length, audio."""
     with av.open(io.BytesIO(data)) as container:
         stream = container.streams.video[0]
         frames = [frame.to_ndarray(format="rgb24") for frame in container.decode(stream)]
@@ -76,5 +76,5 @@ def probe(data: bytes) -> dict[str, object]:
             "fps": float(stream.average_rate or 0),
             "frames": frames,
             "duration_s": float((stream.duration or 0) * (stream.time_base or 0)),
-            "sound": bool(container.streams.audio),
+            "audio": bool(container.streams.audio),
         }

@@ -1,4 +1,4 @@
-"""Reading and writing images, sound and video, from and to file objects."""
+"""Reading and writing images, audio and video, from and to file objects."""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -7,4 +7,4 @@ Rgb = NDArray[np.uint8]
 """RGB image, uint8 (H, W, 3), sRGB."""
 
 Waveform = NDArray[np.float32]
-"""Mono sound, float32 (samples,), -1 to 1."""
+"""Mono audio, float32 (samples,), -1 to 1."""

@@ -1,4 +1,4 @@
-"""The sound track of one video, brought into an MP4 while its images are written."""
+"""The audio track of a video, copied into an MP4 while its frames are written."""
 
 import contextlib
 import math
@@ -14,35 +14,35 @@ if TYPE_CHECKING:
     _Pieces = Iterator[tuple[Fraction, list[av.Packet[Any]]]]
 
 _COPIED = frozenset({"aac", "mp3", "opus", "flac"})
-"""What browsers play from an MP4; anything else is encoded anew."""
+"""What browsers play from an MP4; anything else is re-encoded."""
 
 _HEADERLESS = frozenset({"mp3"})
-"""An MP4 wants the header of the others; broadcasts do not send AAC's, so theirs is encoded anew."""
+"""An MP4 needs the header of the others; broadcasts do not send AAC's, so theirs is re-encoded."""
 
 _AAC_RATE_HZ = 48_000
-_LEAST_RATE_HZ, _MOST_RATE_HZ = 4_000, 384_000
+_MIN_RATE_HZ, _MAX_RATE_HZ = 4_000, 384_000
 _GAP_S = Fraction(1, 10)
 
 
 def find_audio(container: "av.container.InputContainer") -> "av.AudioStream | None":
-    """The best sound track that can be kept."""
+    """The best audio track that can be kept."""
     tracks = [
         track
         for track in container.streams.audio
-        if track.codec_context is not None and track.channels and _LEAST_RATE_HZ <= track.rate <= _MOST_RATE_HZ
+        if track.codec_context is not None and track.channels and _MIN_RATE_HZ <= track.rate <= _MAX_RATE_HZ
     ]
     best = container.streams.best("audio")
     return best if best in tracks else next(iter(tracks), None)
 
 
-class SoundTrack:
-    """Sound on its way from one file into another.
+class AudioTrack:
+    """Audio on its way from one file into another.
 
-    It reads by a demuxer of its own: in a file, sound need not lie near its images, and kept waiting it would fill
-    memory.
+    It has a demuxer of its own: in a file, audio need not lie near its images, and if it had to wait for them it would
+    fill memory.
 
     Attributes:
-        delay_frames: frames by which the video begins after time 0, because its sound begins earlier.
+        delay_frames: frames by which the video begins after time 0, because its audio begins earlier.
     """
 
     def __init__(
@@ -57,7 +57,7 @@ class SoundTrack:
         """Add the track to `output`.
 
         Args:
-            source: this track's alone, with a sound track.
+            source: this track's alone, with an audio track.
             output: the MP4, before its first packet.
             video_start_s: when the first image is shown, on the source's clock.
             fps: of the output.
@@ -67,7 +67,7 @@ class SoundTrack:
 
         track = find_audio(source)
         if track is None or track.time_base is None:
-            raise ValueError("no sound track")
+            raise ValueError("no audio track")
         for stream in source.streams:
             if stream is not track:
                 stream.discard = Discard.all
@@ -86,11 +86,11 @@ class SoundTrack:
         self._next = next(self._pieces, None)
 
     def mux_until(self, time_s: Fraction | None) -> None:
-        """Write what sounds before `time_s` of the output; `None` writes the rest."""
+        """Write what is heard before `time_s` of the output; `None` writes the rest."""
         import av
 
         while self._next is not None and (time_s is None or self._next[0] < time_s):
-            with contextlib.suppress(av.error.InvalidDataError):  # a damaged packet is left out
+            with contextlib.suppress(av.error.InvalidDataError):  # damaged packets are skipped
                 self._output.mux(self._next[1])
             self._next = next(self._pieces, None)
 
@@ -105,7 +105,7 @@ class SoundTrack:
                 continue
             time_s = self._clock.seconds(packet.pts) + self._shift_s
             packet.duration = round((packet.duration or 0) * packet.time_base * track.rate)
-            packet.time_base = Fraction(1, track.rate)  # the MP4's own: what rises here rises there, as it must
+            packet.time_base = Fraction(1, track.rate)  # the MP4's own, so that rounding cannot make times fall
             stamp = round(time_s * track.rate)
             last = stamp if last is None else max(stamp, last + 1)
             packet.pts = packet.dts = last
@@ -121,16 +121,16 @@ class SoundTrack:
         end_s, convert, source = None, resampler(), None
         for frame in self._decoded(track):
             arrives_as = (frame.format.name, frame.layout.name, frame.sample_rate)
-            if source not in (None, arrives_as):  # broadcasts change their format on the way
+            if source not in (None, arrives_as):  # broadcasts may change their format midway
                 yield end_s or Fraction(0), _encode_all(target, convert.resample(None))
                 convert = resampler()
             source = arrives_as
             time_s = self._clock.seconds(frame.pts) + self._shift_s
             if end_s is not None:
                 if time_s < end_s - _GAP_S:
-                    continue  # more sound than time: it would fall behind the images
+                    continue  # more audio than time: it would fall behind the images
                 if time_s < end_s + _GAP_S:
-                    time_s = end_s  # containers round their stamps; samples follow each other
+                    time_s = end_s  # containers round timestamps; samples are contiguous
             end_s = time_s + Fraction(frame.samples, frame.sample_rate)
             frame.time_base = Fraction(1, frame.sample_rate)
             frame.pts = round(time_s * frame.sample_rate)
@@ -141,7 +141,7 @@ class SoundTrack:
         import av
 
         for packet in self._packets(track):
-            with contextlib.suppress(av.FFmpegError):  # what is damaged is left out
+            with contextlib.suppress(av.FFmpegError):  # damaged packets are skipped
                 yield from packet.decode()
 
     def _packets(self, track: "av.AudioStream") -> "Iterator[av.Packet[av.AudioStream]]":

@@ -1,4 +1,4 @@
-"""FFmpeg over file objects: one file for several users in turn, demuxers that open no other, clocks without jumps."""
+"""FFmpeg over file objects: several readers of one file, demuxers that open no other file, clocks without jumps."""
 
 import math
 from dataclasses import dataclass
@@ -28,7 +28,7 @@ class Handle:
         self.closed = False
 
     def seekable(self) -> bool:
-        """It can seek: PyAV asks."""
+        """Always: PyAV asks."""
         return True
 
     def tell(self) -> int:
@@ -61,12 +61,12 @@ class Handle:
 
 
 def demux(file: BinaryIO, container: str, decoder_pixels: int) -> "InputContainer":
-    """Open for reading, such that neither a protocol nor FFmpeg's own callback opens another file or address.
+    """Open for reading, so that neither a protocol nor FFmpeg's own callback can open another file or address.
 
     Args:
         file: readable and seekable; stays open.
-        container: FFmpeg's name of the demuxer; its choice is never left to FFmpeg.
-        decoder_pixels: decoders allocate no larger frame.
+        container: FFmpeg's name of the demuxer; never left to FFmpeg to guess.
+        decoder_pixels: limit of what decoders allocate for a frame.
 
     Raises:
         UnusableMedia: damaged, incomplete, or not this container.
@@ -83,7 +83,7 @@ def demux(file: BinaryIO, container: str, decoder_pixels: int) -> "InputContaine
             io_open=_refuse,
         )
     except av.FFmpegError:
-        raise UnusableMedia("The file cannot be read: it is damaged, incomplete or not what it says it is.") from None
+        raise UnusableMedia("The file is damaged, incomplete or mislabeled.") from None
 
 
 def _refuse(url: str, flags: int, options: dict[str, str]) -> BinaryIO:
@@ -95,16 +95,16 @@ class ClockRules:
     """Which timestamps of a file are believed.
 
     Attributes:
-        longest_step_s: a longer step forward is damage, or a broadcast clock that was set anew.
-        longest_step_back_s: likewise backwards; shorter ones count as no step. `None`: all do.
+        max_step_s: a longer step forward is damage, or a broadcast clock that was reset.
+        max_step_back_s: likewise backwards; shorter ones count as no step. `None`: all do.
     """
 
-    longest_step_s: float
-    longest_step_back_s: float | None
+    max_step_s: float
+    max_step_back_s: float | None
 
     @classmethod
     def of(cls, container: str, duration_s: float | None) -> Self:
-        """Broadcast streams may start their clock anew; in other files no step is longer than the whole."""
+        """Broadcast streams may restart their clock; in other files no step is longer than the whole."""
         if container in _BROADCAST:
             return cls(10, 1)
         return cls(min(max(10, duration_s or math.inf), 3600), None)
@@ -114,8 +114,8 @@ class Clock:
     """Seconds of a stream's timestamps: never backwards, without jumps."""
 
     def __init__(self, time_base: Fraction | None, step_s: Fraction, rules: ClockRules) -> None:
-        """`step_s` is from one frame or packet to the next, where their timestamps do not tell."""
-        self._time_base = time_base or Fraction(1, 90_000)  # as FFmpeg has it
+        """`step_s` is from one frame or packet to the next, if they have no timestamps."""
+        self._time_base = time_base or Fraction(1, 90_000)  # FFmpeg's default
         self._step_s = step_s
         self._rules = rules
         self._shift = Fraction(0)
@@ -127,7 +127,7 @@ class Clock:
         time = expected if timestamp is None else timestamp * self._time_base + self._shift
         if self._last is not None:
             step = time - self._last
-            if step > self._rules.longest_step_s or step < -(self._rules.longest_step_back_s or math.inf):
+            if step > self._rules.max_step_s or step < -(self._rules.max_step_back_s or math.inf):
                 self._shift += expected - time
                 time = expected
             time = max(time, self._last)

@@ -15,7 +15,7 @@ class Orientation:
     """How a frame is turned and mirrored to be upright, from its display matrix (quarter turns only)."""
 
     def __init__(self, frame: "av.VideoFrame") -> None:
-        """As the frame's own side data tell; upright where they do not."""
+        """As the frame's own side data say; upright if they do not."""
         from av.sidedata.sidedata import Type
 
         self._transpose = self._flip_rows = self._flip_columns = False
@@ -33,7 +33,7 @@ class Orientation:
         return (height, width) if self._transpose else (width, height)
 
     def upright(self, rgb: Rgb) -> Rgb:
-        """The frame, turned."""
+        """The frame, turned and mirrored."""
         if self._transpose:
             rgb = rgb.transpose(1, 0, 2)
         rgb = rgb[:: -1 if self._flip_rows else 1, :: -1 if self._flip_columns else 1]
@@ -41,7 +41,7 @@ class Orientation:
 
 
 def square_pixels(width: int, height: int, aspect: Fraction | None, max_pixels: int) -> tuple[int, int]:
-    """Size with square pixels; an absurd pixel aspect is not believed."""
+    """Size with square pixels; an absurd aspect ratio is ignored."""
     if not aspect or not Fraction(1, 4) <= aspect <= 4:
         return width, height
     wide, high = (round(width * aspect), height) if aspect > 1 else (width, round(height / aspect))

@@ -1,8 +1,8 @@
-"""Sound from files and to files, in blocks, so that memory does not grow with its length.
+"""Audio from files and to files, in blocks, so that memory does not grow with its length.
 
-FFmpeg by way of PyAV decodes, resamples and encodes. A file is read as the one container that the caller found in its
-bytes, and FFmpeg is given no protocol: a playlist or script that names another file or an address opens nothing.
-Times are counted from the first sample; a sound track that starts late in a video is not shifted.
+FFmpeg by way of PyAV decodes, resamples and encodes. A file is read as the one container that the caller detected
+by its bytes, and FFmpeg is given no protocol: a playlist or script that names another file or an address opens nothing.
+Times are counted from the first sample; an audio track that starts late in a video is not shifted.
 """
 
 from collections.abc import Iterable, Iterator
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 SPEECH_RATE_HZ = 16_000
 BLOCK_S = 1.0
-# A header can claim a rate of 1 Hz, which would turn one packet into hours of sound.
+# A header can claim a rate of 1 Hz, which would turn one packet into hours of audio.
 MIN_RATE_HZ = 2_000
 MAX_RATE_HZ = 768_000
 _READ_BYTES = 1 << 17
@@ -30,7 +30,7 @@ AudioFormat = Literal["mp3", "opus", "aac", "flac", "wav", "pcm"]
 
 
 class _Encoding(NamedTuple):
-    """How a format is written. `rate_hz` None keeps the sound's own rate."""
+    """How a format is written. `rate_hz` None keeps the audio's own rate."""
 
     muxer: str
     codec: str
@@ -52,17 +52,17 @@ _ENCODINGS: dict[AudioFormat, _Encoding] = {
 
 
 class AudioReader:
-    """The first sound track of a file. Use it as a context manager, or `close()` it.
+    """The first audio track of a file. Use it as a context manager, or `close()` it.
 
     Args:
         file: seekable and readable; stays open, and its own exceptions pass through.
-        container: FFmpeg's name of the demuxer ("wav", "mp3", "ogg", "mov", "matroska", …), found in the file's bytes.
+        container: FFmpeg's name of the demuxer ("wav", "mp3", "ogg", "mov", "matroska", …), as found by the bytes.
 
     Attributes:
-        duration_s: the length that the file states or its bytes suggest; `None` where it is not known.
+        duration_s: the length that the file states or its size suggests; `None` if unknown.
 
     Raises:
-        UnusableMedia: damaged, not this container, without a sound track, or in a codec that is not known.
+        UnusableMedia: damaged, not this container, without an audio track, or in an unsupported codec.
     """
 
     def __init__(self, file: BinaryIO, container: str) -> None:
@@ -78,9 +78,9 @@ class AudioReader:
                 buffer_size=_READ_BYTES,
             )
         except av.error.FFmpegError as error:
-            raise UnusableMedia("The file is damaged, or it is not sound.") from error
+            raise UnusableMedia("The file is damaged, or it is not audio.") from error
         try:
-            self._stream = _sound_track(self._container)
+            self._stream = _audio_track(self._container)
         except UnusableMedia:
             self.close()
             raise
@@ -98,16 +98,16 @@ class AudioReader:
         self._container.close()
 
     def blocks(self, sample_rate_hz: int = SPEECH_RATE_HZ) -> Iterator[Waveform]:
-        """The sound from its start, once: decoded, mixed down to mono, resampled.
+        """The audio from its start, once: decoded, mixed down to mono, resampled.
 
-        Damaged packets are left out; where the file breaks off, the sound ends.
+        Damaged packets are skipped; if the file breaks off, the audio ends there.
 
         Yields:
             Blocks of one second, the last one shorter; float32 (samples,), -1 to 1.
 
         Raises:
             UnusableMedia: nothing could be decoded, or its sample rate is absurd.
-            EmptyAudio: a sound track without a sample.
+            EmptyAudio: an audio track without a sample.
         """
         yield from _in_blocks(_resampled(self._frames(), sample_rate_hz), sample_rate_hz)
 
@@ -132,14 +132,14 @@ class AudioReader:
             decoded = decoded or bool(frames)
             yield from frames
         if not decoded and (damaged or not self._stream.codec_context.sample_rate):
-            raise UnusableMedia("The sound cannot be decoded.")
+            raise UnusableMedia("The audio cannot be decoded.")
 
 
 def pcm_blocks(file: BinaryIO, sample_rate_hz: int) -> Iterator[Waveform]:
-    """Headerless sound, signed 16 bits little-endian mono, in blocks for speech recognition.
+    """Headerless audio, signed 16 bits little-endian mono, in blocks for speech recognition.
 
     Args:
-        file: read from where it stands to its end; an odd last byte is left out.
+        file: read from its current position to its end; an odd last byte is ignored.
         sample_rate_hz: of the file, 2,000 to 768,000.
 
     Yields:
@@ -150,12 +150,12 @@ def pcm_blocks(file: BinaryIO, sample_rate_hz: int) -> Iterator[Waveform]:
         EmptyAudio: less than one sample.
     """
     if not MIN_RATE_HZ <= sample_rate_hz <= MAX_RATE_HZ:
-        raise InvalidInput(f"sample_rate must be {MIN_RATE_HZ} to {MAX_RATE_HZ}.", "sample_rate")
+        raise InvalidInput(f"sample_rate must be {MIN_RATE_HZ:,} to {MAX_RATE_HZ:,}.", "sample_rate")
     yield from _in_blocks(_resampled(_pcm_frames(file, sample_rate_hz), SPEECH_RATE_HZ), SPEECH_RATE_HZ)
 
 
 def encode_audio(blocks: Iterable[Waveform], sample_rate_hz: int, format: AudioFormat = "mp3") -> Iterator[bytes]:
-    """Encode sound while it is being made.
+    """Encode audio while it is being made.
 
     Args:
         blocks: consecutive, of any size, mono float32 (samples,); beyond ±1 is clipped.
@@ -190,14 +190,14 @@ def encode_audio(blocks: Iterable[Waveform], sample_rate_hz: int, format: AudioF
             if data := out.take():
                 yield data
         if not count:
-            raise EmptyAudio("There is no sound to encode.")
+            raise EmptyAudio("There is no audio to encode.")
         file.mux(stream.encode(None))
     if data := out.take():
         yield data
 
 
 class _Outbox:
-    """What the muxer writes to: cannot seek, so the muxer never comes back to bytes that have left."""
+    """What the muxer writes to. It cannot seek, so the muxer never returns to bytes that have left."""
 
     def __init__(self) -> None:
         self._bytes = bytearray()
@@ -212,12 +212,12 @@ class _Outbox:
         return data
 
 
-def _sound_track(container: "InputContainer") -> "AudioStream":
+def _audio_track(container: "InputContainer") -> "AudioStream":
     stream = next(iter(container.streams.audio), None)
     if stream is None:
-        raise UnusableMedia("The file has no sound track.")
+        raise UnusableMedia("The file has no audio track.")
     if stream.codec_context is None:
-        raise UnusableMedia("The sound is in a codec that is not known.")
+        raise UnusableMedia("The audio is in an unsupported codec.")
     return stream
 
 
@@ -238,18 +238,18 @@ def _pcm_frames(file: BinaryIO, sample_rate_hz: int) -> Iterator["AudioFrame"]:
 
 
 def _resampled(frames: Iterable["AudioFrame"], sample_rate_hz: int) -> Iterator[Waveform]:
-    """Mono float32 at one rate; a stream may change its format on the way, as chained Ogg and HE-AAC do."""
+    """Mono float32 at one rate; a stream may change its format midway, as chained Ogg and HE-AAC do."""
     import av
 
     resampler, source = None, None
     for frame in frames:
         if not MIN_RATE_HZ <= frame.sample_rate <= MAX_RATE_HZ:
-            raise UnusableMedia(f"The sound states a sample rate of {frame.sample_rate} Hz, which cannot be right.")
+            raise UnusableMedia(f"Invalid sample rate: {frame.sample_rate:,} Hz.")
         now = (frame.format.name, frame.layout.name, frame.sample_rate)
         if resampler is None or now != source:
             if resampler is not None:
                 yield from _arrays(resampler.resample(None))
-            # Without the limit, swresample adds channels up beyond 1 where it works in floating point.
+            # Without the limit, swresample adds channels up beyond 1 if it works in floating point.
             options = {"rematrix_maxval": "1"}
             resampler = av.AudioResampler(format="fltp", layout="mono", rate=sample_rate_hz, options=options)
             source = now
@@ -257,7 +257,7 @@ def _resampled(frames: Iterable["AudioFrame"], sample_rate_hz: int) -> Iterator[
         try:
             resampled = resampler.resample(frame)
         except av.error.FFmpegError as error:
-            raise UnusableMedia("The sound's channels cannot be mixed down.") from error
+            raise UnusableMedia("The audio channels cannot be mixed down to mono.") from error
         yield from _arrays(resampled)
     if resampler is not None:
         yield from _arrays(resampler.resample(None))
@@ -289,4 +289,4 @@ def _in_blocks(pieces: Iterable[Waveform], sample_rate_hz: int) -> Iterator[Wave
     if held_samples:
         yield np.concatenate(held)
     elif not any_yielded:
-        raise EmptyAudio("The file holds no sound.")
+        raise EmptyAudio("The file contains no audio.")

@@ -1,6 +1,6 @@
-"""What a file is, told by its first bytes: never by its name or the sender's word.
+"""A file's format by its first bytes, never by its name or what the sender claims.
 
-FFmpeg is always told the demuxer that is found here: left to guess, it also takes playlists and scripts, which name
+FFmpeg is always given the demuxer that is found here: left to guess, it also accepts playlists and scripts, which name
 other files and addresses to open.
 """
 
@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 HEAD_BYTES = 8192
-"""As many first bytes as `sniff` looks at."""
+"""How many first bytes `sniff` looks at."""
 
 Family = Literal["image", "audio", "video", "document"]
 
@@ -19,7 +19,7 @@ class Kind:
 
     Attributes:
         name: short name ("png", "mp4", "pdf").
-        families: what it can hold: a container of FFmpeg's may hold audio, video or both.
+        families: what it can hold: most containers may hold audio, video or both.
         container: FFmpeg's demuxer for audio and video.
     """
 
@@ -88,22 +88,22 @@ _TS_PACKET_BYTES = 188
 
 
 def sniff(head: bytes) -> Kind | None:
-    """Tell a file's format.
+    """Detect a file's format.
 
     Args:
         head: its first bytes, up to `HEAD_BYTES`.
 
     Returns:
-        The kind; `None` for bytes that are no known format and no text.
+        The kind; `None` for bytes that are neither a known format nor text.
     """
     for prefix, kind in _PREFIXES:
         if head.startswith(prefix):
             return kind
-    return _boxed(head) or _framed(head) or _written(head)
+    return _by_box(head) or _by_frames(head) or _by_text(head)
 
 
-def _boxed(head: bytes) -> Kind | None:
-    """Formats whose name stands inside their first box."""
+def _by_box(head: bytes) -> Kind | None:
+    """Formats whose name is inside their first box."""
     box, name = head[4:8], head[8:12]
     if head[:4] in (b"RIFF", b"RF64"):
         return _RIFF.get(name)
@@ -118,8 +118,8 @@ def _boxed(head: bytes) -> Kind | None:
     return None
 
 
-def _framed(head: bytes) -> Kind | None:
-    """Formats that are a row of frames, each with a sync word."""
+def _by_frames(head: bytes) -> Kind | None:
+    """Formats that are a sequence of frames, each with a sync word."""
     if head[:3] == b"ID3":
         return _audio("mp3", "mp3")
     if len(head) > 1 and head[0] == 0xFF:
@@ -134,8 +134,8 @@ def _framed(head: bytes) -> Kind | None:
     return None
 
 
-def _written(head: bytes) -> Kind | None:
-    """Documents that are text or begin with some."""
+def _by_text(head: bytes) -> Kind | None:
+    """Documents that are text or begin with text."""
     if b"%PDF-" in head[:1024]:
         return _document("pdf")
     if head.startswith((b"\xff\xfe", b"\xfe\xff")) or b"\x00" not in head:

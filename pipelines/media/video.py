@@ -1,11 +1,11 @@
-"""Video from and to file objects: upright RGB frames in, H.264 in MP4 with the sound of the source out.
+"""Video from and to file objects: upright RGB frames in, H.264 in MP4 with the audio of the source out.
 
 Decoding and encoding are FFmpeg's, by PyAV (BSD-3-Clause; its wheel carries x264, GPL-2). A `VideoReader` gives frames
-at a constant rate, because trackers, interpolators and browsers all want one: where the source's rate varies, a frame
-is repeated or left out, so that every frame stays within half a frame's time of where it was. Nothing here holds more
+at a constant rate, because trackers, interpolators and browsers all want one: if the source's rate varies, frames are
+repeated or dropped, so that every frame stays within half a frame's time of where it was. Nothing here holds more
 than a few frames, however long the video.
 
-Not known here: HDR is not tone-mapped, interlaced fields are not separated, alpha is ignored, and of several sound
+What it does not do: HDR is not tone-mapped, interlaced fields are not separated, alpha is ignored, and of several audio
 tracks only the best is kept.
 """
 
@@ -20,7 +20,7 @@ import numpy as np
 
 from pipelines.contracts.errors import TooManyPixels, UnsupportedMedia, UnusableMedia
 from pipelines.media import Rgb
-from pipelines.media._audio_track import SoundTrack, find_audio
+from pipelines.media._audio_track import AudioTrack, find_audio
 from pipelines.media._ffmpeg import Clock, ClockRules, Handle, demux
 from pipelines.media._geometry import Orientation, square_pixels
 
@@ -31,7 +31,7 @@ CONTAINERS = frozenset({"mov", "matroska", "avi", "mpegts", "mpeg", "flv", "ogg"
 """FFmpeg's names of the containers that are read. None of them needs a second file."""
 
 _THREADS = 2
-_LONGEST_SIDE = 16_384  # H.264's
+_MAX_SIDE = 16_384  # H.264's limit
 _UNSPECIFIED = 2  # AVCOL_SPC_UNSPECIFIED
 
 
@@ -42,9 +42,9 @@ class VideoReader:
         fps: frames per second of `frames()`, constant.
         width: of a frame in pixels, upright and with square pixels.
         height: likewise.
-        duration_s: as the file tells, or `None`.
-        frame_count: how many frames to expect, from the same; or `None`. A damaged file may have fewer.
-        has_audio: there is a sound track that can be kept.
+        duration_s: as the file states it, or `None`.
+        frame_count: how many frames to expect by that duration, or `None`. A damaged file may have fewer.
+        has_audio: there is an audio track that can be kept.
         start_s: when the first frame is shown, on the file's clock.
         clock_rules: which of the file's timestamps are believed.
     """
@@ -53,47 +53,29 @@ class VideoReader:
         """Read the header and the first frame.
 
         Args:
-            file: readable and seekable; stays open. Nobody else may use it meanwhile but a `VideoWriter` that takes the
-                sound from this reader.
-            container: one of `CONTAINERS`, as found from the file's bytes.
-            max_pixels: most pixels of one frame.
+            file: readable and seekable; stays open. Meanwhile only a `VideoWriter` that takes the audio from this
+                reader may use it, too.
+            container: one of `CONTAINERS`, as detected from the file's bytes.
+            max_pixels: of one frame.
 
         Raises:
             UnsupportedMedia: another container.
             UnusableMedia: damaged, incomplete, or without a video track or a single frame.
-            TooManyPixels: frames of more than `max_pixels`, or too long to be written.
+            TooManyPixels: frames of more than `max_pixels`, or too wide or too high for H.264.
         """
-        from av.stream import Discard
-
         if container not in CONTAINERS:
-            raise UnsupportedMedia("This kind of video is not served.")
+            raise UnsupportedMedia("Unsupported video format.")
         self._file = file
         self._container_name = container
         self._max_pixels = max_pixels
-        # The decoder's own limit counts padded sizes: twice as much guards memory, the exact check is on each frame.
+        # The decoder's own limit counts padded sizes: twice as much guards memory; each frame is checked exactly.
         self._decoder_pixels = 2 * max_pixels + 65_536
         self._container = demux(file, container, self._decoder_pixels)
         try:
-            self._stream = self._find_video()
-            self.fps = _sane_rate(self._stream)
-            self.duration_s = self._duration()
-            self.clock_rules = ClockRules.of(container, self.duration_s)
-            self.has_audio = find_audio(self._container) is not None
-            for stream in self._container.streams:
-                if stream is not self._stream:
-                    stream.discard = Discard.all
-            self._decoded = self._decode()
-            self._first = next(self._decoded, None)
-            if self._first is None:
-                raise UnusableMedia("The video has no frame that can be decoded.")
-            self.start_s, frame = self._first
-            self._orientation = Orientation(frame)
-            self._coded_size = square_pixels(frame.width, frame.height, self._stream.sample_aspect_ratio, max_pixels)
-            self.width, self.height = self._orientation.size(*self._coded_size)
+            self._start()
         except BaseException:
             self._container.close()
             raise
-        self.frame_count = None if self.duration_s is None else max(1, round(self.duration_s * self.fps))
 
     def __enter__(self) -> Self:
         return self
@@ -106,7 +88,7 @@ class VideoReader:
         self._container.close()
 
     def open_again(self) -> "av.container.InputContainer":
-        """Open a second demuxer of the same file, with a position of its own, for the sound."""
+        """Open a second demuxer of the same file, with a position of its own, for the audio."""
         return demux(self._file, self._container_name, self._decoder_pixels)
 
     def frames(self) -> Iterator[Rgb]:
@@ -116,7 +98,7 @@ class VideoReader:
             RGB uint8 (height, width, 3), a new array each, `fps` of them per second of video.
 
         Raises:
-            TooManyPixels: the image grows beyond the limit on the way.
+            TooManyPixels: the frames grow beyond the limit midway.
         """
         shown = 0
         held: av.VideoFrame | None = None
@@ -133,6 +115,29 @@ class VideoReader:
             yield self._rgb(held)
             shown += 1
 
+    def _start(self) -> None:
+        """Read the header and the first frame, which says how all of them lie."""
+        from av.stream import Discard
+
+        self._stream = self._find_video()
+        self.fps = _sane_rate(self._stream)
+        self.duration_s = self._duration()
+        self.frame_count = None if self.duration_s is None else max(1, round(self.duration_s * self.fps))
+        self.clock_rules = ClockRules.of(self._container_name, self.duration_s)
+        self.has_audio = find_audio(self._container) is not None
+        for stream in self._container.streams:
+            if stream is not self._stream:
+                stream.discard = Discard.all
+        self._decoded = self._decode()
+        self._first = next(self._decoded, None)
+        if self._first is None:
+            raise UnusableMedia("The video has no decodable frame.")
+        self.start_s, frame = self._first
+        self._orientation = Orientation(frame)
+        aspect = self._stream.sample_aspect_ratio
+        self._coded_size = square_pixels(frame.width, frame.height, aspect, self._max_pixels)
+        self.width, self.height = self._orientation.size(*self._coded_size)
+
     def _timed(self) -> "Iterator[tuple[Fraction, av.VideoFrame]]":
         if self._first is not None:
             first, self._first = self._first, None
@@ -141,7 +146,7 @@ class VideoReader:
 
     def _shown_for(self, frame: "av.VideoFrame") -> Fraction:
         duration = Fraction(frame.duration or 0) * (frame.time_base or 0)
-        return duration if 0 < duration <= self.clock_rules.longest_step_s else 1 / self.fps
+        return duration if 0 < duration <= self.clock_rules.max_step_s else 1 / self.fps
 
     def _find_video(self) -> "av.VideoStream":
         from av.stream import Disposition
@@ -153,7 +158,7 @@ class VideoReader:
         stream = best if best in tracks else tracks[0]
         context = stream.codec_context
         if context is None:
-            raise UnusableMedia("The video is compressed in a way that cannot be decoded here.")
+            raise UnusableMedia("The video is in an unsupported codec.")
         self._check_size(context.width, context.height)
         context.thread_type = "AUTO"
         context.thread_count = _THREADS
@@ -162,12 +167,12 @@ class VideoReader:
 
     def _check_size(self, width: int, height: int) -> None:
         if width * height > self._max_pixels:
-            raise TooManyPixels(f"The video is {width}×{height}; at most {self._max_pixels} pixels a frame are taken.")
-        if max(width, height) > _LONGEST_SIDE:
-            raise TooManyPixels(f"The video is {width}×{height}; at most {_LONGEST_SIDE} pixels a side are taken.")
+            raise TooManyPixels(f"Video frames of {width}×{height} exceed the limit of {self._max_pixels:,} pixels.")
+        if max(width, height) > _MAX_SIDE:
+            raise TooManyPixels(f"Video frames of {width}×{height} exceed the limit of {_MAX_SIDE:,} pixels per side.")
 
     def _decode(self) -> "Iterator[tuple[Fraction, av.VideoFrame]]":
-        """Frames and their times in seconds; what is damaged is left out."""
+        """Frames and their times in seconds; damaged packets are skipped."""
         import av
 
         clock = Clock(self._stream.time_base, 1 / self.fps, self.clock_rules)
@@ -206,7 +211,7 @@ class VideoReader:
         )
         rgb = np.asarray(converted.to_ndarray(), np.uint8)
         if frame.format.name.startswith("gray") and frame.color_range == ColorRange.MPEG:
-            rgb = _FULL_RANGE[rgb]  # FFmpeg takes gray for full range, whatever its tag
+            rgb = _FULL_RANGE[rgb]  # FFmpeg treats gray as full range, whatever its tag
         return self._orientation.upright(rgb)
 
     def _duration(self) -> float | None:
@@ -221,7 +226,7 @@ _FULL_RANGE = np.clip(np.rint((np.arange(256) - 16) * (255 / 219)), 0, 255).asty
 
 
 def _sane_rate(stream: "av.VideoStream") -> Fraction:
-    """The rate at which frames are shown: the timestamps' own grid, unless it is far finer than frames are dense."""
+    """The rate at which frames are shown: the grid of the timestamps, unless it is far finer than the frame rate."""
     average, grid = stream.average_rate, stream.guessed_rate
     rate = grid or average or Fraction(25)
     if average and rate > 60 and rate > average * Fraction(3, 2):
@@ -230,9 +235,9 @@ def _sane_rate(stream: "av.VideoStream") -> Fraction:
 
 
 class VideoWriter:
-    """Encodes one MP4: H.264, yuv420p, BT.709, index at the front; the sound goes in as the frames come.
+    """Encodes one MP4: H.264, yuv420p, BT.709, index at the front; audio is added as the frames arrive.
 
-    A context manager: leaving it finishes the file; leaving it by an exception empties the file. Odd sizes are made
+    A context manager: leaving it finishes the file, or empties it if there was an exception. Odd sizes are made
     even by repeating the last row or column.
     """
 
@@ -246,8 +251,8 @@ class VideoWriter:
             fps: frames per second.
             width: of every frame, in pixels.
             height: likewise.
-            audio_from: its sound track is kept, in step with its video: copied where browsers play it from an MP4,
-                otherwise encoded as AAC.
+            audio_from: its audio track is kept, in sync with its video: copied if browsers can play it from an MP4,
+                otherwise re-encoded as AAC.
         """
         import av
 
@@ -261,20 +266,20 @@ class VideoWriter:
             "w",
             format="mp4",
             container_options={"movflags": "+faststart"},
-            io_open=lambda url, flags, options: Handle(file),  # faststart reads what was written
+            io_open=lambda url, flags, options: Handle(file),  # faststart reads what has been written
         )
         self._stream = self._add_video(width + width % 2, height + height % 2)
         self._count = 0
-        self._sound: SoundTrack | None = None
+        self._audio: AudioTrack | None = None
         if audio_from is not None and audio_from.has_audio:
-            self._sound = SoundTrack(
+            self._audio = AudioTrack(
                 audio_from.open_again(),
                 self._container,
                 video_start_s=audio_from.start_s,
                 fps=self._fps,
                 clock_rules=audio_from.clock_rules,
             )
-            self._count = self._sound.delay_frames
+            self._count = self._audio.delay_frames
 
     def __enter__(self) -> Self:
         return self
@@ -290,13 +295,13 @@ class VideoWriter:
 
         Raises:
             ValueError: a frame of another size.
-            UnusableMedia: the sound that comes with it cannot be kept.
+            UnusableMedia: the audio of the source is damaged and cannot be kept.
         """
         import av
         from av.video.reformatter import ColorRange, Colorspace, Interpolation
 
         if frame.shape != self._shape:
-            raise ValueError(f"a frame of {frame.shape} in a video of {self._shape}")
+            raise ValueError(f"frame of shape {frame.shape} in a video of {self._shape}")
         if any(after for _, after in self._padding):
             frame = np.pad(frame, self._padding, mode="edge")
         image = av.VideoFrame.from_ndarray(np.ascontiguousarray(frame), format="rgb24").reformat(
@@ -309,49 +314,49 @@ class VideoWriter:
         image.pts = self._count
         image.time_base = 1 / self._fps
         self._count += 1
-        with self._blaming_sound():
+        with self._blaming_audio():
             self._container.mux(self._stream.encode(image))
-            if self._sound is not None:
-                self._sound.mux_until(self._count / self._fps)
+            if self._audio is not None:
+                self._audio.mux_until(self._count / self._fps)
 
     def close(self) -> None:
         """Finish the file.
 
         Raises:
-            UnusableMedia: the sound cannot be kept.
+            UnusableMedia: the audio of the source is damaged and cannot be kept.
         """
         try:
-            with self._blaming_sound():
+            with self._blaming_audio():
                 self._container.mux(self._stream.encode(None))
-                if self._sound is not None:
-                    self._sound.mux_until(None)
+                if self._audio is not None:
+                    self._audio.mux_until(None)
                 self._container.close()
         except BaseException:
             self._abandon()
             raise
         self._handle.close()
-        if self._sound is not None:
-            self._sound.close()
+        if self._audio is not None:
+            self._audio.close()
 
     def _abandon(self) -> None:
-        self._handle.close()  # so that the container leaves out the end of the file
+        self._handle.close()  # so that PyAV does not write the end of the file
         self._container.close()
-        if self._sound is not None:
-            self._sound.close()
+        if self._audio is not None:
+            self._audio.close()
         self._file.seek(0)
         self._file.truncate()
 
     @contextlib.contextmanager
-    def _blaming_sound(self) -> Iterator[None]:
-        """What the MP4 will not take is from the source: the images are our own."""
+    def _blaming_audio(self) -> Iterator[None]:
+        """Blame the source's audio for what the MP4 rejects: the images are our own."""
         import av
 
         try:
             yield
         except (av.error.InvalidDataError, av.error.ArgumentError):
-            if self._sound is None:
+            if self._audio is None:
                 raise
-            raise UnusableMedia("The video's sound track is damaged and cannot be kept.") from None
+            raise UnusableMedia("The video's audio track is damaged and cannot be kept.") from None
 
     def _add_video(self, width: int, height: int) -> "av.VideoStream":
         from av.video.reformatter import ColorPrimaries, ColorRange, Colorspace, ColorTrc

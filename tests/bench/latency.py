@@ -46,7 +46,7 @@ Route = tuple[str, str, Callable[[], object], Callable[[], dict[str, Any]]]
 
 def routes(engines: Engines) -> list[Route]:
     """The ten routes, each with a small input, so that the engine does not hide what the graph adds."""
-    still, film, numbers = png(64, 48), mp4(frames=6, width=160, height=120, sound=False), itertools.count()
+    still, film, numbers = png(64, 48), mp4(frames=6, width=160, height=120, audio=False), itertools.count()
     speaker, library = engines["speech_synthesis"], engines.library
     sound = wav(np.concatenate(list(speaker.synthesize(TEXT))), speaker.sample_rate_hz)
 

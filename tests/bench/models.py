@@ -106,7 +106,7 @@ async def _tokens_per_s(call: Callable[[int], Awaitable[int]], clients: int) -> 
 
 async def _calls(http: httpx.AsyncClient, chosen: Chosen, rounds: int) -> list[list[object]]:
     """Calls of about a second: finished ones per second with clients enough to keep the engine busy."""
-    still, film = png(160, 120), mp4(frames=24, width=320, height=240, sound=False)
+    still, film = png(160, 120), mp4(frames=24, width=320, height=240, audio=False)
     painter = _engine(chosen, "image_generation", _no_vectors)
     upscaler = _engine(chosen, "super_resolution")
     interpolator = _engine(chosen, "frame_interpolation")

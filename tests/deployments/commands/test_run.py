@@ -110,7 +110,7 @@ def test_a_capability_that_cannot_load_fails_alone(graph: RunningGraph, client: 
 
 
 def test_the_work_stops_when_the_client_leaves(graph: RunningGraph, client: httpx.Client) -> None:
-    film = mp4(frames=900, fps=30, width=640, height=480, sound=False)
+    film = mp4(frames=900, fps=30, width=640, height=480, audio=False)
     started_s = time.monotonic()
     with pytest.raises(httpx.ReadTimeout):
         client.post("/video/mmeditingInference", files={"file": film}, timeout=httpx.Timeout(30, read=3))

@@ -214,7 +214,7 @@ def test_bombs(client: httpx.Client) -> None:
 
 
 def silent_film() -> bytes:
-    return mp4(frames=6, sound=False)
+    return mp4(frames=6, audio=False)
 
 
 def wav_without_samples() -> bytes:

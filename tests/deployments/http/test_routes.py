@@ -240,7 +240,7 @@ def test_track_video(client: httpx.Client) -> None:
     body = answer.json()
     assert body["status"] == "success"
     found = fetched(client, body["data"], "static/video")
-    assert (len(found["frames"]), found["fps"], found["sound"]) == (36, 12, True)
+    assert (len(found["frames"]), found["fps"], found["audio"]) == (36, 12, True)
     lines = client.get("/" + body["tracks"]).text.splitlines()
     assert len(lines) > 20
     frame, track, left, top, width, height, *_ = (float(part) for part in lines[-1].split(","))
@@ -263,7 +263,7 @@ def test_interpolate_video(client: httpx.Client) -> None:
     body = client.post("/video/mmeditingInference", files={"file": ("demo.mp4", source)}).json()
     assert set(body) == {"status", "data"}
     found = fetched(client, body["data"], "static/video")
-    assert (len(found["frames"]), found["fps"], found["sound"]) == (48, 24, True)
+    assert (len(found["frames"]), found["fps"], found["audio"]) == (48, 24, True)
     assert found["duration_s"] == pytest.approx(2, abs=0.05)
     faster = client.post("/video/mmeditingInference", params={"fps": 30}, files={"file": source}).json()
     assert fetched(client, faster["data"], "static/video")["fps"] == 30

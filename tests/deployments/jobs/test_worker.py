@@ -109,7 +109,7 @@ def test_progress_is_told_and_never_falls(client: httpx.Client) -> None:
 
 
 def test_cancelled_within_a_step(graph: RunningGraph, client: httpx.Client) -> None:
-    film = mp4(900, fps=30, width=640, height=480, sound=False)
+    film = mp4(900, fps=30, width=640, height=480, audio=False)
     job = submit(client, "/video/mmeditingInference", files={"file": film})
     watched = events(client, job)
     assert next(record for record in watched if record["state"] == "running" and record["progress"] > 0)

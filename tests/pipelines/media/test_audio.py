@@ -1,4 +1,4 @@
-"""Sound in and out: what goes in comes out, in time, in constant memory, and nothing else is opened."""
+"""Audio in and out: what goes in comes out, in time, in constant memory, and nothing else is opened."""
 
 import io
 import struct
@@ -23,9 +23,9 @@ def sweep(seconds: float, rate: int) -> np.ndarray:
     return (swell * np.sin(2 * np.pi * (200 * t + 500 * t * t / seconds))).astype(np.float32)
 
 
-def cut(sound: np.ndarray, size: int) -> Iterator[np.ndarray]:
-    for i in range(0, sound.size, size):
-        yield sound[i : i + size]
+def cut(audio: np.ndarray, size: int) -> Iterator[np.ndarray]:
+    for i in range(0, audio.size, size):
+        yield audio[i : i + size]
 
 
 def read(data: bytes, container: str, rate: int = 16_000) -> np.ndarray:
@@ -40,11 +40,11 @@ def wav(data: bytes, rate: int, channels: int, bits: int, tag: int = 1) -> bytes
     return b"RIFF" + struct.pack("<I", len(chunks)) + chunks
 
 
-def similarity_range(a: np.ndarray, b: np.ndarray, most_shift: int) -> float:
-    """Correlation of `b` with `a` at the best shift of 0 to `most_shift` samples."""
+def correlation(a: np.ndarray, b: np.ndarray, max_shift: int) -> float:
+    """Correlation of `b` with `a` at the best shift of 0 to `max_shift` samples."""
     size = 2 ** (a.size + b.size).bit_length()
     match = np.fft.irfft(np.fft.rfft(a, size) * np.conj(np.fft.rfft(b, size)))
-    shifted = a[int(np.argmax(match[:most_shift])) :]
+    shifted = a[int(np.argmax(match[:max_shift])) :]
     shared = min(shifted.size, b.size)
     return float(np.corrcoef(shifted[:shared], b[:shared])[0, 1])
 
@@ -54,21 +54,21 @@ def similarity_range(a: np.ndarray, b: np.ndarray, most_shift: int) -> float:
 def test_what_is_encoded_is_what_is_read(form: AudioFormat, rate: int) -> None:
     seconds = 3.217
     data = b"".join(encode_audio(cut(sweep(seconds, rate), 5_000), rate, form))
-    sound = read(data, CONTAINERS[form])
-    error_ms = 1000 * (sound.size / 16_000 - seconds)
-    like = similarity_range(sound, sweep(seconds, 16_000), 1_200)
+    audio = read(data, CONTAINERS[form])
+    error_ms = 1000 * (audio.size / 16_000 - seconds)
+    like = correlation(audio, sweep(seconds, 16_000), 1_200)
     kbit_s = 8 * len(data) / seconds / 1000
     print(f"{form} from {rate} Hz: {error_ms:+.1f} ms, correlation {like:.4f}, {kbit_s:.0f} kbit/s")
     assert 0 <= error_ms + 0.1 <= 50.1
     assert like > 0.98
-    assert sound.dtype == np.float32
-    assert np.abs(sound).max() <= 1
+    assert audio.dtype == np.float32
+    assert np.abs(audio).max() <= 1
 
 
 def test_pcm_is_24_khz_16_bits() -> None:
     data = b"".join(encode_audio(cut(sweep(2, 22_050), 700), 22_050, "pcm"))
     assert abs(len(data) / 2 / 24_000 - 2) < 0.001
-    assert similarity_range(np.frombuffer(data, "<i2") / 32768, sweep(2, 24_000), 200) > 0.99
+    assert correlation(np.frombuffer(data, "<i2") / 32768, sweep(2, 24_000), 200) > 0.99
 
 
 @pytest.mark.parametrize("form", get_args(AudioFormat))
@@ -111,17 +111,17 @@ def test_blocks_last_one_second() -> None:
 
 @pytest.mark.parametrize("channels", [2, 3, 6, 12])
 def test_channels_are_mixed_down(channels: int) -> None:
-    sound = np.repeat((sweep(1, 16_000) * 30_000).astype("<i2")[:, None], channels, axis=1)
-    mono = read(wav(sound.tobytes(), 16_000, channels, 16), "wav")
+    audio = np.repeat((sweep(1, 16_000) * 30_000).astype("<i2")[:, None], channels, axis=1)
+    mono = read(wav(audio.tobytes(), 16_000, channels, 16), "wav")
     assert mono.size == 16_000
-    assert np.abs(mono - sweep(1, 16_000) * 30_000 / 32768).max() < 0.002  # alike channels keep their loudness
+    assert np.abs(mono - sweep(1, 16_000) * 30_000 / 32768).max() < 0.002  # equal channels keep their loudness
 
 
 def test_nan_in_a_file_becomes_sound_within_one() -> None:
     wild = np.array([np.nan, np.inf, -np.inf, 1e30, -3, 0.25] * 4_000, "<f4")
-    sound = read(wav(wild.tobytes(), 16_000, 1, 32, tag=3), "wav")
-    assert sound.size == wild.size
-    assert np.abs(sound).max() <= 1
+    audio = read(wav(wild.tobytes(), 16_000, 1, 32, tag=3), "wav")
+    assert audio.size == wild.size
+    assert np.abs(audio).max() <= 1
 
 
 def test_sample_rate_may_change_on_the_way() -> None:
@@ -139,8 +139,8 @@ def test_sample_rate_may_change_on_the_way() -> None:
 @pytest.mark.parametrize("form", sorted(CONTAINERS))
 def test_truncated_sound_gives_what_there_is(form: AudioFormat) -> None:
     data = b"".join(encode_audio(cut(sweep(6, 48_000), 4_800), 48_000, form))
-    sound = read(data[: len(data) // 2], CONTAINERS[form])
-    assert 2.0 < sound.size / 16_000 < 3.6
+    audio = read(data[: len(data) // 2], CONTAINERS[form])
+    assert 2.0 < audio.size / 16_000 < 3.6
 
 
 def test_damage_in_the_middle_is_skipped() -> None:
@@ -151,7 +151,7 @@ def test_damage_in_the_middle_is_skipped() -> None:
 
 
 def mp4(codec: str) -> bytes:
-    """One second of sound or images."""
+    """One second of audio or images."""
     out = io.BytesIO()
     with av.open(out, "w", format="mp4") as file:
         if codec == "aac":
@@ -186,14 +186,14 @@ def mp4(codec: str) -> bytes:
         "text mp3",
         "text flac",
         "zeros",
-        "no sound track",
+        "no audio track",
         "no index",
         "1 Hz",
         "4 GHz",
         "33 channels",
     ],
 )
-def test_what_cannot_be_used_is_told(data: bytes, container: str) -> None:
+def test_what_cannot_be_used_is_reported(data: bytes, container: str) -> None:
     with pytest.raises(UnusableMedia) as caught:
         read(data, container)
     assert not isinstance(caught.value, EmptyAudio)
@@ -287,9 +287,9 @@ def test_headerless_pcm() -> None:
             return super().read(min(size or 777, 777))
 
     for file in (io.BytesIO(data), Dribble(data)):
-        sound = np.concatenate(list(pcm_blocks(file, 8_000)))
-        assert sound.size == pytest.approx(40_000, abs=2)
-        assert similarity_range(sound, sweep(2.5, 16_000), 20) > 0.999
+        audio = np.concatenate(list(pcm_blocks(file, 8_000)))
+        assert audio.size == pytest.approx(40_000, abs=2)
+        assert correlation(audio, sweep(2.5, 16_000), 20) > 0.999
     for empty in (b"", b"\x01"):
         with pytest.raises(EmptyAudio):
             list(pcm_blocks(io.BytesIO(empty), 8_000))

@@ -1,4 +1,4 @@
-"""Formats are told by their bytes: real files written by the libraries that own the formats."""
+"""Formats are detected by their bytes: real files written by the libraries that own the formats."""
 
 import io
 import zipfile
@@ -26,7 +26,7 @@ def test_images(format: str) -> None:
     assert kind.families == {"image"}
 
 
-def sound_bytes(format: str, codec: str, rate: int = 48_000) -> bytes:
+def audio_bytes(format: str, codec: str, rate: int = 48_000) -> bytes:
     file = io.BytesIO()
     with av.open(file, "w", format=format) as container:
         stream = container.add_stream(codec, rate=rate)
@@ -54,8 +54,8 @@ def sound_bytes(format: str, codec: str, rate: int = 48_000) -> bytes:
         ("mpegts", "aac", "mpegts"),
     ],
 )
-def test_sound(format: str, codec: str, container: str) -> None:
-    kind = sniff(sound_bytes(format, codec)[:HEAD_BYTES])
+def test_audio(format: str, codec: str, container: str) -> None:
+    kind = sniff(audio_bytes(format, codec)[:HEAD_BYTES])
     assert kind is not None
     assert kind.container == container
     assert "audio" in kind.families

@@ -26,7 +26,7 @@ from pipelines.contracts.errors import TooManyPixels, UnsupportedMedia, Unusable
 from pipelines.media.video import CONTAINERS, VideoReader, VideoWriter
 
 LIMIT = 4_000_000
-COLOURS = [
+COLORS = [
     (255, 0, 0),
     (0, 255, 0),
     (0, 0, 255),
@@ -40,19 +40,19 @@ BT709, BT601, UNSPECIFIED = 1, 5, 2
 LIMITED, FULL = 1, 2
 
 
-def colour_card(width=256, height=128):
+def color_card(width=256, height=128):
     card = np.zeros((height, width, 3), np.uint8)
-    for i, colour in enumerate(COLOURS):
+    for i, color in enumerate(COLORS):
         row, column = divmod(i, 4)
-        card[row * height // 2 : (row + 1) * height // 2, column * width // 4 : (column + 1) * width // 4] = colour
+        card[row * height // 2 : (row + 1) * height // 2, column * width // 4 : (column + 1) * width // 4] = color
     return card
 
 
-def colour_error(frame):
+def color_error(frame):
     """Largest error in the middle of the card's patches."""
     height, width = frame.shape[:2]
     found = [frame[height * (1 + 2 * (i // 4)) // 4, width * (1 + 2 * (i % 4)) // 8] for i in range(8)]
-    return np.abs(np.array(found, int) - COLOURS).max()
+    return np.abs(np.array(found, int) - COLORS).max()
 
 
 def noise(seed, height=64, width=96):
@@ -81,10 +81,10 @@ def encode(
     time_base=None,
     rotation=None,
     aspect=None,
-    sound=None,
-    sound_codec="aac",
-    sound_rate=48_000,
-    sound_start_s=0.0,
+    audio=None,
+    audio_codec="aac",
+    audio_rate=48_000,
+    audio_start_s=0.0,
 ) -> io.BytesIO:
     """Encode RGB frames (and a tone) into a file; `stamps` are times in seconds for a variable rate."""
     file = io.BytesIO()
@@ -100,9 +100,9 @@ def encode(
             video.codec_context.sample_aspect_ratio = aspect
         if rotation:
             video.set_display_rotation(*rotation)
-        if sound is not None:
-            layout = "mono" if sound.shape[0] == 1 else "stereo"
-            track = out.add_stream(sound_codec, rate=sound_rate, layout=layout, options={"strict": "-2"})
+        if audio is not None:
+            layout = "mono" if audio.shape[0] == 1 else "stereo"
+            track = out.add_stream(audio_codec, rate=audio_rate, layout=layout, options={"strict": "-2"})
             track.bit_rate = 128_000
         for i, frame in enumerate(frames):
             image = av.VideoFrame.from_ndarray(np.ascontiguousarray(frame)).reformat(
@@ -114,13 +114,13 @@ def encode(
             image.pts = i if stamps is None else round(Fraction(stamps[i]) / base)
             out.mux(video.encode(image))
         out.mux(video.encode(None))
-        if sound is not None:
+        if audio is not None:
             block = track.frame_size or 1024
-            for at in range(0, sound.shape[1], block):
-                piece = av.AudioFrame.from_ndarray(np.ascontiguousarray(sound[:, at : at + block]), "fltp", layout)
-                piece.sample_rate = sound_rate
-                piece.time_base = Fraction(1, sound_rate)
-                piece.pts = at + round(sound_start_s * sound_rate)
+            for at in range(0, audio.shape[1], block):
+                piece = av.AudioFrame.from_ndarray(np.ascontiguousarray(audio[:, at : at + block]), "fltp", layout)
+                piece.sample_rate = audio_rate
+                piece.time_base = Fraction(1, audio_rate)
+                piece.pts = at + round(audio_start_s * audio_rate)
                 out.mux(track.encode(piece))
             out.mux(track.encode(None))
     file.seek(0)
@@ -133,7 +133,7 @@ def read(file, container="mov", max_pixels=LIMIT):
 
 
 def rewrite(source, container="mov"):
-    """Through reader and writer, sound included."""
+    """Through reader and writer, audio included."""
     out = io.BytesIO()
     with VideoReader(source, container, max_pixels=LIMIT) as reader:
         writer = VideoWriter(out, fps=reader.fps, width=reader.width, height=reader.height, audio_from=reader)
@@ -145,7 +145,7 @@ def rewrite(source, container="mov"):
 
 
 def heard(file, container="mov"):
-    """The file's sound, mono, with what precedes it as zeros; and its codec and rate."""
+    """The file's audio, mono, with what precedes it as zeros; and its codec and rate."""
     file.seek(0)
     with av.open(file, format=container) as source:
         track = source.streams.audio[0]
@@ -204,19 +204,19 @@ FORMATS = {
 
 
 @pytest.mark.parametrize("name", FORMATS)
-def test_every_kind_decodes_in_its_colours(name):
+def test_every_kind_decodes_in_its_colors(name):
     container, settings = FORMATS[name]
-    reader, frames = read(encode([colour_card()] * 8, **settings), container)
+    reader, frames = read(encode([color_card()] * 8, **settings), container)
     assert (reader.fps, reader.width, reader.height, len(frames)) == (25, 256, 128, 8)
     assert all(frame.dtype == np.uint8 and frame.flags.c_contiguous for frame in frames)
-    assert max(colour_error(frame) for frame in frames) <= 3
+    assert max(color_error(frame) for frame in frames) <= 3
 
 
 @pytest.mark.parametrize(
     ("codec", "pixels", "span"), [("ffv1", "gray", FULL), ("ffv1", "gray16le", FULL), ("libx264", "gray", LIMITED)]
 )
 def test_gray_is_gray_in_its_range(codec, pixels, span):
-    """FFmpeg converts to gray in full range whatever it is told, so the clip's luma is squeezed by hand."""
+    """FFmpeg converts to gray in full range whatever it is asked for, so the clip's luma is squeezed by hand."""
     luma = np.linspace(0, 255, 128)[None, :, None].repeat(64, 0).repeat(3, 2)
     stored = luma if span == FULL else 16 + luma * 219 / 255
     clip = encode([np.rint(stored).astype(np.uint8)] * 3, form="matroska", codec=codec, pixels=pixels, span=span)
@@ -224,14 +224,14 @@ def test_gray_is_gray_in_its_range(codec, pixels, span):
     assert np.abs(frames[0] - luma).mean() <= 2
 
 
-def test_colours_come_back_from_what_is_written_and_its_tags_say_bt709():
+def test_colors_come_back_from_what_is_written_and_its_tags_say_bt709():
     out = io.BytesIO()
     with VideoWriter(out, fps=25, width=256, height=128) as writer:
         for _ in range(5):
-            writer.write(colour_card())
+            writer.write(color_card())
     _, frames = read(out)
-    error = np.mean([colour_error(frame) for frame in frames])
-    print(f"colour error {error:.1f}")
+    error = np.mean([color_error(frame) for frame in frames])
+    print(f"color error {error:.1f}")
     assert error <= 3
     out.seek(0)
     with av.open(out) as written:
@@ -282,20 +282,20 @@ def test_frames_are_upright(rotation, upright):
 
 
 def test_pixels_become_square():
-    reader, frames = read(encode([colour_card()] * 2, aspect=Fraction(3, 2)))
+    reader, frames = read(encode([color_card()] * 2, aspect=Fraction(3, 2)))
     assert (reader.width, reader.height) == (384, 128) == frames[0].shape[1::-1]
-    reader, frames = read(encode([colour_card()] * 2, aspect=Fraction(1, 2)))
+    reader, frames = read(encode([color_card()] * 2, aspect=Fraction(1, 2)))
     assert (reader.width, reader.height) == (256, 256)
-    assert colour_error(frames[0]) <= 3
+    assert color_error(frames[0]) <= 3
 
 
-def test_a_variable_rate_becomes_constant_and_keeps_times_and_sound_in_step():
+def test_a_variable_rate_becomes_constant_and_keeps_times_and_audio_in_sync():
     """White flash and beep together at 3.1 s; frames at 30 a second, a pause of 1.3 s, then 10 a second."""
     stamps = [i / 30 for i in range(45)] + [2.8 + i / 10 for i in range(22)]
     frames = [np.full((64, 96, 3), 255 if 3.05 < t < 3.15 else 20, np.uint8) for t in stamps]
-    sound = tone(5 * 48_000, silent_before_s=3.1)
+    audio = tone(5 * 48_000, silent_before_s=3.1)
     source = encode(
-        frames, form="matroska", stamps=stamps, time_base=Fraction(1, 1000), sound=sound, options={"bf": "0"}
+        frames, form="matroska", stamps=stamps, time_base=Fraction(1, 1000), audio=audio, options={"bf": "0"}
     )
     out = rewrite(source, "matroska")
     reader, got = read(out)
@@ -337,10 +337,10 @@ def test_a_sparse_clock_does_not_multiply_frames():
         ("wmav2", "asf", "asf", 44_100, 2, "aac"),
     ],
 )
-def test_sound_is_kept_in_step(codec, form, container, rate, channels, kept):  # noqa: PLR0917
-    sound = tone(2 * rate, rate, channels, silent_before_s=0.7, silent_after_s=1.6)
+def test_audio_is_kept_in_sync(codec, form, container, rate, channels, kept):  # noqa: PLR0917
+    audio = tone(2 * rate, rate, channels, silent_before_s=0.7, silent_after_s=1.6)
     images = "wmv2" if form == "asf" else "libx264"
-    source = encode([noise(3)] * 50, form=form, codec=images, sound=sound, sound_codec=codec, sound_rate=rate)
+    source = encode([noise(3)] * 50, form=form, codec=images, audio=audio, audio_codec=codec, audio_rate=rate)
     was, was_rate, _ = heard(source, container)
     with VideoReader(source, container, max_pixels=LIMIT) as reader:
         start_s = float(reader.start_s)
@@ -357,17 +357,17 @@ def test_sound_is_kept_in_step(codec, form, container, rate, channels, kept):  #
 
 
 @pytest.mark.parametrize("start_s", [0.0, 0.5, 1.013])
-def test_sound_that_starts_later_stays_later(start_s):
-    source = encode([noise(3)] * 50, sound=tone(48_000), sound_start_s=start_s)
+def test_audio_that_starts_later_stays_later(start_s):
+    source = encode([noise(3)] * 50, audio=tone(48_000), audio_start_s=start_s)
     wave, rate, _ = heard(rewrite(source))
     assert onset_s(wave, rate) == pytest.approx(start_s, abs=0.012)
 
 
-def test_sound_that_starts_earlier_stays_earlier():
-    """Images from 0.73 s on, sound from 0 on, a beep at 0.3 s."""
+def test_audio_that_starts_earlier_stays_earlier():
+    """Images from 0.73 s on, audio from 0 on, a beep at 0.3 s."""
     stamps = [0.73 + i / 25 for i in range(30)]
-    sound = tone(96_000, silent_before_s=0.3)
-    source = encode([noise(3)] * 30, form="matroska", stamps=stamps, time_base=Fraction(1, 1000), sound=sound)
+    audio = tone(96_000, silent_before_s=0.3)
+    source = encode([noise(3)] * 30, form="matroska", stamps=stamps, time_base=Fraction(1, 1000), audio=audio)
     out = rewrite(source, "matroska")
     wave, rate, _ = heard(out)
     out.seek(0)
@@ -393,13 +393,13 @@ def test_damaged_files_give_the_frames_there_are():
 
 
 def test_damage_anywhere_is_an_error_of_ours_or_none():
-    """Bytes changed at random and cut off: read and written again, sound and all."""
-    frames, sound = [noise(i) for i in range(12)], tone(24_000)
+    """Bytes changed at random and cut off: read and written again, audio and all."""
+    frames, audio = [noise(i) for i in range(12)], tone(24_000)
     sources = {
-        "mov": rewrite(encode(frames, sound=sound)),
-        "matroska": encode(frames, form="matroska", sound=sound, sound_codec="libopus"),
-        "mpegts": encode(frames, form="mpegts", codec="mpeg2video", sound=sound, sound_codec="mp2"),
-        "asf": encode(frames, form="asf", codec="wmv2", sound=sound, sound_codec="wmav2"),
+        "mov": rewrite(encode(frames, audio=audio)),
+        "matroska": encode(frames, form="matroska", audio=audio, audio_codec="libopus"),
+        "mpegts": encode(frames, form="mpegts", codec="mpeg2video", audio=audio, audio_codec="mp2"),
+        "asf": encode(frames, form="asf", codec="wmv2", audio=audio, audio_codec="wmav2"),
     }
     rng = np.random.default_rng(0)
     fine, refused = 0, 0
@@ -469,17 +469,17 @@ def test_too_many_pixels_are_refused_before_any_is_decoded():
     assert len(bomb.getvalue()) < 40_000
     with pytest.raises(TooManyPixels, match="3840×2160"):
         VideoReader(bomb, "mov", max_pixels=LIMIT)
-    reader, _ = read(encode([colour_card()]), max_pixels=256 * 128)
+    reader, _ = read(encode([color_card()]), max_pixels=256 * 128)
     assert reader.width == 256
     with pytest.raises(TooManyPixels):
-        read(encode([colour_card()]), max_pixels=256 * 128 - 1)
+        read(encode([color_card()]), max_pixels=256 * 128 - 1)
 
 
 def test_too_long_a_side_is_refused():
     strip = encode(
         [np.zeros((2, 16_386, 3), np.uint8)], form="matroska", codec="ffv1", pixels="bgr0", matrix=UNSPECIFIED
     )
-    with pytest.raises(TooManyPixels, match="16384"):
+    with pytest.raises(TooManyPixels, match="16,384"):
         VideoReader(strip, "matroska", max_pixels=LIMIT)
     out = io.BytesIO()
     with VideoWriter(out, fps=25, width=16_384, height=2) as writer:
@@ -490,12 +490,12 @@ def test_too_long_a_side_is_refused():
 
 def test_a_change_of_size_on_the_way_is_scaled_to_the_first():
     """MPEG-TS holds what is appended."""
-    data = b"".join(encode([colour_card(w, h)] * 40, form="mpegts").getvalue() for w, h in ((256, 128), (128, 64)))
+    data = b"".join(encode([color_card(w, h)] * 40, form="mpegts").getvalue() for w, h in ((256, 128), (128, 64)))
     _, frames = read(io.BytesIO(data), "mpegts")
     assert {frame.shape for frame in frames} == {(128, 256, 3)}
     assert len(frames) == 80
-    assert colour_error(frames[-1]) <= 3
-    large = b"".join(encode([colour_card(w, h)] * 10, form="mpegts").getvalue() for w, h in ((256, 128), (2560, 2048)))
+    assert color_error(frames[-1]) <= 3
+    large = b"".join(encode([color_card(w, h)] * 10, form="mpegts").getvalue() for w, h in ((256, 128), (2560, 2048)))
     with pytest.raises(TooManyPixels, match="2560×2048"):
         read(io.BytesIO(large), "mpegts")
 
@@ -526,7 +526,7 @@ def _mov_with_external_data(path: Path) -> bytes:
 
 
 class Opened:
-    """Tells whether a file was opened, by anyone in any way (inotify)."""
+    """Reports whether a file was opened, by anyone in any way (inotify)."""
 
     def __init__(self, path: Path):
         self._libc = ctypes.CDLL(None, use_errno=True)
@@ -608,7 +608,7 @@ def fail_after_twenty(reader, writer):
 
 def test_leaving_by_an_exception_empties_the_file_and_leaves_it_open():
     with tempfile.TemporaryFile() as file:
-        source = encode([noise(3)] * 50, sound=tone(96_000))
+        source = encode([noise(3)] * 50, audio=tone(96_000))
         with VideoReader(source, "mov", max_pixels=LIMIT) as reader:
             writer = VideoWriter(file, fps=25, width=96, height=64, audio_from=reader)
             with pytest.raises(ZeroDivisionError):
@@ -620,7 +620,7 @@ def test_leaving_by_an_exception_empties_the_file_and_leaves_it_open():
 
 def test_the_writer_refuses_frames_of_another_shape():
     with (
-        pytest.raises(ValueError, match="a frame of"),
+        pytest.raises(ValueError, match="frame of shape"),
         VideoWriter(io.BytesIO(), fps=25, width=96, height=64) as writer,
     ):
         writer.write(np.zeros((96, 64, 3), np.uint8))
@@ -661,7 +661,7 @@ def test_memory_does_not_grow_with_the_length(tmp_path):
     frames = [noise(i, 96, 128) for i in range(10)]
     for seconds in (12, 120):
         clip = encode(
-            (frames[i % 10] for i in range(20 * seconds)), rate=20, codec="mpeg4", sound=tone(48_000 * seconds)
+            (frames[i % 10] for i in range(20 * seconds)), rate=20, codec="mpeg4", audio=tone(48_000 * seconds)
         )
         (tmp_path / str(seconds)).write_bytes(clip.getvalue())
     short, long = peak_mb(tmp_path / "12"), peak_mb(tmp_path / "120")
