@@ -4,25 +4,24 @@ Library: faster-whisper (MIT) on CTranslate2 (MIT), https://github.com/SYSTRAN/f
 was converted to CTranslate2, by default large-v3-turbo (MIT), 1.6 GB; small enough for a CPU is
 Systran/faster-whisper-base (MIT), 145 MB. Paper: https://arxiv.org/abs/2212.04356.
 
-Sound goes through Silero VAD (MIT, in faster-whisper's wheel), is cut at pauses into clips of at most 30 s, and several
-clips are decoded at once. Whisper can invent words in noise that sounds like speech, and repeat itself; it does not
-tell speakers apart. The language is found in the first speech and kept; what is said in another is often translated.
+Audio goes through Silero VAD (MIT, in faster-whisper's wheel), is cut at pauses into clips of at most 30 s, and several
+clips are decoded at once. Whisper can invent words in noise that resembles speech, and repeat itself; it does not tell
+speakers apart. The language is detected in the first speech and kept; what is said in another is often translated.
 """
 
-import json
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from pathlib import Path
-from typing import TYPE_CHECKING, Literal, NamedTuple
+from typing import TYPE_CHECKING, ClassVar, Literal, NamedTuple
 
 import numpy as np
 from pydantic import Field
 
-from pipelines.contracts.engine import EngineConfig, ModelCard, Resources
+from pipelines.contracts.engine import ModelCard, Resources
 from pipelines.contracts.errors import InvalidInput, ModelUnavailable
 from pipelines.contracts.progress import Progress, no_progress
-from pipelines.loading.device import DeviceName
-from pipelines.loading.weights import Weights, is_path, locate, require
+from pipelines.loading.checkpoint import CheckpointConfig
+from pipelines.loading.errors import reading, unreadable
+from pipelines.loading.weights import locate, require
 from pipelines.media import Waveform
 from pipelines.speech_recognition.base import SAMPLE_RATE_HZ, Segment, SpeechRecognizer, Word
 
@@ -33,13 +32,9 @@ if TYPE_CHECKING:
 
 # model.bin is CTranslate2's own plain format, no pickle; the vocabulary is .json or, in older conversions, .txt.
 _NEEDED = ("config.json", "model.bin", "tokenizer.json")
-_FILES = (*_NEEDED, "vocabulary.*", "preprocessor_config.json")
-_LICENSES = dict.fromkeys(
-    (
-        "mobiuslabsgmbh/faster-whisper-large-v3-turbo",
-        *(f"Systran/faster-whisper-{size}" for size in ("tiny", "base", "small", "medium", "large-v2", "large-v3")),
-    ),
-    "MIT",
+_MIT = (
+    "mobiuslabsgmbh/faster-whisper-large-v3-turbo",
+    *(f"Systran/faster-whisper-{size}" for size in ("tiny", "base", "small", "medium", "large-v2", "large-v3")),
 )
 
 CLIP_S = 30.0  # what Whisper hears at once
@@ -50,82 +45,67 @@ LONG_SEGMENT_S = 6.0
 SENTENCE_MARKS = ".?!…。？！"
 CLAUSE_MARKS = ",;:，、；："
 
-# Codes that people send and Whisper calls otherwise.
-_OTHER_NAMES = {"jv": "jw", "nb": "no", "iw": "he", "cmn": "zh", "fil": "tl"}
-_PROPER_NAMES = {"jw": "jv"}
+# Codes that people send, and Whisper's own for them.
+_ALIASES = {"jv": "jw", "nb": "no", "iw": "he", "cmn": "zh", "fil": "tl"}
+_STANDARD_CODES = {"jw": "jv"}
 
 
-class FasterWhisperConfig(EngineConfig):
+class FasterWhisperConfig(CheckpointConfig):
     """Whisper on CTranslate2."""
+
+    licenses: ClassVar = dict.fromkeys(_MIT, "MIT")
+    files = (*_NEEDED, "vocabulary.*", "preprocessor_config.json")
 
     engine: Literal["faster-whisper"] = "faster-whisper"
     model: str = Field(
         "mobiuslabsgmbh/faster-whisper-large-v3-turbo",
         description="Hub id or local folder of a Whisper model in CTranslate2's format.",
     )
-    revision: str = Field("main", description="Commit, tag or branch on the hub.")
-    device: DeviceName = Field("auto", description="Where it runs.")
     compute_type: Literal["auto", "int8", "int8_float16", "float16", "bfloat16", "float32"] = Field(
         "auto", description="Number format in CTranslate2's terms. Default: float16 on a GPU, int8 on a CPU."
     )
     batch_size: int = Field(8, ge=1, le=64, description="Clips of up to 30 s that are decoded at once.")
-    beam_size: int = Field(5, ge=1, le=10, description="Guesses that are followed: 1 is quickest.")
-
-    @property
-    def name(self) -> str:
-        """What the model is called: its hub id, or its folder's name."""
-        return Path(self.model).name if is_path(self.model) else self.model
+    beam_size: int = Field(5, ge=1, le=10, description="Hypotheses that are followed; 1 is fastest.")
 
     def card(self) -> ModelCard:
         """What this configuration answers with."""
         return ModelCard(
             model=self.name,
-            license=_LICENSES.get(self.model, "see the model's page"),
-            description="Whisper: recognises and punctuates speech in 99 languages, finds the language by itself, "
-            "gives each word's time. Can invent words where the sound is noisy; does not tell speakers apart.",
+            license=self.license,
+            description="Whisper: recognizes and punctuates speech in 99 languages, detects the language, gives each "
+            "word's time. Can invent words in noisy audio; does not tell speakers apart.",
         )
 
-    def weights(self) -> tuple[Weights, ...]:
-        """The model and its tokenizer."""
-        return (Weights(self.model, self.revision, _FILES),)
-
     def load(self, resources: Resources) -> "FasterWhisper":
-        """Load the model onto its device.
-
-        Raises:
-            ModelUnavailable: weights are missing, damaged, or not of a Whisper model in CTranslate2's format; the
-                device or number format is not to be had.
-        """
+        """Load the model onto its device."""
         try:
-            import ctranslate2  # type: ignore[import-untyped]
             from faster_whisper import WhisperModel
         except ImportError as error:
             raise ModelUnavailable("Whisper's library is not installed: pip install faster-whisper.") from error
-        weights = self.weights()[0]
+        (weights,) = self.weights()
         folder = locate(weights)
         require(folder, weights, _NEEDED)
+        device, compute_type = self._placement()
+        with reading(self.name):
+            model = WhisperModel(str(folder), device=device, compute_type=compute_type, local_files_only=True)
+        if model.model.n_mels != model.feature_extractor.mel_filters.shape[0]:
+            raise unreadable(self.name)  # large-v3 without its preprocessor_config.json
+        return FasterWhisper(model, self.batch_size, self.beam_size)
+
+    def _placement(self) -> tuple[str, str]:
+        """CTranslate2's device and compute type."""
+        import ctranslate2  # type: ignore[import-untyped]
+
         has_gpu = ctranslate2.get_cuda_device_count() > 0
         if self.device == "cuda" and not has_gpu:
-            raise ModelUnavailable("The configuration asks for a CUDA device and this machine has none.")
+            raise ModelUnavailable("The configuration requests a CUDA device, but this machine has none.")
         device = "cuda" if has_gpu and self.device != "cpu" else "cpu"
         compute_type = self.compute_type
         if compute_type == "auto":
             compute_type = "float16" if device == "cuda" else "int8"
         if compute_type not in ctranslate2.get_supported_compute_types(device):
-            raise ModelUnavailable(f"This machine's {device} device cannot compute in {compute_type}.")
-        try:
-            json.loads((folder / "tokenizer.json").read_bytes())  # of broken JSON tokenizers raises a bare Exception
-            model = WhisperModel(str(folder), device=device, compute_type=compute_type, local_files_only=True)
-        except (OSError, RuntimeError, ValueError) as error:
-            raise self._unusable() from error
-        if model.model.n_mels != model.feature_extractor.mel_filters.shape[0]:
-            raise self._unusable()  # large-v3 without its preprocessor_config.json
-        return FasterWhisper(model, self.batch_size, self.beam_size)
-
-    def _unusable(self) -> ModelUnavailable:
-        return ModelUnavailable(
-            f"The files of {self.name} are damaged, incomplete, or not of a Whisper model in CTranslate2's format."
-        )
+            raise ModelUnavailable(f"The {device} device of this machine does not support {compute_type}.")
+        return device, compute_type
 
 
 class FasterWhisper(SpeechRecognizer):
@@ -133,7 +113,7 @@ class FasterWhisper(SpeechRecognizer):
 
     Args:
         model: of faster-whisper.
-        batch_size: clips that are decoded at once; also bounds the sound that is held, about 2 MB for each.
+        batch_size: clips that are decoded at once; also bounds the audio that is held, about 2 MB for each.
         beam_size: of beam search.
     """
 
@@ -153,7 +133,7 @@ class FasterWhisper(SpeechRecognizer):
         """Recognise speech, one segment for each sentence or so; see the base class.
 
         Raises:
-            InvalidInput: a language that the model does not know; told at once.
+            InvalidInput: a language that the model does not know; raised at once.
             Cancelled: `progress` said so, at the latest after a batch.
         """
         return self._segments(blocks, duration_s, self._code(language) if language is not None else None, progress)
@@ -161,37 +141,37 @@ class FasterWhisper(SpeechRecognizer):
     def _code(self, language: str) -> str:
         """Whisper's code of an ISO 639-1 or BCP 47 language."""
         code = language.lower().replace("_", "-").partition("-")[0]
-        code = _OTHER_NAMES.get(code, code)
+        code = _ALIASES.get(code, code)
         # Older models lack some languages of the list.
-        known = code in self._model.supported_languages and (
+        is_known = code in self._model.supported_languages and (
             not self._model.model.is_multilingual or self._model.hf_tokenizer.token_to_id(f"<|{code}|>") is not None
         )
-        if not known:
-            which = "a language of Whisper's, as en, zh or de" if self._model.model.is_multilingual else "English (en)"
-            raise InvalidInput(f"{language[:40]!r} is not a language that this model knows: name {which}.", "language")
+        if not is_known:
+            known = "ISO 639-1 codes such as en, zh, de" if self._model.model.is_multilingual else "en"
+            raise InvalidInput(f"Unknown language {language[:40]!r}. Supported: {known}.", "language")
         return code
 
     def _segments(
         self, blocks: Iterable[Waveform], duration_s: float | None, language: str | None, progress: Progress
     ) -> Iterator[Segment]:
-        def tell(reached_s: float) -> None:
-            progress(min(reached_s / duration_s, 1.0) if duration_s else None, "recognising")
+        def report(reached_s: float) -> None:
+            progress(min(reached_s / duration_s, 1.0) if duration_s else None, "recognizing")
 
         for window in speech_windows(blocks, self._batch_size):
-            tell(window.start_s)
+            report(window.start_s)
             with memory_errors():
                 found, language = self._decode(window, language)
                 for clip in found:
-                    tell(window.start_s + clip.end)
+                    report(window.start_s + clip.end)
                     words = [_word(word, window.start_s) for word in clip.words or ()]
-                    yield from sentences(words, _PROPER_NAMES.get(language, language))
-        progress(1.0, "recognising")
+                    yield from sentences(words, _STANDARD_CODES.get(language, language))
+        progress(1.0, "recognizing")
 
     def _decode(self, window: "Window", language: str | None) -> "tuple[Iterable[WhisperSegment], str]":
         """The window's clips, decoded batch by batch as they are asked for, and their language."""
         from faster_whisper import BatchedInferencePipeline
 
-        # A pipeline of its own, for it keeps the time of the last word where a call is broken off.
+        # A new pipeline, because it keeps the time of the last word of a call that was cancelled.
         found, info = BatchedInferencePipeline(self._model).transcribe(
             window.samples,
             language=language,
@@ -205,7 +185,7 @@ class FasterWhisper(SpeechRecognizer):
 
 @contextmanager
 def memory_errors() -> Iterator[None]:
-    """Raise Python's own error where CTranslate2 says, in words alone, that a GPU's memory is full."""
+    """Raise Python's own error when CTranslate2 reports, in words alone, that a GPU's memory is full."""
     try:
         yield
     except RuntimeError as error:
@@ -215,11 +195,11 @@ def memory_errors() -> Iterator[None]:
 
 
 class Window(NamedTuple):
-    """A few minutes of sound and where in it somebody speaks.
+    """A few minutes of audio and where in it somebody speaks.
 
     Attributes:
         samples: float32 (samples,) at 16 kHz.
-        start_s: in the whole sound.
+        start_s: in the whole audio.
         clips: {"start": …, "end": …} in seconds of the window, each at most `CLIP_S`, in order; at least one.
     """
 
@@ -229,7 +209,7 @@ class Window(NamedTuple):
 
 
 def speech_windows(blocks: Iterable[Waveform], batch_size: int) -> Iterator[Window]:
-    """Cut sound at its pauses into windows of about `batch_size` clips; what is no speech is in no clip.
+    """Cut audio at its pauses into windows of about `batch_size` clips; what is not speech is in no clip.
 
     Args:
         blocks: consecutive, of any size, 16 kHz.
@@ -266,7 +246,7 @@ def _window(samples: Waveform, start: int, clips: list[tuple[int, int]]) -> Wind
 def speech_clips(samples: Waveform) -> list[tuple[int, int]]:
     """Where somebody speaks, as (first sample, end): neighbours are joined, pause and all, up to `CLIP_S`.
 
-    Pauses stay in: Whisper has learnt from sound with its pauses, and the times of words remain right.
+    Pauses stay in: Whisper has learned from audio with its pauses, and the times of words remain right.
     """
     from faster_whisper.vad import VadOptions, get_speech_timestamps
 

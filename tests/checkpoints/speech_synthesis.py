@@ -23,7 +23,7 @@ def make_tiny_kokoro(folder: Path, seed: int = 0, voices: Sequence[str] = KOKORO
     weights = [
         constant("embeddings", rng.standard_normal((178, 8)), np.float32),
         constant("from_style", rng.standard_normal((256, 8)), np.float32),
-        constant("to_sound", 0.1 * rng.standard_normal((8, 600)), np.float32),
+        constant("to_audio", 0.1 * rng.standard_normal((8, 600)), np.float32),
         constant("flat", [1, -1], np.int64),
         constant("zero", 0, np.float32),
         constant("one", 1, np.int64),
@@ -34,15 +34,15 @@ def make_tiny_kokoro(folder: Path, seed: int = 0, voices: Sequence[str] = KOKORO
         helper.make_node("MatMul", ["style", "from_style"], ["styled"]),
         helper.make_node("Add", ["embedded", "styled"], ["sum"]),
         helper.make_node("Tanh", ["sum"], ["state"]),
-        helper.make_node("MatMul", ["state", "to_sound"], ["frames"]),
-        helper.make_node("Reshape", ["frames", "flat"], ["sound"]),
-        helper.make_node("Size", ["sound"], ["size"]),
+        helper.make_node("MatMul", ["state", "to_audio"], ["frames"]),
+        helper.make_node("Reshape", ["frames", "flat"], ["audio"]),
+        helper.make_node("Size", ["audio"], ["size"]),
         helper.make_node("Sub", ["size", "one"], ["last"]),  # for steps are rounded
         helper.make_node("Cast", ["last"], ["samples"], to=TensorProto.FLOAT),
         helper.make_node("Reshape", ["speed", "scalar"], ["step"]),
         helper.make_node("Range", ["zero", "samples", "step"], ["at"]),
         helper.make_node("Cast", ["at"], ["index"], to=TensorProto.INT64),
-        helper.make_node("Gather", ["sound", "index"], ["waveform"], axis=1),
+        helper.make_node("Gather", ["audio", "index"], ["waveform"], axis=1),
     ]
     inputs = [
         helper.make_tensor_value_info("input_ids", TensorProto.INT64, [1, "phonemes"]),

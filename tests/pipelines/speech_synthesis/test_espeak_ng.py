@@ -35,8 +35,8 @@ def speak(engine: SpeechSynthesizer, text: str, **how: object) -> np.ndarray:
     return np.concatenate(list(engine.synthesize(text, **how)))
 
 
-def longest_gap_s(sound: np.ndarray, rate: int) -> float:
-    return float(np.diff(np.flatnonzero(np.abs(sound) > 0.005)).max()) / rate
+def longest_gap_s(audio: np.ndarray, rate: int) -> float:
+    return float(np.diff(np.flatnonzero(np.abs(audio) > 0.005)).max()) / rate
 
 
 @pytest.mark.parametrize("language", sorted(TEXTS))
@@ -62,7 +62,7 @@ def test_speech_is_whole_and_clean(espeak: SpeechSynthesizer, language: str) -> 
     assert once.size / rate - silent_ends_s[1] < 0.1
 
 
-def test_the_sound_depends_on_the_words(espeak: SpeechSynthesizer) -> None:
+def test_the_speech_depends_on_the_words(espeak: SpeechSynthesizer) -> None:
     assert speak(espeak, "yes").size != speak(espeak, "no").size
     shorter = [speak(espeak, " ".join(["word"] * n)).size for n in (1, 2, 4, 8, 16)]
     assert all(a < b for a, b in itertools.pairwise(shorter))
@@ -119,7 +119,7 @@ def test_a_long_text_streams_in_flat_memory(espeak: SpeechSynthesizer) -> None:
     )
     assert first_s < all_s / 10
     assert samples / espeak.sample_rate_hz > 900
-    assert grown_mb < 8  # the sound itself would be 100 MB
+    assert grown_mb < 8  # the audio itself would take 100 MB
 
 
 def test_progress_and_cancel(espeak: SpeechSynthesizer) -> None:
@@ -195,7 +195,7 @@ def test_configured_language_speaks_latin_text_only() -> None:
         EspeakNgConfig(lang="de")
 
 
-def test_unknown_voice_or_language_names_some_that_there_are(espeak: SpeechSynthesizer) -> None:
+def test_an_unknown_voice_or_language_is_answered_with_examples(espeak: SpeechSynthesizer) -> None:
     with pytest.raises(InvalidInput, match=r"alloy.*English \(America\).*German") as voice:
         espeak.synthesize("hello", voice="alloy")
     with pytest.raises(InvalidInput, match=r"tlh.*en-us, cmn, de") as language:
@@ -237,10 +237,10 @@ def test_markup_is_only_text(espeak: SpeechSynthesizer) -> None:
 
 def test_nothing_is_swallowed(espeak: SpeechSynthesizer) -> None:
     rate = espeak.sample_rate_hz
-    for unit, least_s in [("9", 0.25), ("天气", 0.4), ("한", 0.15), ("ab", 0.05)]:
+    for unit, min_s in [("9", 0.25), ("天气", 0.4), ("한", 0.15), ("ab", 0.05)]:
         long_s = speak(espeak, unit * 600).size / rate
         print(f"{unit} × 600: {long_s:.0f} s")
-        assert long_s > 600 * least_s
+        assert long_s > 600 * min_s
 
 
 def test_abbreviations_do_not_end_a_sentence(espeak: SpeechSynthesizer) -> None:
@@ -273,6 +273,7 @@ def test_hostile_text_does_not_bring_the_process_down() -> None:
     """In a process of its own: a crash of the C library must show as this test's failure."""
     script = f"""
 import itertools, numpy as np
+from pipelines.contracts.engine import Resources
 from pipelines.contracts.errors import InvalidInput
 from pipelines.speech_synthesis import EspeakNgConfig
 espeak = EspeakNgConfig().load(Resources())

@@ -14,7 +14,7 @@ from pydantic import TypeAdapter, ValidationError
 from pipelines.contracts.engine import Resources
 from pipelines.contracts.errors import Cancelled, InvalidInput, ModelUnavailable
 from pipelines.speech_synthesis import Config, KokoroConfig, SpeechSynthesizer
-from pipelines.speech_synthesis.speaking import stretched
+from pipelines.speech_synthesis.tempo import change_tempo
 from pipelines.speech_synthesis.text import SENTENCE_PAUSE_S
 from tests.checkpoints.speech_synthesis import make_tiny_kokoro
 
@@ -68,13 +68,13 @@ def test_samples_of_kokoro_onnx_called_directly(engine: SpeechSynthesizer, refer
 
 
 def test_the_first_piece_comes_before_the_second_is_made(engine: SpeechSynthesizer) -> None:
-    told: list[float | None] = []
-    speaking = engine.synthesize(" ".join(SENTENCES), progress=lambda fraction, stage: told.append(fraction))
+    seen: list[float | None] = []
+    speaking = engine.synthesize(" ".join(SENTENCES), progress=lambda fraction, stage: seen.append(fraction))
     assert next(speaking).size > RATE // 10
-    assert told == [0.0]
+    assert seen == [0.0]
     list(speaking)
-    assert told == sorted(told)
-    assert told[-1] == 1
+    assert seen == sorted(seen)
+    assert seen[-1] == 1
 
 
 def test_two_calls_in_turns_do_not_meet(engine: SpeechSynthesizer) -> None:
@@ -90,22 +90,22 @@ def test_speeds_that_the_model_does_not_know(engine: SpeechSynthesizer) -> None:
     assert sizes[4] == pytest.approx(sizes[1] / 4, rel=0.05)
 
 
-def test_stretching_keeps_the_pitch() -> None:
+def test_another_tempo_keeps_the_pitch() -> None:
     tone = (0.5 * np.sin(2 * np.pi * 440 * np.arange(RATE) / RATE)).astype(np.float32)
     for speed in (0.5, 2.0):
-        out = stretched(tone, RATE, speed)
+        out = change_tempo(tone, RATE, speed)
         spectrum = np.abs(np.fft.rfft(out * np.hanning(out.size)))
         assert out.size == pytest.approx(RATE / speed, rel=0.05)
         assert spectrum.argmax() * RATE / out.size == pytest.approx(440, abs=3)
         assert 0.45 < np.abs(out).max() <= 1
-    assert stretched(tone[:1], RATE, 2.0).size <= 1
+    assert change_tempo(tone[:1], RATE, 2.0).size <= 1
 
 
 def test_long_and_foreign_text(engine: SpeechSynthesizer) -> None:
     made = list(engine.synthesize("a word and another one " * 200))
     assert len(made[::2]) > 5
     assert max(piece.size for piece in made) < 40 * RATE
-    # eSpeak NG writes the names of languages among the phonemes where it changes them: they are not to be heard.
+    # When eSpeak NG switches languages, it writes their names among the phonemes: they must not be spoken.
     foreign, named = (sum(p.size for p in engine.synthesize(t, language="fr")) for t in ("Le 今.", "Le en 今 fr."))
     assert foreign < named
     for text in ("x!" * 300, "Z\u0335" * 300, "A\x00B\ud83d C", "1e400 -1.5e-7 ½ ⅷ ² %s%n", "\u202eabc\u200b" * 50):
@@ -119,12 +119,12 @@ def test_voices_and_languages(engine: SpeechSynthesizer, folder: Path) -> None:
     assert voices["af_heart"] == "en-US"
     assert voices["bf_emma"] == "en-GB"
     assert not {"zf_xiaoxiao", "jf_alpha"} & set(voices)
-    assert engine.find_voice(None, None, "Hello") == "af_heart"
-    assert engine.find_voice(None, "en", "Hello") == "af_heart"
-    assert engine.find_voice(None, "en_gb", "Hello") == "bf_emma"
-    assert engine.find_voice(None, "es-MX", "Hola") == "ef_dora"
-    assert engine.find_voice("af_bella", "en-GB", "Hello") == "af_bella"
-    assert config(folder, voice="ef_dora").load(Resources()).find_voice(None, None, "Hola") == "ef_dora"
+    assert engine.find_voice(None, None, "Hello").name == "af_heart"
+    assert engine.find_voice(None, "en", "Hello").name == "af_heart"
+    assert engine.find_voice(None, "en_gb", "Hello").name == "bf_emma"
+    assert engine.find_voice(None, "es-MX", "Hola").name == "ef_dora"
+    assert engine.find_voice("af_bella", "en-GB", "Hello").name == "af_bella"
+    assert config(folder, voice="ef_dora").load(Resources()).find_voice(None, None, "Hola").name == "ef_dora"
     for how, param in (
         ({"voice": "nobody"}, "voice"),
         ({"voice": "zf_xiaoxiao"}, "voice"),
@@ -141,7 +141,7 @@ def test_voices_and_languages(engine: SpeechSynthesizer, folder: Path) -> None:
             engine.synthesize("Hello", **how)
         assert caught.value.param == param
     for text in ("今天天气很好。", "Привет, мир"):
-        with pytest.raises(InvalidInput, match="does not speak"):
+        with pytest.raises(InvalidInput, match="No voice speaks"):
             engine.synthesize(text)
     for text in ("", " \n", "...!?", "\x01"):
         with pytest.raises(InvalidInput, match="nothing"):
@@ -159,7 +159,7 @@ def test_cancelled(engine: SpeechSynthesizer) -> None:
         list(speaking)
 
 
-def test_what_cannot_be_loaded_is_told(folder: Path, tmp_path: Path) -> None:
+def test_what_cannot_be_loaded_is_reported(folder: Path, tmp_path: Path) -> None:
     def broken(name: str, data: bytes | None) -> Path:
         copy = shutil.copytree(folder, tmp_path / f"{Path(name).name}-{data and len(data)}")
         (copy / name).unlink() if data is None else (copy / name).write_bytes(data)
