@@ -17,11 +17,11 @@ class SpeechSynthesis(Capability[speech_synthesis.Config, SpeechSynthesizer]):
     config = TypeAdapter(speech_synthesis.Config)
 
     async def speak(self, call: SpeechCall) -> AsyncIterator[EngineInfo | bytes]:
-        """Speak a text: first what answers, then the encoded speech piece by piece as it is made."""
+        """Speak a text: first the engine that answers, then the encoded speech, piece by piece as it is made."""
 
-        def pieces(synthesizer: SpeechSynthesizer, ticket: CallProgress) -> Iterator[bytes]:
+        def pieces(synthesizer: SpeechSynthesizer, progress: CallProgress) -> Iterator[bytes]:
             waveforms = synthesizer.synthesize(
-                call.text, voice=call.voice, language=call.language, speed=call.speed, progress=ticket
+                call.text, voice=call.voice, language=call.language, speed=call.speed, progress=progress
             )
             return encode_audio(waveforms, synthesizer.sample_rate_hz, call.format)
 

@@ -22,7 +22,7 @@ class Word:
 
 @dataclass(frozen=True)
 class Segment:
-    """A stretch of speech. `language` is an ISO 639-1 code; `words` is empty where the engine gives none."""
+    """A stretch of speech. `language` is an ISO 639-1 code; `words` is empty if the engine gives none."""
 
     text: str
     start_s: float
@@ -43,17 +43,17 @@ class SpeechRecognizer(ABC):
         language: str | None = None,
         progress: Progress = no_progress,
     ) -> Iterator[Segment]:
-        """Recognise speech, segment by segment, in memory that does not grow with the sound's length.
+        """Recognize speech, segment by segment, in memory that does not grow with the audio's length.
 
         Args:
             blocks: consecutive blocks of any size, 16 kHz mono.
-            duration_s: the whole length where it is known, for `progress`.
+            duration_s: the whole length if it is known, for `progress`.
             language: ISO 639-1 code; `None` lets the engine decide.
 
         Yields:
             Segments in order; none for silence.
 
         Raises:
-            InvalidInput: a language that the engine does not know.
+            InvalidInput: at once: a language that the engine does not know.
             Cancelled: `progress` said so.
         """

@@ -244,7 +244,7 @@ def _window(samples: Waveform, start: int, clips: list[tuple[int, int]]) -> Wind
 
 
 def speech_clips(samples: Waveform) -> list[tuple[int, int]]:
-    """Where somebody speaks, as (first sample, end): neighbours are joined, pause and all, up to `CLIP_S`.
+    """Where somebody speaks, as (first sample, end): neighbors are joined, with their pauses, up to `CLIP_S`.
 
     Pauses stay in: Whisper has learned from audio with its pauses, and the times of words remain right.
     """

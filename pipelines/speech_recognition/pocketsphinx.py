@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from pocketsphinx import Decoder
 
 FRAME = SAMPLE_RATE_HZ // 100
-# Sound is looked at in windows of this length: long enough to tell speech from its background.
+# Audio is analyzed in windows of this length: long enough to tell speech from its background.
 WINDOW_S = 24.0
 MAX_SEGMENT_S = 12.0
 MIN_PAUSE_S = 0.4
@@ -37,7 +37,7 @@ THRESHOLD = 0.3  # of the range, above the background
 # hardly worse, and take less time.
 FRAMES_PER_S = 77
 PEAK = 16_000
-# Telephone and low-rate sound has nothing at all above its band, which the model has never seen: a little noise, at
+# Telephone and low-rate audio has nothing at all above its band, which the model has never seen: a little noise, at
 # -55 dB of the peak, fills it.
 NOISE = 30
 # What is not speech is decoded into silence and fillers, with a stray word at most.
@@ -59,11 +59,7 @@ class PocketSphinxConfig(EngineConfig):
         )
 
     def load(self, resources: Resources) -> "PocketSphinx":
-        """Load the model, about 100 MB of memory.
-
-        Raises:
-            ModelUnavailable: the wheel is not installed or its model cannot be read.
-        """
+        """Load the model, about 100 MB of memory."""
         try:
             from pocketsphinx import Decoder
         except ImportError as error:
@@ -88,30 +84,30 @@ class PocketSphinx(SpeechRecognizer):
         language: str | None = None,
         progress: Progress = no_progress,
     ) -> Iterator[Segment]:
-        """Recognise English, one segment for each stretch between pauses; see the base class.
+        """Recognize English, one segment for each stretch between pauses; see the base class.
 
         Raises:
-            InvalidInput: a language other than English; told at once.
+            InvalidInput: a language other than English; raised at once.
             Cancelled: `progress` said so.
         """
         if language is not None and language.lower().replace("_", "-").partition("-")[0] != "en":
-            raise InvalidInput("The embedded speech recognition knows English (en) only.", "language")
+            raise InvalidInput(f"Unknown language {language[:40]!r}. Supported: en.", "language")
         return self._segments(blocks, duration_s, progress)
 
     def _segments(self, blocks: Iterable[Waveform], duration_s: float | None, progress: Progress) -> Iterator[Segment]:
         for stretch in speech_stretches(blocks):
-            progress(min(stretch.start_s / duration_s, 1.0) if duration_s else None, "recognising")
+            progress(min(stretch.start_s / duration_s, 1.0) if duration_s else None, "recognizing")
             words = self._decode(stretch)
             if words:
                 text = " ".join(word.text for word in words)
                 yield Segment(text, words[0].start_s, words[-1].end_s, "en", tuple(words))
-        progress(1.0, "recognising")
+        progress(1.0, "recognizing")
 
     def _decode(self, stretch: "Stretch") -> list[Word]:
         peak = max(float(np.abs(stretch.samples).max()), 1e-6)
         noise = NOISE * np.random.default_rng(0).standard_normal(stretch.samples.size)
         pcm = (stretch.samples * (PEAK / peak) + noise).astype("<i2")
-        self._decoder.reinit_feat()  # or its noise estimate would carry over from the sound before
+        self._decoder.reinit_feat()  # or its noise estimate would carry over from the audio before
         self._decoder.start_utt()
         self._decoder.process_raw(pcm.tobytes(), full_utt=True)
         self._decoder.end_utt()
@@ -127,14 +123,14 @@ class PocketSphinx(SpeechRecognizer):
 
 
 class Stretch(NamedTuple):
-    """Sound between two pauses, with a little of the pauses. `samples` is float32 (samples,) at 16 kHz."""
+    """Audio between two pauses, with a little of the pauses. `samples` is float32 (samples,) at 16 kHz."""
 
     samples: Waveform
     start_s: float
 
 
 def speech_stretches(blocks: Iterable[Waveform]) -> Iterator[Stretch]:
-    """Cut sound at its pauses and leave out what is no speech; holds no more than `WINDOW_S` and a block.
+    """Cut audio at its pauses and drop what is not speech; holds no more than `WINDOW_S` and a block.
 
     Args:
         blocks: consecutive, of any size, 16 kHz.
@@ -166,16 +162,16 @@ def _cut(samples: Waveform, start: int, *, last: bool) -> tuple[list[Stretch], i
     used = samples.size
     if not last:
         goes_on = bool(spans) and spans[-1][1] + round(100 * MIN_PAUSE_S) > level.size
-        # Also the beginning of a word is too short to be noticed.
+        # The beginning of a word may be too short to be detected.
         used = FRAME * (spans.pop()[0] if goes_on else level.size - round(100 * (MIN_SPEECH_S + PADDING_S)))
     stretches = [Stretch(samples[a * FRAME : b * FRAME], (start + a * FRAME) / SAMPLE_RATE_HZ) for a, b in spans]
     return [stretch for stretch in stretches if _tone_share(stretch.samples) < MAX_TONE_SHARE], used
 
 
 def _level_db(samples: Waveform) -> NDArray[np.float64]:
-    """Loudness of each 10 ms in dB below full scale, smoothed over 50 ms; bass, which is mostly hum, is taken out."""
-    emphasised = np.diff(samples, prepend=samples[:1])
-    frames = emphasised[: emphasised.size // FRAME * FRAME].reshape(-1, FRAME)
+    """Loudness of each 10 ms in dB below full scale, smoothed over 50 ms; bass, which is mostly hum, is removed."""
+    emphasized = np.diff(samples, prepend=samples[:1])
+    frames = emphasized[: emphasized.size // FRAME * FRAME].reshape(-1, FRAME)
     power = np.mean(frames.astype(np.float64) ** 2, axis=1)
     smooth = np.convolve(power, np.ones(5) / 5, mode="same") if power.size >= 5 else power
     return 10 * np.log10(smooth + 1e-10)
@@ -191,10 +187,10 @@ def _tone_share(samples: Waveform) -> float:
 
 def _speech_runs(level: NDArray[np.float64]) -> list[tuple[int, int]]:
     """Runs of speech as (first frame, end): short pauses are bridged, clicks left out."""
-    least = round(100 * MIN_SPEECH_S)
-    if level.size < least:
+    shortest = round(100 * MIN_SPEECH_S)
+    if level.size < shortest:
         return []
-    low, high = float(np.percentile(level, 10)), float(np.sort(level)[-least])
+    low, high = float(np.percentile(level, 10)), float(np.sort(level)[-shortest])
     if high < MIN_LEVEL_DB or high - low < MIN_RANGE_DB:
         return []
     loud = np.concatenate([[False], level > low + THRESHOLD * (high - low), [False]])
@@ -205,11 +201,11 @@ def _speech_runs(level: NDArray[np.float64]) -> list[tuple[int, int]]:
             runs[-1] = (runs[-1][0], end)
         else:
             runs.append((first, end))
-    return [(first, end) for first, end in runs if end - first >= least]
+    return [(first, end) for first, end in runs if end - first >= shortest]
 
 
 def _quiet_cuts(level: NDArray[np.float64], first: int, end: int) -> list[int]:
-    """Where speech without a pause is cut: where it is quietest, in the second half of what may be taken."""
+    """Where to cut speech without a pause: at its quietest in the second half of the longest segment."""
     longest = round(100 * MAX_SEGMENT_S)
     cuts = []
     while end - first > longest:

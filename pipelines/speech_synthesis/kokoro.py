@@ -24,7 +24,7 @@ from pydantic import Field
 from pipelines.contracts.engine import ModelCard, Resources
 from pipelines.contracts.errors import ModelUnavailable
 from pipelines.loading.checkpoint import CheckpointConfig
-from pipelines.loading.pretrained import unreadable
+from pipelines.loading.errors import reading, unreadable
 from pipelines.loading.weights import Weights, locate, require
 from pipelines.media import Waveform
 from pipelines.speech_synthesis.base import SpeechSynthesizer, Voice
@@ -83,10 +83,10 @@ class KokoroConfig(CheckpointConfig):
         (weights,) = self.weights()
         folder = locate(weights)
         require(folder, weights, [f"onnx/{self.file}"])
-        styles = _read_styles(folder / "voices", weights)
+        styles = _read_styles(folder / "voices", self.name)
         if self.voice not in styles:
             raise ModelUnavailable(f"{self.name} has no voice {self.voice!r} that speaks a known language.")
-        session = self._open(folder / "onnx" / self.file, weights)
+        session = self._open(folder / "onnx" / self.file)
         with tempfile.TemporaryDirectory() as packed_folder:  # kokoro-onnx reads all voices from one file
             packed = Path(packed_folder, "voices.npz")
             np.savez(packed, **styles)
@@ -95,35 +95,31 @@ class KokoroConfig(CheckpointConfig):
         kokoro.voices = styles
         return Kokoro(kokoro, self.voice)
 
-    def _open(self, path: Path, weights: Weights) -> Any:
+    def _open(self, path: Path) -> Any:
         import onnxruntime  # type: ignore[import-untyped]
 
         has_gpu = "CUDAExecutionProvider" in onnxruntime.get_available_providers()
         if self.device == "cuda" and not has_gpu:
-            raise ModelUnavailable("The configuration asks for a CUDA device: that needs a GPU and onnxruntime-gpu.")
+            raise ModelUnavailable("The configuration requests a CUDA device: that needs a GPU and onnxruntime-gpu.")
         providers = ["CUDAExecutionProvider"] if has_gpu and self.device != "cpu" else []
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = int(os.environ.get("OMP_NUM_THREADS", "0"))  # Ray's word; onnxruntime has none
-        try:
+        with reading(self.name):
             session = onnxruntime.InferenceSession(path, options, [*providers, "CPUExecutionProvider"])
-        except MemoryError:
-            raise
-        except Exception as error:  # onnxruntime's errors derive from nothing narrower, and their module is private
-            raise unreadable(weights) from error
         if self.device == "cuda" and session.get_providers()[0] != "CUDAExecutionProvider":
             raise ModelUnavailable("onnxruntime cannot use the GPU: its CUDA or cuDNN libraries are missing.")
         if {each.name for each in session.get_inputs()} != _INPUTS:
-            raise unreadable(weights)
+            raise unreadable(self.name)
         return session
 
 
-def _read_styles(folder: Path, weights: Weights) -> dict[str, NDArray[np.float32]]:
+def _read_styles(folder: Path, model: str) -> dict[str, Any]:
     """Float32 (phonemes, 1, 256) of each voice whose language is known."""
     styles = {}
     for path in sorted(folder.glob("*.bin")):
         numbers = np.fromfile(path, "<f4")
         if not numbers.size or numbers.size % _STYLE_SIZE or not np.isfinite(numbers).all():
-            raise unreadable(weights)
+            raise unreadable(model)
         if path.stem[0] in _LANGUAGES:
             styles[path.stem] = numbers.reshape(-1, 1, _STYLE_SIZE)
     return styles

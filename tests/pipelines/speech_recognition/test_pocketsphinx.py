@@ -20,7 +20,7 @@ from pipelines.speech_recognition import PocketSphinxConfig, Segment, SpeechReco
 from pipelines.speech_recognition.pocketsphinx import MAX_SEGMENT_S, PADDING_S, speech_stretches
 
 SAID = "and so my fellow americans ask not what your country can do for you ask what you can do for your country"
-# Where the recording is as no_progress as its background.
+# When the recording is as quiet as its background.
 PAUSES_S = [(2.2, 3.2), (4.4, 5.3), (7.6, 8.1)]
 RATE = 16_000
 
@@ -36,9 +36,9 @@ def jfk(sample: Callable[[str], Path]) -> np.ndarray:
         return np.concatenate(list(reader.blocks()))
 
 
-def blocks(sound: np.ndarray, size: int = RATE) -> Iterator[np.ndarray]:
-    for i in range(0, sound.size, size):
-        yield sound[i : i + size]
+def blocks(audio: np.ndarray, size: int = RATE) -> Iterator[np.ndarray]:
+    for i in range(0, audio.size, size):
+        yield audio[i : i + size]
 
 
 def transcoded(path: Path, muxer: str, codec: str, rate: int, *, layout: str = "mono", bit_rate: int = 0) -> io.BytesIO:
@@ -102,7 +102,7 @@ def in_order_outside_pauses(segments: list[Segment]) -> None:
         assert segment.language == "en"
 
 
-def test_same_sound_same_text_however_it_is_cut(recognizer: SpeechRecognizer, jfk: np.ndarray) -> None:
+def test_same_audio_same_text_however_it_is_cut(recognizer: SpeechRecognizer, jfk: np.ndarray) -> None:
     part = jfk[3 * RATE : 45 * RATE // 10]
     whole = list(recognizer.transcribe([part]))
     assert whole
@@ -152,16 +152,16 @@ def test_speech_after_long_silence_is_found_where_it_is(recognizer: SpeechRecogn
     assert abs(later[-1].end_s - 70 - alone[-1].end_s) < 0.3
 
 
-@pytest.mark.parametrize("sound", [[], [0.0], [0.5] * 159, [np.float32(1)] * 500], ids=["none", "one", "short", "dc"])
-def test_tiny_sound(recognizer: SpeechRecognizer, sound: list[float]) -> None:
-    assert list(recognizer.transcribe([np.array(sound, np.float32)])) == []
+@pytest.mark.parametrize("audio", [[], [0.0], [0.5] * 159, [np.float32(1)] * 500], ids=["none", "one", "short", "dc"])
+def test_tiny_audio(recognizer: SpeechRecognizer, audio: list[float]) -> None:
+    assert list(recognizer.transcribe([np.array(audio, np.float32)])) == []
 
 
 def test_language(recognizer: SpeechRecognizer) -> None:
     for known in (None, "en", "en-US", "EN"):
         assert list(recognizer.transcribe([], language=known)) == []
     for unknown in ("de", "zh", "english", "eng", ""):
-        with pytest.raises(InvalidInput, match="English") as caught:
+        with pytest.raises(InvalidInput, match="Supported: en") as caught:
             recognizer.transcribe([], language=unknown)
         assert caught.value.param == "language"
 
@@ -184,8 +184,8 @@ def test_stretches_are_bounded_and_nothing_is_lost() -> None:
     """Ten minutes of something loud that rises and falls without a pause."""
     t = np.arange(600 * RATE, dtype=np.float32) / RATE
     voice = sum(np.sin(2 * np.pi * hz * t) for hz in (200, 700, 1_600)) / 3
-    sound = voice * (0.3 + 0.29 * np.sin(2 * np.pi * 3 * t))
-    held = [(s.start_s, s.samples.size / RATE) for s in speech_stretches(blocks(sound.astype(np.float32)))]
+    audio = voice * (0.3 + 0.29 * np.sin(2 * np.pi * 3 * t))
+    held = [(s.start_s, s.samples.size / RATE) for s in speech_stretches(blocks(audio.astype(np.float32)))]
     assert max(length for _, length in held) <= MAX_SEGMENT_S + 2 * PADDING_S + 0.05
     ends = [start + length for start, length in held]
     gaps = [start - end for (start, _), end in zip(held[1:], ends, strict=False)]
