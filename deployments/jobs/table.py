@@ -157,6 +157,10 @@ class JobTable:
             _metadata.create_all(engine)
         return engine
 
+    def close(self) -> None:
+        """Close the idle connections; a later use opens new ones."""
+        self._engine.dispose()
+
     @contextmanager
     def _transaction(self) -> Iterator[Connection]:
         try:

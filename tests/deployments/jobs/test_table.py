@@ -5,6 +5,7 @@ import time
 from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -27,14 +28,15 @@ def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
     if request.param == "sqlite":
         return f"sqlite:///{tmp_path / 'deep' / 'jobs.sqlite'}"
     server: str = request.getfixturevalue("server")
-    with JobTable(server)._transaction() as connection:
+    with closing(JobTable(server)) as table, table._transaction() as connection:
         connection.exec_driver_sql("TRUNCATE jobs RESTART IDENTITY")
     return server
 
 
 @pytest.fixture
-def table(url: str) -> JobTable:
-    return JobTable(url)
+def table(url: str) -> Iterator[JobTable]:
+    with closing(JobTable(url)) as table:
+        yield table
 
 
 def submit(table: JobTable, name: str = "a", **given: object) -> Job:
@@ -163,8 +165,8 @@ def test_pages_newest_first(table: JobTable) -> None:
 
 
 def take(url: str) -> list[int]:
-    with ThreadPoolExecutor(3) as pool:
-        return [number for each in pool.map(take_with, [JobTable(url)] * 3) for number in each]
+    with closing(JobTable(url)) as table, ThreadPoolExecutor(3) as pool:
+        return [number for each in pool.map(take_with, [table] * 3) for number in each]
 
 
 def take_with(table: JobTable) -> list[int]:
