@@ -10,7 +10,7 @@ from pipelines.contracts.errors import UnusableMedia
 if TYPE_CHECKING:
     from av.container import InputContainer
 
-
+_READ_BYTES = 1 << 17
 _BROADCAST = frozenset({"mpegts", "mpeg"})
 
 
@@ -60,26 +60,30 @@ class Handle:
         self.closed = True
 
 
-def demux(file: BinaryIO, container: str, decoder_pixels: int) -> "InputContainer":
+def demux(file: BinaryIO, container: str, decoder_pixels: int | None = None) -> "InputContainer":
     """Open for reading, so that neither a protocol nor FFmpeg's own callback can open another file or address.
 
     Args:
         file: readable and seekable; stays open.
         container: FFmpeg's name of the demuxer; never left to FFmpeg to guess.
-        decoder_pixels: limit of what decoders allocate for a frame.
+        decoder_pixels: of the largest frame that decoders may allocate.
 
     Raises:
         UnusableMedia: damaged, incomplete, or not this container.
     """
     import av
 
+    options = {"protocol_whitelist": "none"}
+    if decoder_pixels is not None:
+        options["max_pixels"] = str(decoder_pixels)
     try:
         return av.open(
             Handle(file),
             "r",
             format=container,
-            options={"protocol_whitelist": "none", "max_pixels": str(decoder_pixels)},
+            options=options,
             metadata_errors="replace",
+            buffer_size=_READ_BYTES,
             io_open=_refuse,
         )
     except av.FFmpegError:

@@ -1,11 +1,12 @@
 """Audio from files and to files, in blocks, so that memory does not grow with its length.
 
-FFmpeg by way of PyAV decodes, resamples and encodes. A file is read as the one container that the caller detected
-by its bytes, and FFmpeg is given no protocol: a playlist or script that names another file or an address opens nothing.
-Times are counted from the first sample; an audio track that starts late in a video is not shifted.
+FFmpeg decodes, resamples and encodes, by PyAV. A file is read as the one container that the caller detected by its
+bytes: a playlist or script that names another file or an address opens nothing. Times are counted from the first
+sample; an audio track that starts late in a video is not shifted.
 """
 
 from collections.abc import Iterable, Iterator
+from itertools import chain, groupby
 from types import TracebackType
 from typing import TYPE_CHECKING, BinaryIO, Literal, NamedTuple, Self, cast
 
@@ -13,6 +14,7 @@ import numpy as np
 
 from pipelines.contracts.errors import EmptyAudio, InvalidInput, UnusableMedia
 from pipelines.media import Waveform
+from pipelines.media._ffmpeg import demux
 
 if TYPE_CHECKING:
     from av.audio.frame import AudioFrame
@@ -68,17 +70,7 @@ class AudioReader:
     def __init__(self, file: BinaryIO, container: str) -> None:
         import av
 
-        try:
-            self._container: InputContainer = av.open(
-                file,
-                "r",
-                format=container,
-                container_options={"protocol_whitelist": ""},
-                metadata_errors="replace",
-                buffer_size=_READ_BYTES,
-            )
-        except av.error.FFmpegError as error:
-            raise UnusableMedia("The file is damaged, or it is not audio.") from error
+        self._container = demux(file, container)
         try:
             self._stream = _audio_track(self._container)
         except UnusableMedia:
@@ -241,31 +233,21 @@ def _resampled(frames: Iterable["AudioFrame"], sample_rate_hz: int) -> Iterator[
     """Mono float32 at one rate; a stream may change its format midway, as chained Ogg and HE-AAC do."""
     import av
 
-    resampler, source = None, None
-    for frame in frames:
-        if not MIN_RATE_HZ <= frame.sample_rate <= MAX_RATE_HZ:
-            raise UnusableMedia(f"Invalid sample rate: {frame.sample_rate:,} Hz.")
-        now = (frame.format.name, frame.layout.name, frame.sample_rate)
-        if resampler is None or now != source:
-            if resampler is not None:
-                yield from _arrays(resampler.resample(None))
-            # Without the limit, swresample adds channels up beyond 1 if it works in floating point.
-            options = {"rematrix_maxval": "1"}
-            resampler = av.AudioResampler(format="fltp", layout="mono", rate=sample_rate_hz, options=options)
-            source = now
-        frame.pts = None  # times are counted in samples
-        try:
-            resampled = resampler.resample(frame)
-        except av.error.FFmpegError as error:
-            raise UnusableMedia("The audio channels cannot be mixed down to mono.") from error
-        yield from _arrays(resampled)
-    if resampler is not None:
-        yield from _arrays(resampler.resample(None))
-
-
-def _arrays(frames: "list[AudioFrame]") -> Iterator[Waveform]:
-    for frame in frames:
-        yield _within_one(frame.to_ndarray()[0])
+    for (rate_hz, _, _), run in groupby(frames, lambda it: (it.sample_rate, it.format.name, it.layout.name)):
+        if not MIN_RATE_HZ <= rate_hz <= MAX_RATE_HZ:
+            raise UnusableMedia(f"Invalid sample rate: {rate_hz:,} Hz.")
+        # Without the limit, swresample adds channels up beyond 1 if it works in floating point.
+        options = {"rematrix_maxval": "1"}
+        resampler = av.AudioResampler(format="fltp", layout="mono", rate=sample_rate_hz, options=options)
+        for frame in chain(run, [None]):  # at None the resampler returns what it still holds
+            if frame is not None:
+                frame.pts = None  # times are counted in samples
+            try:
+                resampled = resampler.resample(frame)
+            except av.error.FFmpegError as error:
+                raise UnusableMedia("The audio channels cannot be mixed down to mono.") from error
+            for out in resampled:
+                yield _within_one(out.to_ndarray()[0])
 
 
 def _within_one(samples: Waveform) -> Waveform:

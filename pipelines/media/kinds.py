@@ -99,11 +99,11 @@ def sniff(head: bytes) -> Kind | None:
     for prefix, kind in _PREFIXES:
         if head.startswith(prefix):
             return kind
-    return _by_box(head) or _by_frames(head) or _by_text(head)
+    return _by_header(head) or _by_frames(head) or _by_text(head)
 
 
-def _by_box(head: bytes) -> Kind | None:
-    """Formats whose name is inside their first box."""
+def _by_header(head: bytes) -> Kind | None:
+    """Formats that are named by their header or first box."""
     box, name = head[4:8], head[8:12]
     if head[:4] in (b"RIFF", b"RF64"):
         return _RIFF.get(name)
@@ -113,6 +113,7 @@ def _by_box(head: bytes) -> Kind | None:
         return _FTYP_IMAGES[name]
     if box in _MOV_ATOMS:
         return _video("mp4", "mov")
+    # Two letters may begin any text: a bitmap is known by the size of its header.
     if head[:2] == b"BM" and head[14:18] in (b"\x28\0\0\0", b"\x7c\0\0\0", b"\x6c\0\0\0", b"\x0c\0\0\0"):
         return _image("bmp")
     return None

@@ -33,6 +33,8 @@ CONTAINERS = frozenset({"mov", "matroska", "avi", "mpegts", "mpeg", "flv", "ogg"
 _THREADS = 2
 _MAX_SIDE = 16_384  # H.264's limit
 _UNSPECIFIED = 2  # AVCOL_SPC_UNSPECIFIED
+_FULL_RANGE = np.clip(np.rint((np.arange(256) - 16) * (255 / 219)), 0, 255).astype(np.uint8)
+"""Gray of 16 to 235, as video has it, in 0 to 255."""
 
 
 class VideoReader:
@@ -44,7 +46,7 @@ class VideoReader:
         height: likewise.
         duration_s: as the file states it, or `None`.
         frame_count: how many frames to expect by that duration, or `None`. A damaged file may have fewer.
-        has_audio: there is an audio track that can be kept.
+        has_audio: whether there is an audio track that can be kept.
         start_s: when the first frame is shown, on the file's clock.
         clock_rules: which of the file's timestamps are believed.
     """
@@ -116,11 +118,11 @@ class VideoReader:
             shown += 1
 
     def _start(self) -> None:
-        """Read the header and the first frame, which says how all of them lie."""
+        """Read the header and the first frame, whose size and orientation hold for all."""
         from av.stream import Discard
 
         self._stream = self._find_video()
-        self.fps = _sane_rate(self._stream)
+        self.fps = _frame_rate(self._stream)
         self.duration_s = self._duration()
         self.frame_count = None if self.duration_s is None else max(1, round(self.duration_s * self.fps))
         self.clock_rules = ClockRules.of(self._container_name, self.duration_s)
@@ -222,10 +224,7 @@ class VideoReader:
         return None
 
 
-_FULL_RANGE = np.clip(np.rint((np.arange(256) - 16) * (255 / 219)), 0, 255).astype(np.uint8)
-
-
-def _sane_rate(stream: "av.VideoStream") -> Fraction:
+def _frame_rate(stream: "av.VideoStream") -> Fraction:
     """The rate at which frames are shown: the grid of the timestamps, unless it is far finer than the frame rate."""
     average, grid = stream.average_rate, stream.guessed_rate
     rate = grid or average or Fraction(25)

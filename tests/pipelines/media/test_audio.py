@@ -117,7 +117,7 @@ def test_channels_are_mixed_down(channels: int) -> None:
     assert np.abs(mono - sweep(1, 16_000) * 30_000 / 32768).max() < 0.002  # equal channels keep their loudness
 
 
-def test_nan_in_a_file_becomes_sound_within_one() -> None:
+def test_nan_in_a_file_becomes_audio_within_one() -> None:
     wild = np.array([np.nan, np.inf, -np.inf, 1e30, -3, 0.25] * 4_000, "<f4")
     audio = read(wav(wild.tobytes(), 16_000, 1, 32, tag=3), "wav")
     assert audio.size == wild.size
@@ -137,7 +137,7 @@ def test_sample_rate_may_change_on_the_way() -> None:
 
 
 @pytest.mark.parametrize("form", sorted(CONTAINERS))
-def test_truncated_sound_gives_what_there_is(form: AudioFormat) -> None:
+def test_truncated_audio_gives_what_there_is(form: AudioFormat) -> None:
     data = b"".join(encode_audio(cut(sweep(6, 48_000), 4_800), 48_000, form))
     audio = read(data[: len(data) // 2], CONTAINERS[form])
     assert 2.0 < audio.size / 16_000 < 3.6
