@@ -14,7 +14,7 @@ from pydantic import Field
 from pipelines.contracts.engine import EngineConfig, ModelCard, Resources
 from pipelines.contracts.errors import ModelUnavailable
 from pipelines.knowledge.base import Embedder
-from pipelines.knowledge.parsing.clean import is_wide
+from pipelines.text.scripts import is_latin
 
 
 class MiniLmConfig(EngineConfig):
@@ -88,10 +88,3 @@ class MiniLm(Embedder):
     def reads(self, text: str) -> bool:
         """Whether most letters of `text` are Latin: the only script that the model was trained on."""
         return is_latin(text)
-
-
-def is_latin(text: str) -> bool:
-    """Whether most letters of `text` are Latin; False where it has none."""
-    letters = [character for character in text if character.isalpha()]
-    foreign = sum(is_wide(character) or character > "\u024f" for character in letters)
-    return bool(letters) and foreign * 2 <= len(letters)

@@ -1,10 +1,10 @@
-"""Make all vectors of a knowledge base anew, with another embedding model.
+"""Embed and index all documents of a knowledge base again: for another embedding model, or another release's index.
 
     python -m pipelines.knowledge.reembed serve_config.yaml .data/knowledge
 
-The passages' text is in the table, so no document has to be uploaded again. Stop the service first: a document that is
-added meanwhile makes this give up. The new vectors come in with one commit, so that whatever happens before it, the
-knowledge base is as it was.
+The documents' text is in the table, so none has to be uploaded again; vectors of the configured model are kept. Stop
+the service first: a document that is added meanwhile makes this give up. Everything is replaced by one commit; whatever
+happens before it, the knowledge base is as it was.
 """
 
 import argparse
@@ -20,9 +20,17 @@ from pipelines.contracts.engine import Resources
 from pipelines.contracts.errors import NotFound, Overloaded, SensoriumError
 from pipelines.contracts.progress import Progress, no_progress
 from pipelines.knowledge.base import Embedder
-from pipelines.knowledge.index.store import TABLE, KnowledgeStore, answering, connect, table_schema
+from pipelines.knowledge.index.store import (
+    TABLE,
+    KnowledgeStore,
+    answering,
+    connect,
+    indexed_terms,
+    made_with,
+    table_schema,
+)
 
-_AT_ONCE = 128
+_BATCH_SIZE = 128
 
 
 def reembed(
@@ -33,17 +41,17 @@ def reembed(
     storage_options: Mapping[str, str] | None = None,
     progress: Progress = no_progress,
 ) -> int:
-    """Replace the vectors of all passages.
+    """Replace the vectors and terms of all chunks.
 
     Args:
         url: of the knowledge base, a folder or "s3://bucket/prefix".
-        embedder: what makes the new ones.
+        embedder: makes the vectors.
         model: its name, kept with them.
         storage_options: see `KnowledgeStore.open`.
         progress: called between batches.
 
     Returns:
-        How many passages there are.
+        How many chunks there are.
 
     Raises:
         NotFound: no knowledge base is there.
@@ -62,35 +70,25 @@ def reembed(
     with tempfile.TemporaryDirectory() as folder:
         rows = str(Path(folder) / "rows")
         with pa.OSFile(rows, "wb") as file, pa.ipc.new_stream(file, schema) as writer:
-            for batch in _embedded(table, schema, embedder, total, progress):
-                writer.write_batch(batch)
+            done = 0
+            for batch in _batches(table, schema, keep_vectors=made_with(table)[0] == model):
+                progress(done / total, "embedding")
+                writer.write_batch(_indexed(batch, schema, embedder))
+                done += batch.num_rows
         progress(1.0, "storing")
         with answering(), pa.memory_map(rows) as file:
             if table.version != version:
                 raise Overloaded("Documents were added or removed meanwhile: stop the service and run this again.")
             database.create_table(TABLE, data=pa.ipc.open_stream(file), schema=schema, mode="overwrite")
-    # Opening it makes the indexes of words and keys.
+    # Opening it builds the indexes of terms and keys.
     KnowledgeStore.open(url, model=model, dimension=embedder.dimension, storage_options=storage_options)
     return int(total)
 
 
-def _embedded(table: Any, schema: Any, embedder: Embedder, total: int, progress: Progress) -> Iterator[Any]:
-    """The table's rows with new vectors, batch by batch."""
-    import pyarrow as pa
-
-    kept = [name for name in schema.names if name != "vector"]
-    done = 0
-    for batch in _batches(table, kept):
-        progress(done / total, "embedding")
-        vectors = np.ascontiguousarray(embedder.embed(batch["text"].to_pylist()), np.float32)
-        column = pa.FixedSizeListArray.from_arrays(pa.array(vectors.reshape(-1)), embedder.dimension)
-        yield pa.record_batch([*(batch[name] for name in kept), column], schema=schema)
-        done += batch.num_rows
-
-
-def _batches(table: Any, columns: list[str]) -> Iterator[Any]:
+def _batches(table: Any, schema: Any, *, keep_vectors: bool) -> Iterator[Any]:
+    replaced = {"terms"} if keep_vectors else {"terms", "vector"}
     with answering():
-        reader = table.search().select(columns).to_batches(_AT_ONCE)
+        reader = table.search().select([name for name in schema.names if name not in replaced]).to_batches(_BATCH_SIZE)
     while True:
         with answering():
             batch = next(reader, None)
@@ -99,8 +97,20 @@ def _batches(table: Any, columns: list[str]) -> Iterator[Any]:
         yield batch
 
 
+def _indexed(batch: Any, schema: Any, embedder: Embedder) -> Any:
+    """The batch with terms, and with vectors unless it has some."""
+    import pyarrow as pa
+
+    texts = batch["text"].to_pylist()
+    columns = {name: batch[name] for name in batch.schema.names} | {"terms": pa.array(map(indexed_terms, texts))}
+    if "vector" not in columns:
+        vectors = np.ascontiguousarray(embedder.embed(texts), np.float32)
+        columns["vector"] = pa.FixedSizeListArray.from_arrays(pa.array(vectors.reshape(-1)), embedder.dimension)
+    return pa.record_batch([columns[name] for name in schema.names], schema=schema)
+
+
 def main(argv: Sequence[str] | None = None) -> int:
-    """The command; 0 when the knowledge base is of the configured model."""
+    """The command; 0 once the knowledge base is of the configured model."""
     import yaml
     from pydantic import TypeAdapter
 
@@ -115,17 +125,17 @@ def main(argv: Sequence[str] | None = None) -> int:
         block = next(block for block in deployments if block["name"] == "Knowledge")
         config = TypeAdapter(Config).validate_python(block["user_config"])
     except (OSError, yaml.YAMLError, LookupError, TypeError, StopIteration, ValueError) as error:
-        parser.error(f"{arguments.config} has no Knowledge block that can be read ({type(error).__name__})")
+        parser.error(f"{arguments.config} has no readable Knowledge block ({type(error).__name__})")
     try:
-        count = reembed(arguments.place, config.load(Resources()), config.card().model, progress=_told)
+        count = reembed(arguments.place, config.load(Resources()), config.card().model, progress=_report)
     except SensoriumError as error:
         sys.stderr.write(f"\n{error.message}\n")
         return 1
-    sys.stderr.write(f"\n{count} passages have vectors of {config.card().model} now.\n")
+    sys.stderr.write(f"\n{count} chunks are embedded by {config.card().model} and indexed.\n")
     return 0
 
 
-def _told(fraction: float | None, stage: str, /) -> None:
+def _report(fraction: float | None, stage: str, /) -> None:
     sys.stderr.write(f"\r{stage} {fraction or 0:.0%} ")
     sys.stderr.flush()
 

@@ -16,9 +16,9 @@ from pydantic import Field
 from pipelines.contracts.engine import EngineConfig, ModelCard, Resources
 from pipelines.contracts.errors import ModelUnavailable
 from pipelines.knowledge.base import Embedder
-from pipelines.knowledge.minilm import is_latin
 from pipelines.loading.device import DeviceName, DtypeName, select_device
 from pipelines.loading.weights import Weights, is_path, locate
+from pipelines.text.scripts import is_latin
 
 _FILES = ("*.safetensors", "*.json", "*.txt", "*.model")
 _PICKLED = {"BAAI/bge-m3": "pytorch_model.bin"}  # published in torch's format alone; read with `weights_only`

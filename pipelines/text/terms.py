@@ -1,83 +1,106 @@
-"""The words of a text, as full-text search compares them: in documents and questions alike.
+"""The words of a text in a form in which they can be compared: in full-text search, and by the extractive chat engine.
 
-English words are folded and stemmed; text without spaces (Chinese, Japanese, Thai) becomes overlapping pairs of
-characters, which find a word of it without knowing where words begin.
+Words are folded (case, accents, width) and stemmed by Snowball's English stemmer (`snowballstemmer`, BSD-3-Clause),
+which leaves other languages nearly alone. Text without spaces (Chinese, Japanese, Thai) becomes overlapping pairs of
+characters, which find a word without knowing where words begin. Numbers lose their thousands separators.
+
+A store keeps the terms of its documents: raise `VERSION` whenever `document_terms` yields others.
 """
 
-import re
+import threading
 import unicodedata
-from itertools import groupby, pairwise
+from functools import cache, lru_cache
+from itertools import pairwise
+from typing import Any
 
-from pipelines.knowledge.parsing.clean import is_wide
+import regex
 
-_WORD = re.compile(r"[^\W_]+")
-_MAX_LENGTH = 40
+from pipelines.text.scripts import UNSPACED
+
+VERSION = 2
+"""Of the terms; those of two versions do not find each other."""
+
+_MAX_WORD = 40
+_LETTER = rf"[[\p{{L}}\p{{M}}\p{{Nl}}]--[{UNSPACED}]]"
+_UNIT = regex.compile(
+    rf"(?V1)(?P<number>\d+(?:[.,]\d+)*)|(?P<unspaced>[[\p{{L}}\p{{M}}\p{{N}}]&&[{UNSPACED}]]+)"
+    rf"|(?P<word>{_LETTER}(?:{_LETTER}|\d)*(?:'{_LETTER}+)*)"
+)
 _STOP_WORDS = frozenset(
-    """a about also am an and any are as at be been but by can could did do does for from had has have he
-    her his how i if in into is it its me my no not of on or our please she should so tell than that
-    the their them then there these they this those to us was we were what when where which who whom
-    whose why will with would you your""".split()  # noqa: SIM905
+    """a about according all also am an and any are as at be been being both but by can could d did do does doing each
+    either else ever for from get give given gives had has have having he her here hers him his how i if in into is it
+    its itself just kind let ll m many may me mean might much must my name no not of off on one only or other our out
+    over own per please re s same shall she should so some such t tell than that the their them then there these they
+    this those through to too type under up us ve very was we were what when where which who whom whose why will with
+    would you your explain describe called""".split()  # noqa: SIM905
 )
-_STOP_PHRASES = re.compile(
-    "请问|请告诉我|為什麼|为什么|什么时候|什麼時候|什么|什麼|多少|哪里|哪裡|哪些|哪个|哪個|哪一|怎么样|怎么|怎麼|怎样|"
-    "如何|是否|几个|幾個|有没有|可以|我们|我們|你们|这個|这个|那个|那個|[的了吗嗎呢吧啊是在和与與或及谁誰哪几幾]"
+# A question word goes whole before its parts, with the measure word that it counts by.
+_UNSPACED_STOP_WORDS = regex.compile(
+    "(?:多少|[几幾])[个個名位本册天年月日元钱点人次种家台间件条米页块层岁]?|请?告诉我|请问|[为為]?什[么麼](?:时候|时间|地方)?"
+    "|怎(?:[么麼]样?|样)|[为為如]何|何[时处地人]|哪(?:一?[个個天年月]|[些里裡儿位])|多(?:长时间|[久长大高远])|[这這那][个個]"
+    "|[是能可]否|可以|能?不能|有没有|一共|总共|分别|根据|按照|关于"
+    "|[哪谁誰吗嗎呢吧啊的了是在有被由和与與及或为于从到把将其该这這那它他她们們我你您就都也所能]"
 )
+_PARTS = regex.compile(r"\d+|\p{L}+(?=\d)|(?<=\d)\p{L}+")
+_ACCENTS = regex.compile(r"(?<=[\p{Latin}\p{Greek}\p{Cyrillic}])\p{Mn}+")
+_stemming = threading.Lock()  # a Snowball stemmer keeps the word that it works on
 
 
 def document_terms(text: str) -> list[str]:
-    """All terms of a passage, in order; single characters of unspaced text, too, for questions of one character."""
+    """All terms of a text, and what a question may call them: each unspaced character, "AL" and "500" of "AL500"."""
     terms: list[str] = []
-    for run, wide in _runs(text):
-        if wide:
-            terms += [*run, *_pairs(run)]
-        else:
-            terms.append(_stem(run))
+    for kind, unit in _units(text):
+        terms += _pairs(unit) if kind == "unspaced" else [_term(kind, unit)]
+        if kind == "unspaced":
+            terms += unit
+        elif kind == "word" and not unit.isalpha():
+            terms += _PARTS.findall(unit)
     return terms
 
 
 def query_terms(text: str) -> list[str]:
-    """What a question is about, each term once; words that only ask ("what", "多少") count where all do."""
-    asked = _STOP_PHRASES.sub(" ", text)
-    runs = [(run, wide) for run, wide in _runs(asked) if run not in _STOP_WORDS] or list(_runs(text))
+    """What a question is about, in order: none of the words that only ask or join ("what", "the", "多少")."""
     terms: list[str] = []
-    for run, wide in runs:
-        terms += (_pairs(run) or [run]) if wide else [_stem(run)]
-    return list(dict.fromkeys(terms))
+    for kind, unit in _units(text):
+        if kind == "unspaced":
+            for run in filter(None, _UNSPACED_STOP_WORDS.split(unit)):
+                terms += _pairs(run) or [run]
+        elif unit not in _STOP_WORDS:
+            terms.append(_term(kind, unit))
+    return terms
 
 
-def _runs(text: str) -> list[tuple[str, bool]]:
-    """Words of spaced text without accents, and runs of unspaced text, with whether they are unspaced."""
-    folded = unicodedata.normalize("NFKC", text).casefold()
-    runs = []
-    for word in _WORD.findall(folded):
-        for wide, characters in groupby(word, is_wide):
-            run = "".join(characters)
-            runs.append((run if wide else _plain(run), wide))
-    return [(run, wide) for run, wide in runs if run]
+@lru_cache(maxsize=50_000)
+def stem(word: str) -> str:
+    """The stem of an English word: "Guarantees" and "guaranteed" are both "guarante"."""
+    bare = regex.sub(r"'s?$", "", _fold(word))[:_MAX_WORD]
+    with _stemming:
+        return str(_stemmer().stemWord(bare))
 
 
-def _plain(word: str) -> str:
-    if word.isascii():
-        return word[:_MAX_LENGTH]
-    kept = (character for character in unicodedata.normalize("NFKD", word) if not unicodedata.combining(character))
-    return "".join(kept)[:_MAX_LENGTH]
+@cache
+def _stemmer() -> Any:
+    import snowballstemmer
+
+    return snowballstemmer.stemmer("english")
+
+
+def _units(text: str) -> list[tuple[str, str]]:
+    """Numbers, words and runs of unspaced characters, each with the name of its group."""
+    return [(str(match.lastgroup), match.group()) for match in _UNIT.finditer(_fold(text))]
+
+
+def _term(kind: str, unit: str) -> str:
+    return regex.sub(r",(?=\d{3}(?!\d))", "", unit) if kind == "number" else stem(unit)
 
 
 def _pairs(run: str) -> list[str]:
     return [first + second for first, second in pairwise(run)]
 
 
-def _stem(word: str) -> str:
-    """An English word without its commonest endings: rough, but the same on both sides."""
-    if len(word) <= 3 or not word.isalpha():
-        return word
-    if word.endswith("ies"):
-        return word[:-3] + "y" if len(word) > 4 else word[:-1]
-    if word.endswith("s") and not word.endswith(("ss", "us", "is")):
-        word = word[:-2] if word.endswith(("sses", "xes", "ches", "shes")) else word[:-1]
-    for ending in ("ing", "ed"):
-        stem = word.removesuffix(ending)
-        if stem != word and len(stem) >= 3 and re.search("[aeiouy]", stem):
-            word = stem[:-1] if stem[-1] == stem[-2] and stem[-1] not in "lsz" else stem
-            break
-    return word[:-1] if word.endswith("e") and len(word) > 3 else word
+def _fold(text: str) -> str:
+    """One form for what only looks different: case, width, apostrophes, accents of European letters."""
+    folded = unicodedata.normalize("NFKC", text).casefold().replace("’", "'")
+    if folded.isascii():
+        return folded
+    return unicodedata.normalize("NFC", _ACCENTS.sub("", unicodedata.normalize("NFD", folded)))

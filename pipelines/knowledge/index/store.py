@@ -26,12 +26,13 @@ from pipelines.contracts.errors import ModelUnavailable, Overloaded, StorageFull
 from pipelines.knowledge.index.conditional_put import probe_conditional_put
 from pipelines.knowledge.index.ranking import Candidate, rank
 from pipelines.knowledge.parsing.passages import Piece
+from pipelines.text.terms import VERSION as TERMS_VERSION
 from pipelines.text.terms import document_terms, query_terms
 
 _T = TypeVar("_T")
 TABLE = "passages"
 _CANDIDATES = 50
-_MOST_TERMS = 64
+_MAX_TERMS = 64
 _ATTEMPTS = 6
 INDEXED_PASSAGES = 20_000
 _KEPT_VERSIONS = timedelta(hours=1)
@@ -187,7 +188,8 @@ class KnowledgeStore:
             Overloaded: the store does not answer.
         """
         where = f"category_key = '{_key(category)}'"
-        terms = query_terms(query)[:_MOST_TERMS]
+        # Words that only ask count if the question has no others.
+        terms = list(dict.fromkeys(query_terms(query) or document_terms(query)))[:_MAX_TERMS]
         found: dict[tuple[str, int], Candidate] = {}
         if terms:
             for row in self._by_words(terms, where):
@@ -305,7 +307,7 @@ def table_schema(model: str, dimension: int) -> Any:
             pa.field("terms", pa.string(), nullable=False),
             pa.field("vector", pa.list_(pa.float32(), dimension), nullable=False),
         ],
-        metadata={"embedding_model": model},
+        metadata={"embedding_model": model, "terms_version": str(TERMS_VERSION)},
     )
 
 
@@ -329,14 +331,30 @@ def _indexed(table: Any) -> set[str]:
 
 
 def _check_made_for(table: Any, model: str, dimension: int) -> None:
-    made_for = (table.schema.metadata or {}).get(b"embedding_model", b"an unknown model").decode()
+    made_for, terms_version = made_with(table)
     made_dimension = table.schema.field("vector").type.list_size
+    command = "`python -m pipelines.knowledge.reembed CONFIG PLACE` (this configuration, the knowledge base's place)"
     if (made_for, made_dimension) != (model, dimension):
         raise ModelUnavailable(
-            f"The knowledge base was made with {made_for} ({made_dimension} numbers a passage), but {model} "
-            f"({dimension}) is configured. Configure the former, or stop the service and make all vectors anew: "
-            "`python -m pipelines.knowledge.reembed CONFIG PLACE` (this configuration, the knowledge base's place)."
+            f"The knowledge base was made with {made_for} ({made_dimension} dimensions), but {model} ({dimension}) is "
+            f"configured. Configure {made_for} again, or stop the service and embed all documents again: {command}."
         )
+    if terms_version != TERMS_VERSION:
+        raise ModelUnavailable(
+            "The knowledge base's full-text index is of another release. Stop the service and index all documents "
+            f"again: {command}."
+        )
+
+
+def indexed_terms(text: str) -> str:
+    """The terms of a chunk as the table keeps them."""
+    return " ".join(document_terms(text))
+
+
+def made_with(table: Any) -> tuple[str, int]:
+    """The embedding model of a table's vectors, and the version of its terms."""
+    metadata = table.schema.metadata or {}
+    return metadata.get(b"embedding_model", b"an unknown model").decode(), int(metadata.get(b"terms_version", b"1"))
 
 
 def _rows(schema: Any, record: DocumentRecord, pieces: Sequence[Piece], vectors: NDArray[np.float32]) -> Any:
@@ -358,7 +376,7 @@ def _rows(schema: Any, record: DocumentRecord, pieces: Sequence[Piece], vectors:
         "position": [piece.position for piece in pieces],
         "page": [piece.page for piece in pieces],
         "text": [piece.text for piece in pieces],
-        "terms": [" ".join(document_terms(piece.text)) for piece in pieces],
+        "terms": [indexed_terms(piece.text) for piece in pieces],
         "vector": pa.FixedSizeListArray.from_arrays(flat, vectors.shape[1]),
     }
     return pa.table(columns, schema=schema)

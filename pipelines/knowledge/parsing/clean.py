@@ -3,6 +3,8 @@
 import re
 import unicodedata
 
+from pipelines.text.scripts import join
+
 _SPACES = re.compile(r"[^\S\n]+")
 _INVISIBLE = dict.fromkeys(
     [code for code in range(0x20) if chr(code) not in "\t\n"]
@@ -10,10 +12,6 @@ _INVISIBLE = dict.fromkeys(
     + [*range(0xD800, 0xE000)]
 )
 _LIGATURES = str.maketrans({"ﬀ": "ff", "ﬁ": "fi", "ﬂ": "fl", "ﬃ": "ffi", "ﬄ": "ffl", "ﬅ": "st", "ﬆ": "st"})
-
-
-WIDE = re.compile("[\u0e00-\u0e7f\u2e80-\uffef\U0001b000-\U0010ffff]")
-"""A character of a script that is written without spaces (Chinese, Japanese, Korean, Thai)."""
 
 
 def clean(text: str) -> str:
@@ -28,17 +26,8 @@ def row(cells: list[str]) -> str:
     return " | ".join(flat) if any(flat) else ""
 
 
-def is_wide(character: str) -> bool:
-    """Whether the character belongs to a script that is written without spaces."""
-    return WIDE.match(character) is not None
-
-
 def join_lines(first: str, second: str) -> str:
     """Two lines of one paragraph: a word cut by a hyphen made whole, no space between Chinese characters."""
-    if not first or not second:
-        return first or second
-    if first[-1] in "-‐\u00ad" and first[-2:-1].isalpha() and second[0].islower():
+    if first.endswith(("-", "‐", "\u00ad")) and first[-2:-1].isalpha() and second[:1].islower():
         return first[:-1] + second
-    if is_wide(first[-1]) or is_wide(second[0]):
-        return first + second
-    return f"{first} {second}"
+    return join(first, second)

@@ -8,24 +8,21 @@ the table's first row.
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import reduce
 
-from pipelines.knowledge.parsing.clean import WIDE, is_wide, join_lines
+import regex
+
+from pipelines.knowledge.parsing.clean import join_lines
 from pipelines.knowledge.parsing.documents import Block, Document
+from pipelines.text.scripts import UNSPACED, is_unspaced, join
+from pipelines.text.sentences import split_sentences
 
 TARGET_TOKENS = 160
 MAX_TOKENS = 200
 _OVERLAP_TOKENS = 40
 _HEADING_TOKENS = 60
 _MAX_WORD = 80
-
-_ABBREVIATIONS = (
-    "mr|mrs|ms|dr|prof|sr|jr|st|vs|etc|e\\.g|i\\.e|cf|al|fig|figs|eq|no|nos|vol|pp|p|ch|sec|art|inc|ltd|co|corp|dept|approx|est|"
-    "jan|feb|mar|apr|jun|jul|aug|sep|sept|oct|nov|dec|u\\.s|u\\.k|z\\.b|d\\.h|bzw|ca|nr|str"
-)
-_BOUNDARY = re.compile(r"([。！？!?；]+[”’」』）\"']*)|([.…]{1,9}[\"'”’)\]]{0,3})(?=\s|$)")
-_LOWER = re.compile(r"\s*[a-zà-öø-ÿа-яα-ω]")
-_LONGEST_MARK = 30  # characters of an abbreviation or a list number, at most
-_NO_BOUNDARY = re.compile(rf"(?:^|[\s(\[\"'])(?:{_ABBREVIATIONS}|[A-Za-z])\.$", re.IGNORECASE)
+_UNSPACED = regex.compile(f"[{UNSPACED}]")
 
 
 @dataclass(frozen=True)
@@ -48,31 +45,10 @@ def split(document: Document) -> list[Piece]:
     return builder.finish()
 
 
-def sentences(text: str) -> list[str]:
-    """The sentences of an English or Chinese text (or one written like them), stripped, none empty."""
-    found: list[str] = []
-    for line in text.split("\n"):
-        start = 0
-        for match in _BOUNDARY.finditer(line):
-            if match[2] and _is_inside(line, start, match):
-                continue
-            found.append(line[start : match.end()].strip())
-            start = match.end()
-        found.append(line[start:].strip())
-    return [sentence for sentence in found if sentence]
-
-
-def _is_inside(line: str, start: int, match: re.Match[str]) -> bool:
-    """Whether the full stop belongs to an abbreviation, an initial or a list number ("1. First")."""
-    before = line[max(start, match.start() - _LONGEST_MARK) : match.start() + 1]
-    is_number = re.fullmatch(r"\s*[-•*]?\s*\d{1,3}\.", before) is not None
-    return is_number or _LOWER.match(line, match.end()) is not None or _NO_BOUNDARY.search(before) is not None
-
-
 def count_tokens(text: str) -> int:
     """About how many tokens a model reads: one per Chinese character, one per six letters of a word or part of them."""
-    words, wide = (text, 0) if text.isascii() else WIDE.subn(" ", text)
-    return wide + sum((len(word) + 5) // 6 for word in words.split())
+    words, wide = (text, 0) if text.isascii() else _UNSPACED.subn(" ", text)
+    return int(wide) + sum((len(word) + 5) // 6 for word in words.split())
 
 
 def _across_pages(document: Document) -> Iterator[tuple[int | None, Block]]:
@@ -97,11 +73,15 @@ def _runs_on(block: Block, following: Block) -> bool:
     if block.kind != "text" or following.kind != "text" or block.text.startswith("- "):
         return False
     is_open = not re.search(r"[.!?:;。！？：；…][\"'”’」』）)\]]*$", block.text)
-    return is_open and (following.text[0].islower() or (is_wide(following.text[0]) and is_wide(block.text[-1])))
+    return is_open and (following.text[0].islower() or (is_unspaced(following.text[0]) and is_unspaced(block.text[-1])))
+
+
+def _sentences(text: str) -> list[str]:
+    return [sentence for line in text.split("\n") for sentence in split_sentences(line)]
 
 
 def _first_sentence(text: str) -> tuple[str, str]:
-    first = sentences(text)[0]
+    first = _sentences(text)[0]
     return first, text[text.index(first) + len(first) :].strip()
 
 
@@ -132,7 +112,7 @@ class _Builder:
             self._add_row(block.text)
             return
         self._is_table = False
-        for index, sentence in enumerate(part for whole in sentences(block.text) for part in _bounded(whole)):
+        for index, sentence in enumerate(part for whole in _sentences(block.text) for part in _bounded(whole)):
             self._add_sentence(sentence, begins=index == 0)
 
     def finish(self) -> list[Piece]:
@@ -182,20 +162,13 @@ class _Builder:
 
     def _flush(self) -> None:
         if self._has_own:
-            self._emit([*self._headings, *(_paragraph(line) for line in self._lines)])
+            self._emit([*self._headings, *(reduce(join, line) for line in self._lines)])
         self._lines = []
         self._size = sum(map(count_tokens, self._headings))
         self._has_own = False
 
     def _emit(self, lines: list[str]) -> None:
         self._pieces.append(Piece(self._page, "\n".join(lines), len(self._pieces)))
-
-
-def _paragraph(parts: list[str]) -> str:
-    text = parts[0]
-    for part in parts[1:]:
-        text += part if is_wide(text[-1]) or is_wide(part[0]) else f" {part}"
-    return text
 
 
 def _bounded(sentence: str) -> Iterator[str]:

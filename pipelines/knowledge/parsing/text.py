@@ -10,8 +10,9 @@ from collections.abc import Iterator
 from typing import BinaryIO
 
 from pipelines.contracts.errors import UnsupportedMedia
-from pipelines.knowledge.parsing.clean import is_wide, join_lines, row
+from pipelines.knowledge.parsing.clean import join_lines, row
 from pipelines.knowledge.parsing.documents import ReadLimits
+from pipelines.text.scripts import width
 
 _MARKS = (
     (codecs.BOM_UTF8, "utf-8"),
@@ -103,7 +104,7 @@ def _paragraph(lines: list[str]) -> Iterator[tuple[str, str]]:
     if len(lines) == 1 and _is_heading(lines[0]):
         yield "heading", lines[0].strip()
         return
-    longest = max(map(_width, lines))
+    longest = max(map(width, lines))
     held = ""
     previous = ""
     for line in lines:
@@ -131,22 +132,16 @@ def _continues(line: str, following: str, longest: int) -> bool:
     """Whether the line end is only where the text was wrapped: a full line, no sentence end, no list item next."""
     return (
         40 <= longest <= 160
-        and _width(line) >= 0.7 * longest
+        and width(line) >= 0.7 * longest
         and not line.endswith(_SENTENCE_END)
         and not _LIST_ITEM.match(following)
     )
 
 
-def _width(line: str) -> int:
-    if line.isascii():
-        return len(line)
-    return sum(2 if is_wide(character) else 1 for character in line)
-
-
 def _is_heading(line: str) -> bool:
     text = line.strip()
     return (
-        _width(text) <= 80
+        width(text) <= 80
         and text[0].isalnum()
         and not text.endswith((*_SENTENCE_END, ",", "，"))
         and not _CELLS.search(text)

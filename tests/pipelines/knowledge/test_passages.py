@@ -8,7 +8,7 @@ from collections import Counter
 import pytest
 
 from pipelines.knowledge.parsing.documents import Block, Document, Page
-from pipelines.knowledge.parsing.passages import MAX_TOKENS, count_tokens, sentences, split
+from pipelines.knowledge.parsing.passages import MAX_TOKENS, count_tokens, split
 
 ENGLISH = [
     f"Sentence number {index} tells about the {index}th engine of the plant in the north." for index in range(60)
@@ -20,26 +20,6 @@ def document(*pages: list[Block], numbered: bool = True) -> Document:
     return Document(
         "d", "pdf", [Page(index + 1 if numbered else None, tuple(page)) for index, page in enumerate(pages)]
     )
-
-
-@pytest.mark.parametrize(
-    ("text", "expected"),
-    [
-        ("One. Two! Three? Four", ["One.", "Two!", "Three?", "Four"]),
-        ("Dr. Smith paid 3.5 million. He left.", ["Dr. Smith paid 3.5 million.", "He left."]),
-        ("It is in the U.S. army, e.g. here. Next.", ["It is in the U.S. army, e.g. here.", "Next."]),
-        ('He said "Stop." Then he left.', ['He said "Stop."', "Then he left."]),
-        ("1. First point. 2. Second.", ["1. First point.", "2. Second."]),
-        ("今天下雨。“你好！”他说。明天呢？好；再见", ["今天下雨。", "“你好！”", "他说。", "明天呢？", "好；", "再见"]),
-        ("See www.example.com/a.b for more... Then go.", ["See www.example.com/a.b for more...", "Then go."]),
-        ("Mixed 中文。And English. 再来。", ["Mixed 中文。", "And English.", "再来。"]),
-        ("line one\nline two", ["line one", "line two"]),
-        ("", []),
-        ("...", ["..."]),
-    ],
-)
-def test_sentences(text: str, expected: list[str]) -> None:
-    assert sentences(text) == expected
 
 
 @pytest.mark.parametrize(("whole", "joint"), [(ENGLISH, " "), (CHINESE, "")], ids=["english", "chinese"])

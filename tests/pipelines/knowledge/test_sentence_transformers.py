@@ -187,7 +187,7 @@ def test_a_store_of_another_model_names_the_command_that_makes_it_fit(
     )
     assert main([str(serve), old]) == 0
     told = capsys.readouterr().err
-    assert "passages have vectors of bge-m3 now" in told
+    assert "chunks are embedded by bge-m3 and indexed" in told
     assert rows(old) == before
 
     library = Library.open(config(folders["bge-m3"]), old)
@@ -209,6 +209,36 @@ def test_a_store_of_another_model_names_the_command_that_makes_it_fit(
     with pytest.raises(ModelUnavailable):
         Library.open(config(folders["minilm"]), old)
     assert main([str(serve), old]) == 0  # once more does no harm
+
+
+def test_a_store_of_an_earlier_index_is_refused_until_it_is_indexed_again(
+    folders: dict[str, Path], old: str, tmp_path: Path
+) -> None:
+    import lancedb
+
+    expected = rows(old)
+    database = lancedb.connect(old)
+    table = database.open_table("passages").to_arrow()
+    vectors = {row["text"]: row["vector"] for row in table.to_pylist()}
+    stale = table.set_column(
+        table.schema.get_field_index("terms"), table.schema.field("terms"), [["pump"] * len(table)]
+    )
+    stale = stale.replace_schema_metadata({"embedding_model": "minilm"})  # as releases before the version wrote it
+    database.create_table("passages", data=stale, mode="overwrite")
+    with pytest.raises(ModelUnavailable, match=r"another release.*python -m pipelines.knowledge.reembed"):
+        Library.open(config(folders["minilm"]), old)
+
+    class Refusing:
+        """Vectors of the same model are kept."""
+
+        dimension = 24
+
+    reembed(old, Refusing(), "minilm")
+    assert rows(old) == expected
+    library = Library.open(config(folders["minilm"]), old)
+    assert "42 kilograms" in library.search("category 1", "pump kilograms")[0].text
+    kept = lancedb.connect(old).open_table("passages").to_arrow().to_pylist()
+    assert {row["text"]: row["vector"] for row in kept} == vectors
 
 
 def test_given_up_half_way_nothing_has_changed(folders: dict[str, Path], old: str) -> None:
