@@ -17,7 +17,7 @@ def interpolate_video(
     fps: float | None = None,
     progress: Progress = no_progress,
 ) -> None:
-    """Write the video at a higher frame rate, with the same duration and sound.
+    """Write the video at a higher frame rate, with the same duration and audio.
 
     Args:
         video: what is interpolated; read once, in order.

@@ -130,7 +130,7 @@ class FasterWhisper(SpeechRecognizer):
         language: str | None = None,
         progress: Progress = no_progress,
     ) -> Iterator[Segment]:
-        """Recognise speech, one segment for each sentence or so; see the base class.
+        """Recognize speech, one segment for each sentence or so; see the base class.
 
         Raises:
             InvalidInput: a language that the model does not know; raised at once.

@@ -178,7 +178,7 @@ def _level_db(samples: Waveform) -> NDArray[np.float64]:
 
 
 def _tone_share(samples: Waveform) -> float:
-    """How much of the energy of each 32 ms lies within five neighbouring bins of 31 Hz, weighted by energy; 0 to 1."""
+    """How much of the energy of each 32 ms lies within five neighboring bins of 31 Hz, weighted by energy; 0 to 1."""
     frames = samples[: samples.size // 512 * 512].reshape(-1, 512) * np.hanning(512)
     power = np.abs(np.fft.rfft(frames, axis=1)) ** 2
     total = np.cumsum(power, axis=1)

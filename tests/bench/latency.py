@@ -48,7 +48,7 @@ def routes(engines: Engines) -> list[Route]:
     """The ten routes, each with a small input, so that the engine does not hide what the graph adds."""
     still, film, numbers = png(64, 48), mp4(frames=6, width=160, height=120, audio=False), itertools.count()
     speaker, library = engines["speech_synthesis"], engines.library
-    sound = wav(np.concatenate(list(speaker.synthesize(TEXT))), speaker.sample_rate_hz)
+    speech = wav(np.concatenate(list(speaker.synthesize(TEXT))), speaker.sample_rate_hz)
 
     def document() -> bytes:  # a new one each time: a known one is not read again
         return f"{LIBRARY}\nShelf {next(numbers)} holds maps.".encode()
@@ -61,7 +61,7 @@ def routes(engines: Engines) -> list[Route]:
         return read_image(io.BytesIO(still), max_pixels=MAX_PIXELS)
 
     def recognize() -> None:
-        with AudioReader(io.BytesIO(sound), "wav") as audio:
+        with AudioReader(io.BytesIO(speech), "wav") as audio:
             list(engines["speech_recognition"].transcribe(audio.blocks(), duration_s=audio.duration_s))
 
     def speak() -> None:
@@ -101,7 +101,7 @@ def routes(engines: Engines) -> list[Route]:
     return [
         ("/uploadFile/uploadLearningFile", "knowledge", ingest, upload),
         ("/v1/chat/completions", "chat", answer, lambda: {"json": chat}),
-        ("/v1/asr", "speech_recognition", recognize, lambda: {"content": sound}),
+        ("/v1/asr", "speech_recognition", recognize, lambda: {"content": speech}),
         ("/v1/tts", "speech_synthesis", speak, lambda: {"method": "GET", "params": {"text": TEXT}}),
         ("/v1/images/generations", "image_generation", generate, lambda: {"json": wish}),
         ("/image/imageToText", "image_understanding", describe, lambda: photo),

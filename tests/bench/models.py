@@ -161,8 +161,8 @@ def _recognition(chosen: Chosen) -> list[list[object]]:
     """Clips together beside one by one."""
     say("recognition in batches")
     speaker = CONFIGS["speech_synthesis"].validate_python({"engine": "espeak-ng"}).load(Resources())
-    sound = wav(np.concatenate(list(speaker.synthesize(TEXT * 24))), speaker.sample_rate_hz)
-    with AudioReader(io.BytesIO(sound), "wav") as audio:
+    speech = wav(np.concatenate(list(speaker.synthesize(TEXT * 24))), speaker.sample_rate_hz)
+    with AudioReader(io.BytesIO(speech), "wav") as audio:
         blocks = list(audio.blocks())
 
     def timed(batch_size: int) -> float:

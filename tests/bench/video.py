@@ -1,4 +1,4 @@
-"""Whether memory grows with a video's length, and frames of the source a second: 320×240 at 12 a second, with sound.
+"""Whether memory grows with a video's length, and frames of the source a second: 320×240 at 12 a second, with audio.
 
 Memory: peak RSS of the replica in MB, for the long clip (graph) beside 10 seconds (bare); the limit is ×1.10. Growth:
 what it took more, of what all further frames would take. Speed: 10 seconds through the graph, beside the engine in this

@@ -89,12 +89,12 @@ def test_chat_streams_and_is_grounded(client: httpx.Client) -> None:
 
 def test_speech(client: httpx.Client, chosen: Chosen) -> None:
     spoken = answered(client.get("/v1/tts", params={"text": "Good morning. It is late."}), "kokoro")
-    with av.open(io.BytesIO(spoken.content)) as sound:
-        assert sum(frame.samples for frame in sound.decode(audio=0)) > 2000
+    with av.open(io.BytesIO(spoken.content)) as speech:
+        assert sum(frame.samples for frame in speech.decode(audio=0)) > 2000
     speaker = CONFIGS["speech_synthesis"].validate_python({"engine": "espeak-ng"}).load(Resources())
-    sound = wav(np.concatenate(list(speaker.synthesize("Good morning. It is late."))), speaker.sample_rate_hz)
-    heard = answered(client.post("/v1/asr", content=sound), "faster-whisper").json()
-    with AudioReader(io.BytesIO(sound), "wav") as audio:
+    speech = wav(np.concatenate(list(speaker.synthesize("Good morning. It is late."))), speaker.sample_rate_hz)
+    heard = answered(client.post("/v1/asr", content=speech), "faster-whisper").json()
+    with AudioReader(io.BytesIO(speech), "wav") as audio:
         direct = engine(chosen, "speech_recognition").transcribe(audio.blocks(), duration_s=audio.duration_s)
         text = " ".join(segment.text.strip() for segment in direct)
     assert heard["status"] == 20000000
