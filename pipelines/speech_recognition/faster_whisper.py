@@ -24,6 +24,7 @@ from pipelines.loading.errors import reading, unreadable
 from pipelines.loading.weights import locate, require
 from pipelines.media import Waveform
 from pipelines.speech_recognition.base import SAMPLE_RATE_HZ, Segment, SpeechRecognizer, Word
+from pipelines.text.sentences import ends_sentence
 
 if TYPE_CHECKING:
     from faster_whisper import WhisperModel
@@ -42,8 +43,7 @@ MIN_PAUSE_S = 0.16  # as in faster-whisper's own batches
 MARGIN_S = 1.0  # at the end of a window, where speech may go on
 LONG_PAUSE_S = 1.0
 LONG_SEGMENT_S = 6.0
-SENTENCE_MARKS = ".?!…。？！"
-CLAUSE_MARKS = ",;:，、；："
+CLAUSE_MARKS = tuple(",;:，、；：")
 
 # Codes that people send, and Whisper's own for them.
 _ALIASES = {"jv": "jw", "nb": "no", "iw": "he", "cmn": "zh", "fil": "tl"}
@@ -265,7 +265,7 @@ def sentences(words: Iterable[Word], language: str) -> Iterator[Segment]:
     """Words with their leading spaces as segments: cut after sentences, long pauses, and clauses of long sentences."""
     run: list[Word] = []
     for word in words:
-        if run and (_ends_sentence(run, word.start_s) or word.start_s - run[-1].end_s >= LONG_PAUSE_S):
+        if run and _is_cut(run, word.start_s):
             yield _segment(run, language)
             run = []
         run.append(word)
@@ -278,12 +278,14 @@ def _word(word: "WhisperWord", offset_s: float) -> Word:
     return Word(word.word, start_s, max(start_s, end_s), float(word.probability))
 
 
-def _ends_sentence(run: list[Word], next_start_s: float) -> bool:
-    text = run[-1].text.strip()
-    if text[-1:] in CLAUSE_MARKS:
+def _is_cut(run: list[Word], next_start_s: float) -> bool:
+    """Whether a segment ends after these words, given when the next one begins."""
+    if next_start_s - run[-1].end_s >= LONG_PAUSE_S:
+        return True
+    text = "".join(word.text for word in run).strip()
+    if text.endswith(CLAUSE_MARKS):
         return next_start_s - run[0].start_s >= LONG_SEGMENT_S
-    # "Mr." and "J." end no sentence; nor, for once, does "it."
-    return text[-1:] in SENTENCE_MARKS and not (text[-1:] == "." and text.isascii() and len(text) <= 3)
+    return ends_sentence(text)
 
 
 def _segment(run: list[Word], language: str) -> Segment:

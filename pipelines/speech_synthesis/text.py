@@ -1,4 +1,4 @@
-"""Text made ready to be spoken: cleaned, cut into sentences of bounded length, its language guessed from its script."""
+"""Text prepared for speech: cleaned, cut into sentences of bounded length, its language guessed from its script."""
 
 import re
 import unicodedata
@@ -6,21 +6,18 @@ from collections import Counter
 from collections.abc import Iterator
 from typing import NamedTuple
 
+from pipelines.text.sentences import split_sentences
+
 SENTENCE_PAUSE_S = 0.3
 PARAGRAPH_PAUSE_S = 0.45
 CLAUSE_PAUSE_S = 0.12
 
-# No end after one or two characters ("J. S. Bach", "Dr.", "z. B.", "3."), nor before a small letter: where a real end
-# is missed, the engine still makes its own pause.
 _PARAGRAPH = re.compile(r"\n\s*\n")
-_SENTENCE_END = re.compile(
-    r"""(?<!\b\w)(?<!\b\w\w)(?<!\bMrs)(?<!\bProf)(?<!\bSra)[.…]+["'”’)\]»]*\s+(?![\sa-zß-ÿа-яё])"""
-    r"""|[!?؟।።]+["'”’)\]»]*\s+|[。！？｡]+[”’」』）]*\s*"""
-)
+_ORDINAL = re.compile(r"\b\d{1,2}\.$")
 _CLAUSE_END = re.compile(r"[,;:–—]\s|[，、；：،]")
-# Engines swallow the end of such words; Chinese and Japanese have no spaces and are left alone.
+# Engines swallow the end of such words. Chinese and Japanese, which have no spaces, are left alone.
 _LONG_WORD = re.compile(r"\d{20}(?=\d)|(?:(?![\u3000-\u9fff])\S){40}(?=\S)")
-# Scripts whose main language can be told from the script; Han is Japanese where kana stand beside it.
+# The main language of each script; Han is Japanese if there are kana beside it.
 _LANGUAGE_OF_SCRIPT = {
     "CJK": "cmn",
     "HIRAGANA": "ja",
@@ -46,12 +43,12 @@ _LANGUAGE_OF_SCRIPT = {
     "ARMENIAN": "hy",
     "GEORGIAN": "ka",
 }
-# One sign of these says about as much as four letters.
+# How many letters say about as much as one character of these.
 _DENSE = {"CJK": 4, "HIRAGANA": 2, "KATAKANA": 2, "HANGUL": 3}
 
 
 class Piece(NamedTuple):
-    """What is spoken in one go, and the silence after it at normal speed."""
+    """What is spoken in one go, and the pause after it at normal speed."""
 
     text: str
     pause_s: float
@@ -96,15 +93,27 @@ def pieces(text: str, max_chars: int) -> Iterator[Piece]:
         Pieces that hold a letter or a digit.
     """
     for paragraph in _PARAGRAPH.split(text):
-        start = 0
-        ends = [match.end() for match in _SENTENCE_END.finditer(paragraph)]
-        for end in [*ends, len(paragraph)]:
-            sentence = _LONG_WORD.sub(r"\g<0> ", " ".join(paragraph[start:end].split()))
-            pause_s = PARAGRAPH_PAUSE_S if end == len(paragraph) else SENTENCE_PAUSE_S
-            start = end
-            for piece in _bounded(sentence, pause_s, max_chars):
+        sentences = _sentences(paragraph)
+        for number, sentence in enumerate(sentences, start=1):
+            speakable = _LONG_WORD.sub(r"\g<0> ", " ".join(sentence.split()))
+            pause_s = PARAGRAPH_PAUSE_S if number == len(sentences) else SENTENCE_PAUSE_S
+            for piece in _bounded(speakable, pause_s, max_chars):
                 if is_speakable(piece.text):
                     yield piece
+
+
+def _sentences(paragraph: str) -> list[str]:
+    """As `split_sentences`, but a number's full stop ends none: it may be an ordinal's ("am 3. Oktober").
+
+    If it was an end after all, the engine still makes a pause of its own.
+    """
+    sentences: list[str] = []
+    for sentence in split_sentences(paragraph):
+        if sentences and _ORDINAL.search(sentences[-1]):
+            sentences[-1] += " " + sentence
+        else:
+            sentences.append(sentence)
+    return sentences
 
 
 def _bounded(sentence: str, pause_s: float, max_chars: int) -> Iterator[Piece]:

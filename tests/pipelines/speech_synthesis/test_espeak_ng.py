@@ -250,6 +250,11 @@ def test_abbreviations_do_not_end_a_sentence(espeak: SpeechSynthesizer) -> None:
     assert len(pieces) == 3  # two sentences and the pause between them
 
 
+def test_an_ordinal_does_not_end_a_sentence(espeak: SpeechSynthesizer) -> None:
+    pieces = list(espeak.synthesize("Am 3. Oktober 1990 war es so weit. Alle feierten.", language="de"))
+    assert len(pieces) == 3
+
+
 HOSTILE = [
     "9" * 10_000,
     "a" * 5_000,
