@@ -7,7 +7,7 @@ from pydantic import Field
 
 from pipelines.contracts.engine import EngineConfig
 from pipelines.loading.device import DeviceName, DtypeName
-from pipelines.loading.weights import Weights
+from pipelines.loading.weights import Weights, is_path
 
 
 class CheckpointConfig(EngineConfig):
@@ -44,3 +44,18 @@ class TorchCheckpointConfig(CheckpointConfig):
     """A checkpoint that runs on PyTorch."""
 
     dtype: DtypeName = Field("auto", description="Number format of weights and activations.")
+
+
+class CheckpointFileConfig(TorchCheckpointConfig):
+    """A checkpoint that is one file: `file` in `model`, or `model` itself if that is a local file."""
+
+    file: str = Field(description="The checkpoint's file in `model`.")
+
+    @property
+    def name(self) -> str:
+        """What the model is called: hub id and file, or the local folder's or file's name."""
+        return super().name if is_path(self.model) else f"{self.model}/{self.file}"
+
+    def weights(self) -> tuple[Weights, ...]:
+        """The one file."""
+        return (Weights(self.model, self.revision, (self.file,)),)

@@ -1,11 +1,11 @@
 """Frame interpolation by RIFE 4.x: a small network that finds the flow at any moment between two frames directly.
 
-Checkpoint: RIFE 4.26 as its author publishes it, a zip with `flownet.pkl` inside (MIT); 4.6 and any `flownet.pkl` from
-4.13 on work too, except the lite ones of 4.14 and 4.25.
+Checkpoint: RIFE 4.26 as its author publishes it, a zip with `flownet.pkl` inside (MIT); 4.6 and every `flownet.pkl`
+from 4.13 on work too, except the lite ones of 4.14 and 4.25.
 Huang et al., "Real-Time Intermediate Flow Estimation for Video Frame Interpolation" (2022),
 https://arxiv.org/abs/2011.06294; https://github.com/hzwer/Practical-RIFE.
 
-Knows two frames only: motion is taken to be straight and even between them.
+Knows two frames only: motion between them is assumed to be straight and uniform.
 """
 
 import re
@@ -13,17 +13,17 @@ import zipfile
 from collections.abc import Sequence
 from io import BytesIO
 from pathlib import Path, PurePosixPath
-from typing import TYPE_CHECKING, Final, Literal, Self
+from typing import TYPE_CHECKING, ClassVar, Final, Literal
 
 import numpy as np
-from pydantic import field_validator
+from pydantic import Field, field_validator
 
-from pipelines.contracts.engine import EngineConfig, ModelCard, Resources
+from pipelines.contracts.engine import ModelCard, Resources
 from pipelines.frame_interpolation.base import FrameInterpolator
-from pipelines.loading.device import DeviceName, DtypeName, Placement, select_image_device
+from pipelines.loading.checkpoint import CheckpointFileConfig
+from pipelines.loading.device import DtypeName, Placement, select_image_device
 from pipelines.loading.errors import overflowed, unreadable
 from pipelines.loading.networks import build_network, find_file, read_tensors
-from pipelines.loading.weights import Weights
 from pipelines.media import Rgb
 
 if TYPE_CHECKING:
@@ -31,32 +31,32 @@ if TYPE_CHECKING:
 
     from pipelines.frame_interpolation.rife.ifnet import IFNet
 
-LICENSES: Final = {"hzwer/RIFE": "MIT"}
-
 LARGE_PX: Final = 5_000_000
 """Frames of more pixels (4K has 8.3 million) get their flow at half their size, as RIFE's author advises."""
 
 PARAMETER: Final = re.compile(r"(?:module\.)?((?:block\d|encode)\..+)")
-"""The names of parameters that are used here; the file also keeps networks that only the training needed."""
+"""The names of the parameters that are used; the file also keeps networks that only the training needed."""
 
 
-class RifeConfig(EngineConfig):
+class RifeConfig(CheckpointFileConfig):
     """RIFE 4.x: any number of frames in between, at any moments."""
 
+    licenses: ClassVar = {"hzwer/RIFE": "MIT"}
+
     engine: Literal["rife"] = "rife"
-    """Chooses this engine."""
-    model: str = "hzwer/RIFE"
-    """Hub id; or a local folder, or a local file, which needs no `file`."""
-    file: str = "RIFEv4.26_0921.zip"
-    """The checkpoint in it: `flownet.pkl`, a zip that holds one, or its tensors as `.safetensors`."""
-    revision: str = "main"
-    """Commit, tag or branch on the hub."""
-    device: DeviceName = "auto"
-    """`auto` takes a GPU where there is one."""
-    dtype: DtypeName = "auto"
-    """Of the convolutions; flow is always float32. `auto`: float16 on a GPU, float32 on a CPU."""
-    scale: float | None = None
-    """Flow is sought at this share of the frames' size: 0.25, 0.5, 1 or 2. Not set: 0.5 for 4K, else 1."""
+    model: str = Field("hzwer/RIFE", description="Hub id, local folder or local file.")
+    file: str = Field(
+        "RIFEv4.26_0921.zip",
+        description="The checkpoint in it: `flownet.pkl`, a zip that holds one, or its tensors as `.safetensors`.",
+    )
+    dtype: DtypeName = Field(
+        "auto", description="Of the convolutions; flow is always float32. `auto`: float16 on a GPU, float32 on a CPU."
+    )
+    scale: float | None = Field(
+        None,
+        description="Flow is estimated at this share of the frames' size: 0.25, 0.5, 1 or 2. Default: 0.5 for 4K, "
+        "otherwise 1.",
+    )
 
     @field_validator("scale")
     @classmethod
@@ -66,58 +66,41 @@ class RifeConfig(EngineConfig):
         return scale
 
     def card(self) -> ModelCard:
-        """What this configuration answers with."""
-        weights = self.weights()[0]
+        """The checkpoint."""
         return ModelCard(
-            model=Path(self.model).name if weights.is_local else f"{self.model}/{self.file}",
-            license=LICENSES.get(self.model, "see the model's page"),
+            model=self.name,
+            license=self.license,
             description="In-between frames at any moment by a neural network that estimates motion from two frames.",
         )
 
-    def weights(self) -> tuple[Weights, ...]:
-        """The one checkpoint file."""
-        return (Weights(self.model, self.revision, (self.file,)),)
-
     def load(self, resources: Resources) -> FrameInterpolator:
-        """Read the checkpoint.
+        """Read the checkpoint."""
+        from pipelines.frame_interpolation.rife.ifnet import IFNet
 
-        Raises:
-            ModelUnavailable: not there, damaged, of another architecture, or no such device.
-        """
-        return Rife.load(self)
+        placement = select_image_device(self.device, self.dtype)
+        (weights,) = self.weights()
+        file = find_file(weights, self.file)
+        tensors = read_tensors(_flownet_in(file) if file.suffix == ".zip" else file, file.name)
+        used = {match[1]: tensor for name, tensor in tensors.items() if (match := PARAMETER.fullmatch(name))}
+        network = build_network(IFNet.shaped_like, used, file.name, placement)
+        return Rife(network, placement, self.scale, file.name)
 
 
 class Rife(FrameInterpolator):
     """One loaded checkpoint. Not thread-safe."""
 
     def __init__(self, network: "IFNet", placement: Placement, scale: float | None, name: str) -> None:
-        """`network` is on the device of `placement`; `scale` `None` is by the frames' size; `name` is for messages."""
+        """`network` is on the device of `placement`; no `scale`: by the frames' size; `name` is for messages."""
         self._network = network
         self._placement = placement
         self._scale = scale
         self._name = name
 
-    @classmethod
-    def load(cls, config: RifeConfig) -> Self:
-        """Read the checkpoint.
-
-        Raises:
-            ModelUnavailable: not there, damaged, of another architecture, or no such device.
-        """
-        from pipelines.frame_interpolation.rife.ifnet import IFNet
-
-        placement = select_image_device(config.device, config.dtype)
-        file = find_file(config.weights()[0], config.file)
-        tensors = read_tensors(_flownet_in(file) if file.suffix == ".zip" else file, file.name)
-        used = {match[1]: tensor for name, tensor in tensors.items() if (match := PARAMETER.fullmatch(name))}
-        network = build_network(IFNet.shaped_like, used, file.name, placement)
-        return cls(network, placement, config.scale, file.name)
-
     def interpolate(self, before: Rgb, after: Rgb, timesteps: Sequence[float], *, outer: tuple[Rgb, Rgb]) -> list[Rgb]:
-        """As the base says; `outer` is not looked at.
+        """As the base says; `outer` is ignored.
 
         Raises:
-            ModelUnavailable: the network's numbers overflow in the chosen number format.
+            ModelUnavailable: the network overflows in the chosen number format.
         """
         import torch
 
