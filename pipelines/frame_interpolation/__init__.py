@@ -1,4 +1,4 @@
-"""Frames in between: `stream.py` knows rates and scene cuts, the engines only two neighbours. `Config` chooses one."""
+"""Frame interpolation: the engines make frames between neighbors, `stream.py` knows frame rates and scene cuts."""
 
 from typing import Annotated
 

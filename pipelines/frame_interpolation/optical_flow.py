@@ -1,17 +1,16 @@
 """Frame interpolation by dense optical flow: needs no weights, runs on a CPU.
 
-Both frames' flows (DIS, Kroeger et al. 2016, https://arxiv.org/abs/1603.03590, in OpenCV, Apache-2.0) are carried to
-the wanted moment, which gives each of its pixels a few motions to choose from; the one is taken along which the two
-frames agree, and what one frame hides comes from the other. In the manner of Niklaus & Liu 2018
+Both frames' flows (DIS, Kroeger et al. 2016, https://arxiv.org/abs/1603.03590, in OpenCV, Apache-2.0) are projected to
+the requested moment, which gives each of its pixels a few candidate motions; the one is taken along which the two
+frames agree, and what is occluded in one frame comes from the other. After Niklaus & Liu 2018
 (https://arxiv.org/abs/1803.10967), without their network.
 
-What it does not know: small things that move further than their own size between frames fade over; blur is not undone.
+What it does not know: small objects that move further than their own size between frames fade over; motion blur stays.
 """
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal, Self
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,27 +19,22 @@ from pipelines.contracts.engine import EngineConfig, ModelCard, Resources
 from pipelines.frame_interpolation.base import FrameInterpolator
 from pipelines.media import Rgb
 
-if TYPE_CHECKING:
-    import cv2
-
 Plane = NDArray[np.float32]
 
-_FLOW_PX = 600_000  # larger frames get their flow at a half, a third, ... of their size
-_SMALLEST_PX = 64  # DIS needs some room
-_AGREEMENT_PX = 1.5  # motions that differ by less are the same motion
-_HIDDEN_COST, _LOST_COST = 12.0, 40.0  # in gray levels: seen in one frame only; in neither
+_MAX_FLOW_PX = 600_000  # larger frames get their flow at a half, a third, ... of their size
+_MIN_SIDE_PX = 64  # DIS needs some room
+_SAME_MOTION_PX = 1.5
+_OCCLUDED_COST, _LOST_COST = 12.0, 40.0  # in gray levels: visible in one frame only; in neither
 _STILL_HANDICAP = 2.0  # standing still has to be clearly better
-_NOTHING = 1e-9
 
 
 class OpticalFlowConfig(EngineConfig):
     """Interpolation by classical optical flow; it has no settings."""
 
     engine: Literal["optical-flow"] = "optical-flow"
-    """Chooses this engine."""
 
     def card(self) -> ModelCard:
-        """What this configuration answers with."""
+        """The flow's algorithm."""
         return ModelCard(
             model="dis-optical-flow",
             license="Apache-2.0",
@@ -49,118 +43,97 @@ class OpticalFlowConfig(EngineConfig):
         )
 
     def load(self, resources: Resources) -> "OpticalFlow":
-        """Make the engine."""
-        return OpticalFlow.load(self)
-
-
-class OpticalFlow(FrameInterpolator):
-    """DIS flow both ways. Not thread-safe."""
-
-    def __init__(self, flow: "cv2.DISOpticalFlow") -> None:
-        """`flow` is OpenCV's, already set up."""
-        self._dis: Any = flow
-
-    @classmethod
-    def load(cls, config: OpticalFlowConfig) -> Self:
         """Set up OpenCV's flow."""
         import cv2
 
-        return cls(cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_MEDIUM))
+        return OpticalFlow(cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_MEDIUM))
+
+
+class OpticalFlow(FrameInterpolator):
+    """Flow both ways by a `cv2.DISOpticalFlow`. Not thread-safe."""
+
+    def __init__(self, dis: Any) -> None:
+        self._dis = dis
 
     def interpolate(self, before: Rgb, after: Rgb, timesteps: Sequence[float], *, outer: tuple[Rgb, Rgb]) -> list[Rgb]:
-        """As the base says; `outer` is not looked at."""
+        """As the base says; `outer` is ignored."""
         motion = self._motion(before, after)
         return [_frame_at(before, after, motion, t) for t in timesteps]
 
-    def _motion(self, before: Rgb, after: Rgb) -> "_Motion":
+    def _motion(self, before: Rgb, after: Rgb) -> tuple[Plane, Plane]:
+        """For each frame, (h, w, 3) at the flow's size: gray level; motion in x and y from `before` to `after`."""
         import cv2
 
         gray = [cv2.cvtColor(frame, cv2.COLOR_RGB2GRAY) for frame in (before, after)]
-        height, width = gray[0].shape
-        divisor = math.ceil(math.sqrt(height * width / _FLOW_PX))
-        if divisor > 1:
-            height, width = max(1, height // divisor), max(1, width // divisor)
-            gray = [cv2.resize(g, (width, height), interpolation=cv2.INTER_AREA) for g in gray]
-        room = (0, max(0, _SMALLEST_PX - height), 0, max(0, _SMALLEST_PX - width))
+        divisor = math.ceil(math.sqrt(gray[0].size / _MAX_FLOW_PX))
+        height, width = (max(1, side // divisor) for side in gray[0].shape)
+        gray = [cv2.resize(g, (width, height), interpolation=cv2.INTER_AREA) for g in gray]
+        room = (0, max(0, _MIN_SIDE_PX - height), 0, max(0, _MIN_SIDE_PX - width))
         one, two = (cv2.copyMakeBorder(g, *room, cv2.BORDER_REPLICATE) for g in gray)
-        there = self._dis.calc(one, two, None)[:height, :width]
-        back = self._dis.calc(two, one, None)[:height, :width]
-        return _Motion(np.dstack([gray[0], there]), np.dstack([gray[1], -back]))
+        forth, back = (self._dis.calc(*pair, None)[:height, :width] for pair in ((one, two), (two, one)))
+        return np.dstack([gray[0], forth]), np.dstack([gray[1], -back])
 
 
-@dataclass(frozen=True)
-class _Motion:
-    """What is known of two frames at the size of the flow.
-
-    Each is float32 (h, w, 3): gray level, and the motion in x and y from the first frame to the second, in pixels, as
-    seen from that frame.
-    """
-
-    before: Plane
-    after: Plane
-
-
-def _frame_at(before: Rgb, after: Rgb, motion: _Motion, t: float) -> Rgb:
+def _frame_at(before: Rgb, after: Rgb, motion: tuple[Plane, Plane], t: float) -> Rgb:
     import cv2
 
-    flow, seen_before, seen_after = _choose(motion, t)
     height, width = before.shape[:2]
-    if flow.shape[:2] != (height, width):
-        ratio = np.array([width / flow.shape[1], height / flow.shape[0]], np.float32)
-        flow = np.asarray(cv2.resize(flow, (width, height)), np.float32) * ratio
-        seen_before = np.asarray(cv2.resize(seen_before, (width, height)), np.float32)
-        seen_after = np.asarray(cv2.resize(seen_after, (width, height)), np.float32)
-    first = _look(before, -t * flow, cv2.INTER_CUBIC)
-    second = _look(after, (1 - t) * flow, cv2.INTER_CUBIC)
-    weight_before = (1 - t) * (seen_before + 1e-3)
-    weight_after = t * (seen_after + 1e-3)
-    share = weight_after / (weight_before + weight_after)
-    return np.asarray(cv2.blendLinear(first, second, 1 - share, share), np.uint8)
+    chosen = _choose(*motion, t)
+    ratio = np.array([width / chosen.shape[1], height / chosen.shape[0]], np.float32)
+    chosen = np.asarray(cv2.resize(chosen, (width, height)), np.float32)
+    flow, (in_before, in_after) = chosen[..., :2] * ratio, cv2.split(chosen)[2:]
+    first = _sample(before, _positions(flow, -t), cv2.INTER_CUBIC)
+    second = _sample(after, _positions(flow, 1 - t), cv2.INTER_CUBIC)
+    weight = t * (in_after + 1e-3)
+    weight /= weight + (1 - t) * (in_before + 1e-3)
+    return np.asarray(cv2.blendLinear(first, second, 1 - weight, weight), np.uint8)
 
 
-def _choose(motion: _Motion, t: float) -> tuple[Plane, Plane, Plane]:
-    """The motion of each pixel of the moment `t`, and how far it is seen in either frame (0 to 1)."""
-    flow = _carry(motion.before, motion.after, t)
-    cost, seen_before, seen_after = _judge(motion, flow, t)
-    other_flows = (_carry(motion.after, motion.before, t - 1), np.zeros_like(flow))
-    for other, handicap in zip(other_flows, (0.0, _STILL_HANDICAP), strict=True):
-        other_cost, other_before, other_after = _judge(motion, other, t)
-        better = other_cost + handicap < cost
-        cost[better] = other_cost[better] + handicap
-        flow[better] = other[better]
-        seen_before[better] = other_before[better]
-        seen_after[better] = other_after[better]
-    return flow, _soft(seen_before, 1), _soft(seen_after, 1)
-
-
-def _judge(motion: _Motion, flow: Plane, t: float) -> tuple[Plane, Plane, Plane]:
-    """Cost of moving along `flow` through the moment `t`, and how far it is seen in either frame."""
+def _choose(before: Plane, after: Plane, t: float) -> Plane:
+    """For each pixel at moment `t`, (h, w, 4): its motion, and how far it is visible in either frame (0 to 1)."""
     import cv2
 
-    to_before, to_after = -t * flow, (1 - t) * flow
-    first, second = _look(motion.before, to_before), _look(motion.after, to_after)
-    seen_before = _agreement(first, flow) * _inside(to_before)
-    seen_after = _agreement(second, flow) * _inside(to_after)
-    both = seen_before * seen_after
-    either = np.maximum(seen_before, seen_after)
-    difference = cv2.blur(np.minimum(np.abs(first[..., 0] - second[..., 0]), _LOST_COST), (3, 3))
-    cost = both * difference + (either - both) * _HIDDEN_COST + (1 - either) * _LOST_COST
-    return _soft(cost, 1.5), seen_before, seen_after
+    flow = _project(before, after, t)
+    cost, chosen = _judge(before, after, flow, t)
+    for other, handicap in ((_project(after, before, t - 1), 0.0), (np.zeros_like(flow), _STILL_HANDICAP)):
+        other_cost, candidate = _judge(before, after, other, t)
+        better = other_cost + handicap < cost
+        np.minimum(cost, other_cost + handicap, out=cost)
+        cv2.copyTo(candidate, better.astype(np.uint8), chosen)
+    return np.dstack([chosen[..., :2], _blur(chosen[..., 2:], 1)])
 
 
-def _carry(source: Plane, target: Plane, share: float) -> Plane:
+def _judge(before: Plane, after: Plane, flow: Plane, t: float) -> tuple[Plane, Plane]:
+    """Cost (h, w) of moving along `flow` through moment `t`, and (h, w, 4) as `_choose` returns it."""
+    import cv2
+
+    gray_before, in_before = _look(before, flow, -t)
+    gray_after, in_after = _look(after, flow, 1 - t)
+    both, either = in_before * in_after, np.maximum(in_before, in_after)
+    difference = cv2.blur(np.minimum(np.abs(gray_before - gray_after), _LOST_COST), (3, 3))
+    cost = both * difference + (either - both) * _OCCLUDED_COST + (1 - either) * _LOST_COST
+    return _blur(cost, 1.5), np.dstack([flow, in_before, in_after])
+
+
+def _look(frame: Plane, flow: Plane, share: float) -> tuple[Plane, Plane]:
+    """The gray level at `share` of `flow`; 1 if the frame moves as `flow` there, falling to 0 within a few pixels."""
+    x, y = positions = _positions(flow, share)
+    seen, (height, width) = _sample(frame, positions), x.shape
+    across, down = seen[..., 1] - flow[..., 0], seen[..., 2] - flow[..., 1]
+    agreement = np.exp((across * across + down * down) / -(_SAME_MOTION_PX**2))
+    margin = np.minimum(np.minimum(x, width - 1 - x), np.minimum(y, height - 1 - y))
+    return seen[..., 0], agreement * np.clip(margin + 1, 0, 1)  # nothing is visible outside of the frame
+
+
+def _project(source: Plane, target: Plane, share: float) -> Plane:
     """Bring the motion of each pixel of `source` to where the pixel is after `share` of it.
 
-    Where several pixels meet, those count whose motion ends on what looks like them in `target`; where none comes, the
-    surroundings do.
+    If several meet, those count whose motion ends on what looks like them in `target`; if none, the surroundings do.
     """
-    height, width = source.shape[:2]
-    flow = source[..., 1:]
-    whole = flow if share > 0 else -flow
-    trust = np.exp(np.minimum(np.abs(source[..., 0] - _look(target[..., 0], whole)), _LOST_COST) / -4)
-    rows, columns = np.indices((height, width), np.float32)
-    x = np.rint(columns + share * flow[..., 0]).astype(np.int32)
-    y = np.rint(rows + share * flow[..., 1]).astype(np.int32)
+    flow, (height, width) = source[..., 1:], source.shape[:2]
+    end = _sample(target[..., 0], _positions(flow, math.copysign(1, share)))
+    trust = np.exp(np.minimum(np.abs(source[..., 0] - end), _LOST_COST) / -4)
+    x, y = (np.rint(each).astype(np.int32) for each in _positions(flow, share))
     inside = (x >= 0) & (x < width) & (y >= 0) & (y < height)
     place = (y * width + x)[inside]
     total, across, down = (
@@ -174,42 +147,29 @@ def _fill(sums: Plane, weights: Plane) -> Plane:
     """Weighted mean; where nothing arrived, that of the surroundings, from ever smaller copies."""
     import cv2
 
-    result = sums / np.maximum(weights, np.float32(_NOTHING))[..., None]
-    missing = weights <= _NOTHING
-    height, width = weights.shape
-    if missing.any() and max(height, width) > 1:
-        half = (max(1, width // 2), max(1, height // 2))
+    result = sums / np.maximum(weights, np.float32(1e-9))[..., None]
+    missing = weights <= 1e-9
+    if missing.any() and weights.size > 1:
+        half = [max(1, side // 2) for side in weights.shape[::-1]]
         halves = [np.asarray(cv2.resize(a, half, interpolation=cv2.INTER_AREA), np.float32) for a in (sums, weights)]
-        result[missing] = cv2.resize(_fill(halves[0], halves[1]), (width, height))[missing]
+        result[missing] = cv2.resize(_fill(*halves), weights.shape[::-1])[missing]
     return np.asarray(result, np.float32)
 
 
-def _look(image: NDArray[Any], offset: Plane, interpolation: int = 1) -> NDArray[Any]:
-    """What each pixel sees at `offset` from it (linearly interpolated if not told otherwise)."""
+def _positions(flow: Plane, share: float) -> tuple[Plane, Plane]:
+    """The x and y that each pixel reaches by `share` of its flow."""
+    rows, columns = np.ogrid[: flow.shape[0], : flow.shape[1]]
+    return share * flow[..., 0] + columns.astype(np.float32), share * flow[..., 1] + rows.astype(np.float32)
+
+
+def _sample(image: NDArray[Any], positions: tuple[Plane, Plane], interpolation: int = 1) -> NDArray[Any]:
+    """What is in the image at x and y, interpolated linearly by default."""
     import cv2
 
-    height, width = offset.shape[:2]
-    x = np.arange(width, dtype=np.float32) + offset[..., 0]
-    y = np.arange(height, dtype=np.float32)[:, None] + offset[..., 1]
-    return np.asarray(cv2.remap(image, x, y, interpolation, borderMode=cv2.BORDER_REPLICATE))
+    return np.asarray(cv2.remap(image, *positions, interpolation, borderMode=cv2.BORDER_REPLICATE))
 
 
-def _inside(offset: Plane) -> Plane:
-    """1 where `offset` from a pixel is in the image, with a soft edge of one pixel."""
-    height, width = offset.shape[:2]
-    x = np.arange(width, dtype=np.float32) + offset[..., 0]
-    y = np.arange(height, dtype=np.float32)[:, None] + offset[..., 1]
-    margin = np.minimum(np.minimum(x, width - 1 - x), np.minimum(y, height - 1 - y))
-    return np.asarray(np.clip(margin + 1, 0, 1), np.float32)
-
-
-def _agreement(seen: Plane, flow: Plane) -> Plane:
-    """1 where what is seen moves as `flow` says, falling to 0 within a few pixels of difference."""
-    across, down = seen[..., 1] - flow[..., 0], seen[..., 2] - flow[..., 1]
-    return np.asarray(np.exp((across * across + down * down) / -(_AGREEMENT_PX**2)), np.float32)
-
-
-def _soft(plane: Plane, sigma: float) -> Plane:
+def _blur(plane: Plane, sigma: float) -> Plane:
     import cv2
 
     return np.asarray(cv2.GaussianBlur(plane, (0, 0), sigma), np.float32)

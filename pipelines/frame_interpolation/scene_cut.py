@@ -1,7 +1,7 @@
 """Finds the cuts between scenes, so that nothing is interpolated across them.
 
-Two neighbouring frames belong to one scene if small copies of them look alike once the motion between them is undone:
-whatever moves, zooms, fades or dissolves does; two scenes do not, even in the same colours. A flash is no cut: the
+Two consecutive frames belong to one scene if small copies of them look alike once the motion between them is undone:
+whatever moves, zooms, fades or dissolves does; two scenes do not, even in the same colors. A flash is no cut: the
 frame after it looks like the one before it.
 """
 
@@ -16,13 +16,13 @@ if TYPE_CHECKING:
     import cv2
 
 _SIZE = (128, 72)
-_LIKENESS = 0.5
-"""Correlation of the details: above 0.65 for neighbours, below 0.45 for strangers, as measured on photographs."""
+_MIN_CORRELATION = 0.5
+"""Of the details: above 0.65 within a scene, below 0.45 between scenes, as measured on photographs."""
 
-_CHANGE, _PLAIN_CHANGE = 6, 40
-"""Gray levels that a cut changes at least: between images, and from or to a plain one (fades end in those)."""
+_MIN_CHANGE, _MIN_PLAIN_CHANGE = 6, 40
+"""Mean difference in gray levels at a cut: between any two frames, and to or from a plain one (fades end in those)."""
 
-_PLAIN_CONTRAST = 3
+_MAX_PLAIN_CONTRAST = 3
 
 
 class Glance:
@@ -38,7 +38,7 @@ class Glance:
 
 
 class SceneCuts:
-    """Tells cuts. Not thread-safe."""
+    """Recognizes cuts. Not thread-safe."""
 
     def __init__(self, flow: "cv2.DISOpticalFlow") -> None:
         """`flow` is OpenCV's, already set up."""
@@ -68,14 +68,14 @@ class SceneCuts:
         moved = cv2.remap(
             two.gray, columns + flow[..., 0], rows + flow[..., 1], cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE
         )
-        plain = min(one.contrast, two.contrast) < _PLAIN_CONTRAST
-        if np.abs(one.gray - moved.astype(np.float32)).mean() < (_PLAIN_CHANGE if plain else _CHANGE):
+        plain = min(one.contrast, two.contrast) < _MAX_PLAIN_CONTRAST
+        if np.abs(one.gray - moved.astype(np.float32)).mean() < (_MIN_PLAIN_CHANGE if plain else _MIN_CHANGE):
             return True
-        return _likeness(one.gray.astype(np.float32), moved.astype(np.float32)) >= _LIKENESS
+        return _correlation(one.gray.astype(np.float32), moved.astype(np.float32)) >= _MIN_CORRELATION
 
 
-def _likeness(one: NDArray[np.float32], two: NDArray[np.float32]) -> float:
-    """Correlation of what differs from its surroundings, -1 to 1."""
+def _correlation(one: NDArray[np.float32], two: NDArray[np.float32]) -> float:
+    """Of what differs from its surroundings, -1 to 1."""
     import cv2
 
     def around(values: NDArray[np.float32]) -> NDArray[np.float32]:

@@ -1,4 +1,4 @@
-"""Raises the frame rate of a stream of frames with any engine: keeps its duration, its cuts, its standstills."""
+"""Raises the frame rate of a stream of frames with any engine; keeps its duration, its cuts and its still parts."""
 
 import itertools
 import math
@@ -15,25 +15,25 @@ from pipelines.frame_interpolation.base import FrameInterpolator
 from pipelines.frame_interpolation.scene_cut import Glance, SceneCuts
 from pipelines.media import Rgb
 
-_MOST_FPS = 240
+_MAX_FPS = 240
 
 
 def target_rate(fps_in: Fraction, fps_out: Fraction | float | None, interpolator: FrameInterpolator) -> Fraction:
-    """The rate that will be made: `fps_out`, or twice `fps_in` where that is `None`.
+    """The frame rate of the result: `fps_out`, or twice `fps_in` if that is `None`.
 
     Raises:
-        InvalidInput: below the source's rate, above 240, not a number, or not a power of two times the source's rate
-            where the engine knows only midpoints.
+        InvalidInput: below the source's rate, above 240, not a number; or not a power of two times the source's rate
+            although the engine makes only midpoints.
     """
     if fps_out is None:
         return 2 * fps_in
-    if not fps_in <= fps_out <= max(Fraction(_MOST_FPS), fps_in):
-        raise InvalidInput(f"fps must be from {float(fps_in):g} (the video's own) to {_MOST_FPS}.", "fps")
+    if not fps_in <= fps_out <= max(Fraction(_MAX_FPS), fps_in):
+        raise InvalidInput(f"fps must be from {float(fps_in):g} (the video's own) to {_MAX_FPS}.", "fps")
     rate = Fraction(fps_out).limit_denominator(1001)
     rate = fps_in if rate < fps_in else rate
     if interpolator.midpoint_only and not _is_power_of_two(rate / fps_in):
         doubles = f"{float(2 * fps_in):g} or {float(4 * fps_in):g}"
-        raise InvalidInput(f"This engine makes only doubled frame rates of the video's: {doubles}, for example.", "fps")
+        raise InvalidInput(f"This engine can only double the video's frame rate: {doubles}, for example.", "fps")
     return rate
 
 
@@ -46,22 +46,22 @@ def interpolate_stream(
     frame_count: int | None = None,
     progress: Progress = no_progress,
 ) -> Iterator[Rgb]:
-    """Frames at another rate; at most four of the source's are held at a time.
+    """Frames at a higher rate; at most four of the source's are held at a time.
 
     Args:
         frames: RGB uint8 (H, W, 3), all of one size, `fps_in` of them a second.
-        interpolator: makes the frames in between; asked only where there is motion, and never across a cut.
+        interpolator: makes the frames in between; called only if there is motion, and never across a cut.
         fps_in: the source's rate.
-        fps_out: the wanted rate; twice the source's where it is `None`.
-        frame_count: how many frames to expect, for the progress.
+        fps_out: the requested rate; `None` doubles the source's.
+        frame_count: of the source, for the progress.
         progress: called for each pair of frames.
 
     Yields:
         RGB uint8 (H, W, 3): for `n` frames round(n · fps_out / fps_in); the last frame is repeated for its own time.
 
     Raises:
-        InvalidInput: a rate that `target_rate` refuses; at once, not with the first frame.
-        Cancelled: `progress` said so.
+        InvalidInput: a rate that `target_rate` refuses; raised at once, not with the first frame.
+        Cancelled: raised by `progress`.
     """
     rate = target_rate(fps_in, fps_out, interpolator)
     return _interpolate(frames, interpolator, fps_in / rate, frame_count, progress)
@@ -76,10 +76,10 @@ class _Seen:
 def _interpolate(
     frames: Iterable[Rgb], interpolator: FrameInterpolator, step: Fraction, frame_count: int | None, progress: Progress
 ) -> Iterator[Rgb]:
-    """`step` is from one frame that is made to the next, in frames of the source."""
+    """`step` is the distance from one output frame to the next, in frames of the source."""
     cuts = SceneCuts.load()
     made = 0
-    for index, (previous, before, after, following) in enumerate(_neighbours(frames)):
+    for index, (previous, before, after, following) in enumerate(_neighbors(frames)):
         progress(None if frame_count is None else min(index / frame_count, 1.0), "interpolating")
         due = round((index + 1) / step) if after is before else math.ceil((index + 1) / step)
         positions = [number * step - index for number in range(made, due)]
@@ -101,8 +101,8 @@ def _interpolate(
         yield from _between(interpolator, before.frame, after.frame, inner, outer)
 
 
-def _neighbours(frames: Iterable[Rgb]) -> Iterator[tuple[_Seen, _Seen, _Seen, _Seen]]:
-    """For each frame: the one before, itself, the next two; at the ends the outermost frame stands for what lacks."""
+def _neighbors(frames: Iterable[Rgb]) -> Iterator[tuple[_Seen, _Seen, _Seen, _Seen]]:
+    """For each frame: the one before, itself, the next two; at the ends the outermost frame is repeated."""
     source = iter(frames)
     window: deque[_Seen] = deque(maxlen=4)
     for frame in itertools.islice(source, 1):
@@ -121,7 +121,7 @@ def _neighbours(frames: Iterable[Rgb]) -> Iterator[tuple[_Seen, _Seen, _Seen, _S
 def _between(
     interpolator: FrameInterpolator, before: Rgb, after: Rgb, timesteps: Sequence[float], outer: tuple[Rgb, Rgb]
 ) -> list[Rgb]:
-    """As the engine does it; by halves where it knows only those."""
+    """By the engine; if it makes only midpoints, by repeated halving."""
     if not interpolator.midpoint_only:
         return interpolator.interpolate(before, after, timesteps, outer=outer)
     (middle,) = interpolator.interpolate(before, after, [0.5], outer=outer)

@@ -21,13 +21,15 @@ def interpolate_video(
 
     Args:
         video: what is interpolated; read once, in order.
+        interpolator: any engine.
         smoother: seekable file that receives H.264 in MP4.
-        fps: wanted frame rate; `None` doubles the video's own.
+        fps: requested frame rate; `None` doubles the video's own.
+        progress: called for each pair of frames.
 
     Raises:
         InvalidInput: a frame rate that the engine cannot reach.
         UnusableMedia, TooManyPixels: from the video.
-        Cancelled: `progress` said so.
+        Cancelled: raised by `progress`.
     """
     target = target_rate(video.fps, None if fps is None else Fraction(fps), interpolator)
     frames = interpolate_stream(

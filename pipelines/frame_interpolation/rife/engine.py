@@ -1,4 +1,4 @@
-"""Frame interpolation by RIFE 4.x: a small network that finds the flow at any moment between two frames directly.
+"""Frame interpolation by RIFE 4.x: a small network that estimates the flow at any moment between two frames.
 
 Checkpoint: RIFE 4.26 as its author publishes it, a zip with `flownet.pkl` inside (MIT); 4.6 and every `flownet.pkl`
 from 4.13 on work too, except the lite ones of 4.14 and 4.25.
@@ -113,7 +113,7 @@ class Rife(FrameInterpolator):
     def _padded(self, frame: Rgb, multiple: int) -> "Tensor":
         """Float32 (1, 3, H, W) on the device, its last rows and columns repeated up to a multiple.
 
-        RIFE's own scripts pad with black, which motion then draws into the frame.
+        RIFE's own scripts pad with black, which motion then pulls into the frame.
         """
         import torch
         from torch.nn import functional

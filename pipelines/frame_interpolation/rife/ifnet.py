@@ -2,12 +2,12 @@
 
 Huang et al., "Real-Time Intermediate Flow Estimation for Video Frame Interpolation" (2022),
 https://arxiv.org/abs/2011.06294, as continued in https://github.com/hzwer/Practical-RIFE (MIT). Parameter names and
-shapes are those of its `flownet.pkl`. Known are 4.6 and those from 4.13 on; what differs between them is told by their
-shapes:
+shapes are those of its `flownet.pkl`. Supported are 4.6 and all from 4.13 on; the differences between them follow from
+the shapes:
 
 - blocks: 4, which work at 1/8, 1/4, 1/2 and the full size; since 4.25 a fifth works at 1/16;
-- `encode`, features of the frames that are warped with them: none in 4.6;
-- features that a block hands to the next, beside flow and mask: none before 4.21, and none in 4.24.
+- `encode`, features of the frames, warped with them: none in 4.6;
+- features that a block passes to the next, beside flow and mask: none before 4.21, and none in 4.24.
 
 Importing this imports torch.
 """
@@ -22,13 +22,13 @@ from torch.nn import functional
 
 SLOPE: Final = 0.2
 FLOW: Final = 4
-"""Channels of flow: across and down to the frame before, across and down to the one after, in pixels."""
+"""Channels of flow: x and y to the frame before, x and y to the one after, in pixels."""
 
 BLOCK_STRIDE: Final = 4
-"""A block works at a quarter of the size that it is given."""
+"""A block works at a quarter of its input's size."""
 
 LITE_WIDTH: Final = 24
-"""Channels of the last block of 4.25.lite, by which alone it is told: its blocks work at other sizes."""
+"""Channels of the last block of 4.25.lite, its only distinctive shape; its blocks work at other sizes."""
 
 
 @dataclass(frozen=True)
@@ -48,13 +48,13 @@ class Shape:
     outputs: int
 
     @property
-    def handed_on(self) -> int:
+    def passed_on(self) -> int:
         """Features for the next block; 4.6 and its like compute one channel that nothing reads."""
         return self.outputs - FLOW - 1 if self.outputs > 6 else 0
 
     @classmethod
     def of(cls, tensors: Mapping[str, Tensor]) -> Self:
-        """As a checkpoint's shapes tell.
+        """The shape of a checkpoint, from its tensors.
 
         Raises:
             LookupError, ValueError: the tensors are not those of this architecture.
@@ -96,7 +96,7 @@ class Encoder(nn.Module):
 
 
 class ResidualConvolution(nn.Module):
-    """A convolution whose result is weighted by a learnt `beta` for each channel and added to its input."""
+    """A convolution whose result is weighted by a learned `beta` per channel and added to its input."""
 
     def __init__(self, width: int) -> None:
         super().__init__()
@@ -118,15 +118,15 @@ class Block(nn.Module):
         self.lastconv = nn.Sequential(nn.ConvTranspose2d(width, 4 * outputs, 4, 2, 1), nn.PixelShuffle(2))
 
     def forward(self, seen: Tensor, flow: Tensor | None, divisor: float) -> Tensor:
-        """Look at everything at 1/`divisor` of its size.
+        """Estimate at 1/`divisor` of the frames' size.
 
         Args:
             seen: float32 (N, channels, H, W).
-            flow: what is known of it, (N, 4, H, W), in pixels; `None` in the coarsest block.
+            flow: the estimate so far, (N, 4, H, W), in pixels; `None` in the coarsest block.
             divisor: H and W are multiples of 4 times this.
 
         Returns:
-            (N, outputs, H, W): what to add to the flow (4 channels), the mask (1), what else the block computed.
+            (N, outputs, H, W): an addition to the flow (4 channels), the mask (1), features for the next block.
         """
         x = _resized(seen, 1 / divisor)
         if flow is not None:
@@ -145,13 +145,13 @@ class IFNet(nn.Module):
         self.shape = shape
         shared = 2 * 3 + 2 * shape.features + 1
         for number, width in enumerate(shape.widths):
-            inputs = shared + (FLOW + 1 + shape.handed_on if number else 0)
+            inputs = shared + (FLOW + 1 + shape.passed_on if number else 0)
             self.add_module(f"block{number}", Block(inputs, width, shape.outputs))
         self.encode = Encoder(shape.encoder, shape.features) if shape.encoder else None
 
     @classmethod
     def shaped_like(cls, tensors: Mapping[str, Tensor]) -> Self:
-        """A network of the size that a checkpoint's shapes tell; its values are not loaded.
+        """A network of the size that a checkpoint's shapes imply; its values are not loaded.
 
         Raises:
             LookupError, ValueError: the tensors are not those of this architecture.
@@ -174,31 +174,31 @@ class IFNet(nn.Module):
             before: float32 (N, 3, H, W), 0 to 1.
             after: the same of the next frame.
             timestep: where between them, 0 to 1.
-            scale: below 1 all flow is sought at a smaller size, for large frames whose motion is large too.
+            scale: below 1 all flow is estimated at a smaller size, for large frames whose motion is large too.
 
         Returns:
             float32 (N, 3, H, W), 0 to 1.
         """
-        places = _pixel_places(before)
-        moment = torch.full_like(before[:, :1], timestep)
+        grid = _grid(before)
+        time = torch.full_like(before[:, :1], timestep)
         sources = [self._with_features(frame) for frame in (before, after)]
         warped = sources
         flow, mask = before.new_zeros(1), before.new_zeros(1)
-        handed_on: list[Tensor] = []
+        passed_on: list[Tensor] = []
         for number in range(len(self.shape.widths)):
-            known = [source[:, :3] for source in warped] + [source[:, 3:] for source in warped] + [moment, *handed_on]
+            known = [source[:, :3] for source in warped] + [source[:, 3:] for source in warped] + [time, *passed_on]
             block = self.get_submodule(f"block{number}")
             found = block(torch.cat(known, 1), flow if number else None, self.coarsest / 2**number / scale)
             flow = flow + found[:, :FLOW]
-            # Only the networks without an encoder were trained to improve the mask; the others make it anew.
+            # Only the networks without an encoder were trained to improve the mask; the others replace it.
             mask = found[:, FLOW : FLOW + 1] + (mask if self.encode is None else 0)
-            handed_on = [mask, found[:, FLOW + 1 : FLOW + 1 + self.shape.handed_on]]
-            warped = [_warp(source, flow[:, 2 * i : 2 * i + 2], places) for i, source in enumerate(sources)]
+            passed_on = [mask, found[:, FLOW + 1 : FLOW + 1 + self.shape.passed_on]]
+            warped = [_warp(source, flow[:, 2 * i : 2 * i + 2], grid) for i, source in enumerate(sources)]
         share = torch.sigmoid(mask)
         return warped[0][:, :3] * share + warped[1][:, :3] * (1 - share)
 
     def _with_features(self, frame: Tensor) -> Tensor:
-        """A frame and what `encode` sees in it, as channels of one float32 tensor."""
+        """A frame and its features by `encode`, as channels of one float32 tensor."""
         if self.encode is None:
             return frame
         return torch.cat((frame, self.encode(frame.to(_format_of(self.encode))).float()), 1)
@@ -213,17 +213,17 @@ def _resized(x: Tensor, factor: float) -> Tensor:
     return x if factor == 1 else functional.interpolate(x, scale_factor=factor, mode="bilinear")
 
 
-def _pixel_places(frame: Tensor) -> tuple[Tensor, Tensor]:
-    """Where each pixel of a frame is, as `grid_sample` counts, -1 to 1: across (1, 1, W) and down (1, H, 1)."""
+def _grid(frame: Tensor) -> tuple[Tensor, Tensor]:
+    """Position of each pixel for `grid_sample`, -1 to 1: x (1, 1, W) and y (1, H, 1)."""
     height, width = frame.shape[2:]
     across, down = (torch.linspace(-1, 1, side, device=frame.device) for side in (width, height))
     return across[None, None], down[None, :, None]
 
 
-def _warp(source: Tensor, flow: Tensor, places: tuple[Tensor, Tensor]) -> Tensor:
-    """What each pixel finds when it follows `flow` (N, 2, H, W) in pixels; past the border, the border."""
+def _warp(source: Tensor, flow: Tensor, grid: tuple[Tensor, Tensor]) -> Tensor:
+    """Sample `source` at each pixel plus `flow` (N, 2, H, W), in pixels; outside, the border is repeated."""
     height, width = source.shape[2:]
-    across = places[0] + flow[:, 0] * (2 / (width - 1))
-    down = places[1] + flow[:, 1] * (2 / (height - 1))
+    across = grid[0] + flow[:, 0] * (2 / (width - 1))
+    down = grid[1] + flow[:, 1] * (2 / (height - 1))
     where = torch.stack((across, down), -1)
     return functional.grid_sample(source, where, mode="bilinear", padding_mode="border", align_corners=True)

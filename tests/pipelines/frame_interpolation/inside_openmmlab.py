@@ -55,7 +55,7 @@ def test_as_mmedits_own_api(name, tiny, street, tmp_path):
     expected = reference_smooth(*tiny, street, tmp_path)
     engine = load(*tiny)
     pairs = range(len(street) - 1) if name == "cain" else range(1, len(street) - 2)
-    # The API gives the frames in between where it has all that the model looks at: FLAVR's begin with the second.
+    # The API gives the frames in between if it has all that the model looks at: FLAVR's begin with the second.
     middles = expected[1::2] if name == "cain" else expected[2:-2:2]
     assert len(middles) == len(pairs)
     worst = 0
@@ -113,7 +113,7 @@ def test_cancelled_between_frames(tiny):
         list(stream)
 
 
-def test_what_cannot_be_loaded_is_told(tiny, tmp_path):
+def test_what_cannot_be_loaded_is_reported(tiny, tmp_path):
     config, checkpoint = tiny
     with pytest.raises(ModelUnavailable, match=r"in no checkpoint.*no checkpoint"):
         load(config, None)

@@ -12,7 +12,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from pipelines.contracts.engine import Resources
 from pipelines.frame_interpolation import Config
-from pipelines.frame_interpolation.optical_flow import OpticalFlow, OpticalFlowConfig
+from pipelines.frame_interpolation.optical_flow import OpticalFlowConfig
 
 WIDTH, HEIGHT = 480, 320
 
@@ -37,7 +37,7 @@ def ground(dx=0.0, dy=0.0, scale=1.0, angle=0.0):
 
 
 def put(canvas, thing, x, y, angle=0.0, *, box=False):
-    """Place a disc (or a box) of the texture, centred on x, y (fractions of a pixel count)."""
+    """Place a disc (or a box) of the texture, centered on x, y (fractions of a pixel count)."""
     height, width = thing.shape[:2]
     matrix = cv2.getRotationMatrix2D((width / 2 - 0.5, height / 2 - 0.5), angle, 1)
     matrix[:, 2] += (x - width / 2, y - height / 2)
@@ -132,9 +132,9 @@ def test_any_size(engine, size):
 
 def test_the_same_twice():
     frames = [
-        OpticalFlow.load(OpticalFlowConfig()).interpolate(
-            scene("occlusion", 0), scene("occlusion", 1), [0.5], outer=(scene("occlusion", 0),) * 2
-        )[0]
+        OpticalFlowConfig()
+        .load(Resources())
+        .interpolate(scene("occlusion", 0), scene("occlusion", 1), [0.5], outer=(scene("occlusion", 0),) * 2)[0]
         for _ in range(2)
     ]
     np.testing.assert_array_equal(*frames)

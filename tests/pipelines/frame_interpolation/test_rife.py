@@ -223,7 +223,7 @@ def test_half_precision(dtype, tmp_path):
     assert 0 < np.abs(exact - half).mean() < (1 if dtype == "float16" else 4)
 
 
-def test_overflow_is_told(tmp_path):
+def test_overflow_is_reported(tmp_path):
     tensors = seeded(IFNet(SHAPES["4.26"]).state_dict())
     path = save_flownet({name: value * 1000 for name, value in tensors.items()}, tmp_path / "flownet.pkl")
     with pytest.raises(ModelUnavailable, match="float32"):
@@ -256,7 +256,7 @@ def test_cancelled_between_frames(tmp_path):
         list(stream)
 
 
-def test_broken_checkpoints_are_told(tmp_path):
+def test_broken_checkpoints_are_reported(tmp_path):
     good = torch.load(make_tiny_rife(tmp_path, "flownet.pkl"))
     lite = IFNet(Shape((16, 12, 8, 8, 24), 4, 2, 13)).state_dict()
     for content in (
@@ -276,7 +276,7 @@ def test_broken_checkpoints_are_told(tmp_path):
         assert str(tmp_path) not in error.value.message
 
 
-def test_broken_archives_are_told(tmp_path):
+def test_broken_archives_are_reported(tmp_path):
     whole = make_tiny_rife(tmp_path).read_bytes()
     path = tmp_path / "broken.zip"
     for content in (b"", b"no archive", whole[: len(whole) // 2], whole[:2000] + bytes(2000) + whole[4000:]):

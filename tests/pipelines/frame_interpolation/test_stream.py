@@ -128,7 +128,7 @@ def test_cuts_between_any_photographs_and_parts_of_them_are_found():
                 shots = [*pan_of(one, 2), *pan_of(two, 2)]
                 if not is_cut(shots):
                     missed.append((one, two))
-    for name in names:  # same colours, other place
+    for name in names:  # same colors, other place
         wide = photo(name, 960, 640)
         here, there = wide[:320, :480], wide[320:, 480:]
         if not is_cut([here, here, there, there]):
@@ -208,9 +208,9 @@ def test_outer_frames_never_reach_over_a_cut():
 
 
 def test_progress_and_cancellation():
-    told = []
-    run(pan("coffee", 4), progress=lambda fraction, stage: told.append((fraction, stage)), frame_count=4)
-    assert told == [(0, "interpolating"), (0.25, "interpolating"), (0.5, "interpolating"), (0.75, "interpolating")]
+    reported = []
+    run(pan("coffee", 4), progress=lambda fraction, stage: reported.append((fraction, stage)), frame_count=4)
+    assert reported == [(0, "interpolating"), (0.25, "interpolating"), (0.5, "interpolating"), (0.75, "interpolating")]
 
     def stop(fraction, stage):
         if len(made) > 3:

@@ -63,7 +63,7 @@ def test_as_mmtracks_own_api(tiny, street):
     assert worst < 1e-4
 
 
-def test_a_second_video_begins_anew(tiny, street):
+def test_a_second_video_starts_afresh(tiny, street):
     engine = load(*tiny)
     first, again = (list(engine.track(iter(street[:2]), fps=3)) for _ in range(2))
     for (_, one), (_, two) in zip(first, again, strict=True):
@@ -81,9 +81,9 @@ class KnownDetector:
         self.number += 1
         bgr = img[0].permute(1, 2, 0).numpy()
         found = []
-        for colour in (RED, BLUE):
-            seen = np.abs(bgr - colour[::-1]).max(axis=2) < 20
-            if seen.any() and not (colour == BLUE and self.number in self.blind):
+        for color in (RED, BLUE):
+            seen = np.abs(bgr - color[::-1]).max(axis=2) < 20
+            if seen.any() and not (color == BLUE and self.number in self.blind):
                 rows, columns = np.flatnonzero(seen.any(axis=1)), np.flatnonzero(seen.any(axis=0))
                 found.append([columns[0], rows[0], columns[-1] + 1, rows[-1] + 1, 0.9])
         return [[np.array(found, np.float32).reshape(-1, 5)]]
@@ -93,9 +93,9 @@ def crossing(count):
     """Two boxes that go to and fro on 448×256, which the small model sees at its own size; frame by frame."""
     for number in range(count):
         image = np.full((256, 448, 3), 120, np.uint8)
-        for colour, top, start in ((RED, 40, 0), (BLUE, 160, 200)):
+        for color, top, start in ((RED, 40, 0), (BLUE, 160, 200)):
             left = 20 + abs((3 * number + start) % 700 - 350)
-            image[top : top + 60, left : left + 40] = colour
+            image[top : top + 60, left : left + 40] = color
         yield image
 
 
@@ -177,7 +177,7 @@ def test_any_size(size, tiny):
     assert tracks.xyxy.shape == (len(tracks.ids), 4)
 
 
-def test_frames_that_cannot_be_aligned_are_told(tiny):
+def test_frames_that_cannot_be_aligned_are_reported(tiny):
     """As Tracktor aligns them, at a cut."""
 
     def align(img, img_metas, rescale):
@@ -260,13 +260,13 @@ def test_other_checkpoints_are_refused(tiny, tmp_path):
     assert not (tmp_path / "proof").exists()
 
 
-def test_what_is_no_config_for_tracking_is_told(tiny, tmp_path):
-    for name, told in (
+def test_what_is_no_config_for_tracking_is_reported(tiny, tmp_path):
+    for name, message in (
         ("bytetrack/none", "no config 'none' among mmtrack's"),
         ("/nowhere/own.py", "no config 'own' on this machine"),
         ("deepsort/sort_faster-rcnn_fpn_4e_mot17-public", "private"),
     ):
-        with pytest.raises(ModelUnavailable, match=told):
+        with pytest.raises(ModelUnavailable, match=message):
             load(name, tiny[1])
     (tmp_path / "detector.py").write_text("model = dict(type='YOLOX')")
     with pytest.raises(ModelUnavailable, match="multi-object tracking"):

@@ -266,9 +266,9 @@ def test_reads_a_bounded_number_of_frames_ahead() -> None:
 
     tracked = ClassicalConfig(detector="motion").load(Resources()).track(endless(), fps=FPS)
     ahead = 0
-    for told in range(1, 80):
+    for reported in range(1, 80):
         next(tracked)
-        ahead = max(ahead, read - told)
+        ahead = max(ahead, read - reported)
     print("frames read ahead:", ahead)
     assert ahead * flat(1280, 720).nbytes < 256 * 2**20
 

@@ -1,4 +1,4 @@
-"""What is told of tracks: images and MOTChallenge text, and the association that any detector can use."""
+"""Tracks drawn into frames and written as MOTChallenge text, and the association behind any detector."""
 
 import numpy as np
 import pytest
@@ -24,7 +24,7 @@ def test_mot_lines() -> None:
     assert mot_lines(1, tracks()) == ""
 
 
-def test_draws_box_tag_and_trail_in_the_colour_of_the_track() -> None:
+def test_draws_box_tag_and_trail_in_the_color_of_the_track() -> None:
     annotator = Annotator(320, 240, fps=10)
     for left in range(20, 120, 10):
         frame = np.full((240, 320, 3), 90, np.uint8)
@@ -61,31 +61,31 @@ def seen(*boxes: tuple[float, ...], label: str = "car", score: float = 0.9) -> D
 
 
 def run(associator: Associator, found: list[Detections | None]) -> list[Tracks]:
-    told = [t for one in found for _, t in associator.update(FRAME, one)]
-    return told + [t for _, t in associator.flush()]
+    reported = [t for one in found for _, t in associator.update(FRAME, one)]
+    return reported + [t for _, t in associator.flush()]
 
 
 def moving(number: int) -> tuple[float, ...]:
     return (10.0 + 4 * number, 20, 60.0 + 4 * number, 90)
 
 
-def test_a_track_is_told_from_its_first_frame_and_over_short_gaps() -> None:
+def test_a_track_is_reported_from_its_first_frame_and_over_short_gaps() -> None:
     found = [NOTHING if number in {10, 11, 20} else seen(moving(number)) for number in range(40)]
-    told = run(Associator(fps=25), found)
-    assert [t.ids.tolist() for t in told] == [[1]] * 40
-    assert np.abs(np.array([t.xyxy[0] for t in told]) - [moving(n) for n in range(40)]).max() < 0.01
+    reported = run(Associator(fps=25), found)
+    assert [t.ids.tolist() for t in reported] == [[1]] * 40
+    assert np.abs(np.array([t.xyxy[0] for t in reported]) - [moving(n) for n in range(40)]).max() < 0.01
 
 
-def test_a_single_false_alarm_is_not_told() -> None:
+def test_a_single_false_alarm_is_not_reported() -> None:
     found = [seen(moving(n), (300, 300, 340, 340)) if n == 12 else seen(moving(n)) for n in range(30)]
     assert {int(i) for t in run(Associator(fps=25), found) for i in t.ids} == {1}
 
 
 def test_frames_that_the_detector_skips_are_interpolated() -> None:
     found = [seen(moving(number)) if number % 5 == 0 else None for number in range(41)]
-    told = run(Associator(fps=30, stride=5), found)
-    assert [t.ids.tolist() for t in told] == [[1]] * 41
-    assert np.abs(np.array([t.xyxy[0] for t in told]) - [moving(n) for n in range(41)]).max() < 0.01
+    reported = run(Associator(fps=30, stride=5), found)
+    assert [t.ids.tolist() for t in reported] == [[1]] * 41
+    assert np.abs(np.array([t.xyxy[0] for t in reported]) - [moving(n) for n in range(41)]).max() < 0.01
 
 
 def test_a_track_is_named_by_the_majority() -> None:

@@ -202,9 +202,9 @@ def test_reads_a_bounded_number_of_frames_ahead() -> None:
     forever = iter(lambda: seen(((10, 10, 40, 40), 0.9, "car")), None)
     frames = TransformersTracker(KnownDetector(forever), batch_size=8).track(endless(), fps=FPS)
     ahead = 0
-    for told in range(1, 100):
+    for reported in range(1, 100):
         next(frames)
-        ahead = max(ahead, read - told)
+        ahead = max(ahead, read - reported)
     print("frames read ahead:", ahead)
     assert ahead <= 8 + 13
 
