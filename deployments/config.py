@@ -10,12 +10,12 @@ from ray.runtime_env import RuntimeEnv
 from ray.serve.config import AutoscalingConfig
 from ray.serve.schema import HTTPOptionsSchema, RayActorOptionsSchema, ServeDeploySchema
 
-from deployments.catalog import CONFIGS
-from deployments.client.handles import deployment_name
+from deployments.catalog import BY_DEPLOYMENT
 from deployments.settings import PROJECT, Settings
+from pipelines.contracts.engine import EngineConfig
 
 IMPORT_PATH = "deployments.graph:build"
-DEPLOYMENTS = ("Ingress", "Jobs", *(deployment_name(capability) for capability in CONFIGS))
+DEPLOYMENTS = ("Ingress", "Jobs", *BY_DEPLOYMENT)
 
 
 class ConfigInvalid(ValueError):
@@ -56,9 +56,8 @@ class Block(Strict):
         _only_known(self.ray_actor_options, RayActorOptionsSchema, "ray_actor_options")
         _only_known(self.autoscaling_config, AutoscalingConfig, "autoscaling_config")
         self._check_environment()
-        adapter = next((CONFIGS[name] for name in CONFIGS if deployment_name(name) == self.name), None)
-        if adapter is not None:
-            adapter.validate_python(self.user_config or {})
+        if self.name in BY_DEPLOYMENT:
+            BY_DEPLOYMENT[self.name].parse(self.user_config)
         return self
 
     def _check_environment(self) -> None:
@@ -143,3 +142,9 @@ def read(path: Path) -> ServeDeploySchema:
     except ValidationError as error:
         lines = [_complaint(each) for each in error.errors(include_url=False)]
         raise ConfigInvalid("\n".join([f"{path} cannot be served:", *lines])) from error
+
+
+def chosen_engines(schema: ServeDeploySchema) -> dict[str, EngineConfig]:
+    """The engine that each capability is configured with, by the deployment's name."""
+    blocks = {block.name: block.user_config for block in schema.applications[0].deployments}
+    return {name: entry.parse(blocks[name]) for name, entry in BY_DEPLOYMENT.items()}

@@ -1,4 +1,4 @@
-"""The graph: which deployments there are and which of them call which.
+"""The graph: every capability of the catalogue, the ingress before them and the job worker beside it.
 
 `serve_config.yaml` names `build` as its `import_path` and configures each deployment by its name.
 """
@@ -8,16 +8,7 @@ from typing import Any
 from ray import serve
 from ray.serve import Application
 
-from deployments.capabilities.chat import Chat
-from deployments.capabilities.frame_interpolation import FrameInterpolation
-from deployments.capabilities.image_generation import ImageGeneration
-from deployments.capabilities.image_understanding import ImageUnderstanding
-from deployments.capabilities.knowledge import Knowledge
-from deployments.capabilities.object_tracking import ObjectTracking
-from deployments.capabilities.speech_recognition import SpeechRecognition
-from deployments.capabilities.speech_synthesis import SpeechSynthesis
-from deployments.capabilities.super_resolution import SuperResolution
-from deployments.capabilities.video_generation import VideoGeneration
+from deployments.catalog import CATALOG
 from deployments.http.ingress import Ingress
 from deployments.jobs.worker import Jobs
 from deployments.settings import Settings
@@ -29,19 +20,10 @@ def build(settings: Settings) -> Application:
     Args:
         settings: the YAML's `args`, completed by the environment.
     """
-    knowledge = _bind(Knowledge, settings)
-    capabilities = {
-        "knowledge": knowledge,
-        "chat": _bind(Chat, settings, knowledge),
-        "speech_recognition": _bind(SpeechRecognition, settings),
-        "speech_synthesis": _bind(SpeechSynthesis, settings),
-        "image_generation": _bind(ImageGeneration, settings),
-        "image_understanding": _bind(ImageUnderstanding, settings),
-        "super_resolution": _bind(SuperResolution, settings),
-        "object_tracking": _bind(ObjectTracking, settings),
-        "video_generation": _bind(VideoGeneration, settings),
-        "frame_interpolation": _bind(FrameInterpolation, settings),
-    }
+    capabilities: dict[str, Application] = {}
+    for name, entry in CATALOG.items():
+        needed = {each: capabilities[each] for each in entry.needs}
+        capabilities[name] = _bind(entry.deployment_class(), settings, **needed)
     return _bind(Ingress, settings, jobs=_bind(Jobs, settings, **capabilities), **capabilities)
 
 

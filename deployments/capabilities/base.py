@@ -13,12 +13,13 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from itertools import islice
 from threading import Event
-from typing import Any, ClassVar, Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
 import ray
-from pydantic import TypeAdapter, ValidationError
+from pydantic import ValidationError
 
 from deployments.capabilities.protocol import CallEvent, EngineInfo, ReplicaState, ResultEvent, Update
+from deployments.catalog import BY_DEPLOYMENT
 from deployments.settings import Settings
 from deployments.storage import ObjectStore
 from pipelines.contracts.engine import EngineConfig, Resources
@@ -27,7 +28,6 @@ from pipelines.loading.device import limit_memory
 
 logger = logging.getLogger("ray.serve")
 
-ConfigT = TypeVar("ConfigT", bound=EngineConfig)
 EngineT = TypeVar("EngineT")
 ResultT = TypeVar("ResultT")
 
@@ -75,15 +75,13 @@ class CallProgress:
                 yield self._latest
 
 
-class Capability(Generic[ConfigT, EngineT]):
+class Capability(Generic[EngineT]):
     """Base of the capabilities' deployments: one engine in one thread of its own.
 
     One thread, because engines are not thread-safe and because a cancelled call may still run to its next look at the
     progress: the call that follows waits for that instead of running beside it. A load goes through the same thread:
     it starts when the calls before it have ended, and the calls after it wait for it.
     """
-
-    config: ClassVar[TypeAdapter[Any]]
 
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
@@ -98,7 +96,7 @@ class Capability(Generic[ConfigT, EngineT]):
         self._engine: EngineT | None = None
         self._loaded = asyncio.Event()
         self._load: asyncio.Task[None] | None = None
-        self._retry: ConfigT | None = None
+        self._retry: EngineConfig | None = None
         self._failed_s = 0.0
 
     async def reconfigure(self, user_config: dict[str, Any]) -> None:
@@ -108,7 +106,7 @@ class Capability(Generic[ConfigT, EngineT]):
         state and never raised: Serve would answer it by killing the replica.
         """
         try:
-            config: ConfigT = self.config.validate_python(user_config)
+            config = BY_DEPLOYMENT[type(self).__name__].parse(user_config)
         except ValidationError as error:
             first = error.errors(include_url=False, include_input=False)[0]
             where = ".".join(str(part) for part in first["loc"])
@@ -116,7 +114,7 @@ class Capability(Generic[ConfigT, EngineT]):
             return
         self._begin_load(config)
 
-    def _begin_load(self, config: ConfigT) -> None:
+    def _begin_load(self, config: EngineConfig) -> None:
         if self._load is not None:
             self._load.cancel()
         self._loaded.clear()
@@ -124,7 +122,7 @@ class Capability(Generic[ConfigT, EngineT]):
         self._load_started_s = time.monotonic()
         self._load = asyncio.create_task(self._swap(config))
 
-    async def _swap(self, config: ConfigT) -> None:
+    async def _swap(self, config: EngineConfig) -> None:
         loop = asyncio.get_running_loop()
         try:
             self._engine = await loop.run_in_executor(self._thread, self._replace, config)
@@ -144,7 +142,7 @@ class Capability(Generic[ConfigT, EngineT]):
             self._retry = None
             self._loaded.set()
 
-    def _replace(self, config: ConfigT) -> EngineT:
+    def _replace(self, config: EngineConfig) -> EngineT:
         if self._engine is not None:
             self.unload(self._engine)
         self._engine = None  # the old one's memory goes before the new one's comes
@@ -153,7 +151,7 @@ class Capability(Generic[ConfigT, EngineT]):
             sys.modules["torch"].cuda.empty_cache()
         return self.load(config)
 
-    def _fail(self, engine: str, model: str, reason: str, retry: ConfigT | None = None) -> None:
+    def _fail(self, engine: str, model: str, reason: str, retry: EngineConfig | None = None) -> None:
         self._engine = None
         self._state = ReplicaState("failing", engine, model, reason)
         self._retry = retry
@@ -165,7 +163,7 @@ class Capability(Generic[ConfigT, EngineT]):
         if self._retry is not None and time.monotonic() - self._failed_s > RETRY_LOAD_S:
             self._begin_load(self._retry)
 
-    def load(self, config: ConfigT) -> EngineT:
+    def load(self, config: EngineConfig) -> EngineT:
         """Load the engine; runs in its thread."""
         engine: EngineT = config.load(self.resources)
         return engine

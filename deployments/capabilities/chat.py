@@ -4,15 +4,12 @@ from collections.abc import AsyncIterator
 from contextlib import aclosing
 from dataclasses import replace
 
-from pydantic import TypeAdapter
-
 from deployments.capabilities.base import Capability
 from deployments.capabilities.embedding import embed_through
 from deployments.capabilities.protocol import ChatCall, EngineInfo
 from deployments.client.errors import from_ray
 from deployments.client.handles import Handle
 from deployments.settings import Settings
-from pipelines import chat
 from pipelines.chat import ChatModel, ChatRequest, Delta
 from pipelines.knowledge import Passage
 
@@ -20,10 +17,8 @@ PASSAGES = 8
 """How many passages are retrieved for a grounded question."""
 
 
-class Chat(Capability[chat.Config, ChatModel]):
+class Chat(Capability[ChatModel]):
     """Answers conversations."""
-
-    config = TypeAdapter(chat.Config)
 
     def __init__(self, settings: Settings, knowledge: Handle) -> None:
         super().__init__(settings)

@@ -4,21 +4,16 @@ from collections.abc import AsyncIterator
 from tempfile import TemporaryFile
 from typing import Any
 
-from pydantic import TypeAdapter
-
 from deployments.capabilities.base import CallProgress, Capability
 from deployments.capabilities.protocol import CallEvent, Source
 from deployments.storage import video_name
-from pipelines import frame_interpolation
 from pipelines.frame_interpolation import FrameInterpolator
 from pipelines.frame_interpolation.video import interpolate_video
 from pipelines.media.video import VideoReader
 
 
-class FrameInterpolation(Capability[frame_interpolation.Config, FrameInterpolator]):
+class FrameInterpolation(Capability[FrameInterpolator]):
     """Makes videos smoother."""
-
-    config = TypeAdapter(frame_interpolation.Config)
 
     async def interpolate(self, source: Source, fps: float | None) -> AsyncIterator[CallEvent]:
         """Interpolate one upload to `fps`, or to twice its own rate; the result is the key of the `video`."""

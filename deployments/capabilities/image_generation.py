@@ -4,24 +4,19 @@ import asyncio
 from collections.abc import AsyncIterator, Sequence
 from typing import Any
 
-from pydantic import TypeAdapter
-
 from deployments.capabilities.base import Capability
 from deployments.capabilities.batching import Batcher
 from deployments.capabilities.protocol import CallEvent
 from deployments.settings import Settings
 from deployments.storage import image_name
-from pipelines import image_generation
 from pipelines.contracts.errors import InvalidInput
 from pipelines.contracts.progress import Progress
 from pipelines.image_generation import ImageGenerator, ImageOrRefusal, ImageRequest
 from pipelines.media.image import DecodedImage, write_png
 
 
-class ImageGeneration(Capability[image_generation.Config, ImageGenerator]):
+class ImageGeneration(Capability[ImageGenerator]):
     """Makes images from prompts; those of equal size that are asked for at the same time are made together."""
-
-    config = TypeAdapter(image_generation.Config)
 
     def __init__(self, settings: Settings) -> None:
         super().__init__(settings)

@@ -3,12 +3,9 @@
 from collections.abc import AsyncIterator
 from typing import Any
 
-from pydantic import TypeAdapter
-
 from deployments.capabilities.base import CallProgress, Capability
 from deployments.capabilities.protocol import CallEvent, Source
 from deployments.storage import image_name
-from pipelines import image_understanding
 from pipelines.image_understanding import ImageUnderstander
 from pipelines.image_understanding.draw import draw_masks
 from pipelines.media.image import DecodedImage, fit, read_image, write_png
@@ -16,10 +13,8 @@ from pipelines.media.image import DecodedImage, fit, read_image, write_png
 LONG_SIDE_PX = 1536
 
 
-class ImageUnderstanding(Capability[image_understanding.Config, ImageUnderstander]):
+class ImageUnderstanding(Capability[ImageUnderstander]):
     """Describes images."""
-
-    config = TypeAdapter(image_understanding.Config)
 
     async def describe(self, source: Source) -> AsyncIterator[CallEvent]:
         """Describe one upload; the result is `caption`, `classification` and the key of the `segmentation` image."""

@@ -6,12 +6,11 @@ from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import TypeAdapter
 
 from deployments.capabilities.base import CallProgress, Capability
 from deployments.capabilities.protocol import CallEvent, EngineInfo, Source
 from deployments.settings import Settings
-from pipelines import knowledge
+from pipelines.contracts.engine import EngineConfig
 from pipelines.knowledge import Passage
 from pipelines.knowledge.index.store import DocumentRecord
 from pipelines.knowledge.library import Library
@@ -19,20 +18,18 @@ from pipelines.knowledge.library import Library
 MAINTAIN_AFTER_S = 60
 
 
-class Knowledge(Capability[knowledge.Config, Library]):
+class Knowledge(Capability[Library]):
     """Documents by category, hybrid retrieval, embeddings.
 
     Documents come in through a thread of their own: a long one must not hold up the questions.
     """
-
-    config = TypeAdapter(knowledge.Config)
 
     def __init__(self, settings: Settings) -> None:
         super().__init__(settings)
         self._ingesting = ThreadPoolExecutor(1, thread_name_prefix="ingest")
         self._maintenance: asyncio.TimerHandle | None = None
 
-    def load(self, config: knowledge.Config) -> Library:
+    def load(self, config: EngineConfig) -> Library:
         """Load the embedding model and open the store."""
         return Library.open(config, self.settings.knowledge_url)
 

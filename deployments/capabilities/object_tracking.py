@@ -4,21 +4,16 @@ from collections.abc import AsyncIterator
 from tempfile import TemporaryFile
 from typing import Any
 
-from pydantic import TypeAdapter
-
 from deployments.capabilities.base import CallProgress, Capability
 from deployments.capabilities.protocol import CallEvent, Source
 from deployments.storage import video_name
-from pipelines import object_tracking
 from pipelines.media.video import VideoReader
 from pipelines.object_tracking import ObjectTracker
 from pipelines.object_tracking.video import track_video
 
 
-class ObjectTracking(Capability[object_tracking.Config, ObjectTracker]):
+class ObjectTracking(Capability[ObjectTracker]):
     """Tracks objects through videos."""
-
-    config = TypeAdapter(object_tracking.Config)
 
     async def track(self, source: Source) -> AsyncIterator[CallEvent]:
         """Track one upload; the result is the keys of the `video` and of its `tracks`, and `counts` by class."""

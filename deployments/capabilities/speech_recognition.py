@@ -2,19 +2,14 @@
 
 from collections.abc import AsyncIterator
 
-from pydantic import TypeAdapter
-
 from deployments.capabilities.base import CallProgress, Capability
 from deployments.capabilities.protocol import CallEvent, Source
-from pipelines import speech_recognition
 from pipelines.media.audio import AudioReader, pcm_blocks
 from pipelines.speech_recognition import Segment, SpeechRecognizer
 
 
-class SpeechRecognition(Capability[speech_recognition.Config, SpeechRecognizer]):
+class SpeechRecognition(Capability[SpeechRecognizer]):
     """Recognizes speech in audio and video files."""
-
-    config = TypeAdapter(speech_recognition.Config)
 
     async def transcribe(self, source: Source, sample_rate_hz: int, language: str | None) -> AsyncIterator[CallEvent]:
         """Recognize one upload; the result is its segments. `sample_rate_hz` is that of headerless audio."""

@@ -2,19 +2,14 @@
 
 from collections.abc import AsyncIterator, Iterator
 
-from pydantic import TypeAdapter
-
 from deployments.capabilities.base import CallProgress, Capability
 from deployments.capabilities.protocol import EngineInfo, SpeechCall
-from pipelines import speech_synthesis
 from pipelines.media.audio import encode_audio
 from pipelines.speech_synthesis import SpeechSynthesizer
 
 
-class SpeechSynthesis(Capability[speech_synthesis.Config, SpeechSynthesizer]):
+class SpeechSynthesis(Capability[SpeechSynthesizer]):
     """Speaks texts."""
-
-    config = TypeAdapter(speech_synthesis.Config)
 
     async def speak(self, call: SpeechCall) -> AsyncIterator[EngineInfo | bytes]:
         """Speak a text: first the engine that answers, then the encoded speech, piece by piece as it is made."""

@@ -3,21 +3,16 @@
 from collections.abc import AsyncIterator
 from typing import Any
 
-from pydantic import TypeAdapter
-
 from deployments.capabilities.base import CallProgress, Capability
 from deployments.capabilities.protocol import CallEvent, Source
 from deployments.storage import image_name
-from pipelines import super_resolution
 from pipelines.media.image import read_image, write_png
 from pipelines.super_resolution import SuperResolver
 from pipelines.super_resolution.enhance import enhance
 
 
-class SuperResolution(Capability[super_resolution.Config, SuperResolver]):
+class SuperResolution(Capability[SuperResolver]):
     """Enlarges images."""
-
-    config = TypeAdapter(super_resolution.Config)
 
     async def enhance(self, source: Source) -> AsyncIterator[CallEvent]:
         """Enlarge one upload; the result is the key of the `image`."""

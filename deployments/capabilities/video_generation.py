@@ -4,21 +4,16 @@ from collections.abc import AsyncIterator
 from tempfile import TemporaryFile
 from typing import Any
 
-from pydantic import TypeAdapter
-
 from deployments.capabilities.base import CallProgress, Capability
 from deployments.capabilities.protocol import CallEvent, Source
 from deployments.storage import video_name
-from pipelines import video_generation
 from pipelines.media.image import read_image
 from pipelines.media.video import VideoWriter
 from pipelines.video_generation import VideoGenerator, VideoRequest
 
 
-class VideoGeneration(Capability[video_generation.Config, VideoGenerator]):
+class VideoGeneration(Capability[VideoGenerator]):
     """Animates images."""
-
-    config = TypeAdapter(video_generation.Config)
 
     async def animate(self, source: Source, request: VideoRequest) -> AsyncIterator[CallEvent]:
         """Animate one upload; the result is the key of the `video`."""

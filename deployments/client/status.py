@@ -10,15 +10,15 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 import ray
-from pydantic import TypeAdapter, ValidationError
+from pydantic import ValidationError
 from ray import serve
 from ray.serve._private.constants import SERVE_CONTROLLER_NAME, SERVE_NAMESPACE
 from ray.serve.exceptions import RayServeException
 
 from deployments.capabilities.protocol import ReplicaState
-from deployments.catalog import CONFIGS
-from deployments.client.handles import Handle, Handles, deployment_name
-from pipelines.contracts.engine import EngineConfig, ModelCard
+from deployments.catalog import CATALOG, CatalogEntry
+from deployments.client.handles import Handle, Handles
+from pipelines.contracts.engine import ModelCard
 
 FRESH_S = 1.0
 ANSWER_WITHIN_S = 2.0
@@ -57,8 +57,8 @@ class Status:
             if time.monotonic() - self._at_s > FRESH_S:
                 deployments = await _deployments()
                 looks = [
-                    self._look(name, handle, deployments.get(deployment_name(name), {}))
-                    for name, handle in self._handles.by_capability().items()
+                    self._look(CATALOG[name], handle, deployments.get(CATALOG[name].deployment, {}))
+                    for name, handle in vars(self._handles).items()
                 ]
                 self._latest = {status.capability: status for status in await asyncio.gather(*looks)}
                 self._at_s = time.monotonic()
@@ -69,12 +69,13 @@ class Status:
         return any(
             status.replicas == 0
             for name, status in (await self.capabilities()).items()
-            if deployment_name(name) == deployment
+            if CATALOG[name].deployment == deployment
         )
 
-    async def _look(self, name: str, handle: Handle, deployment: dict[str, Any]) -> CapabilityStatus:
+    async def _look(self, entry: CatalogEntry, handle: Handle, deployment: dict[str, Any]) -> CapabilityStatus:
+        name = entry.name
         schema = deployment.get("deployment_config", {})
-        engine, card = _configured(CONFIGS[name], schema.get("user_config") or {})
+        engine, card = _configured(entry, schema.get("user_config") or {})
         running = sum(replica["state"] == "RUNNING" for replica in deployment.get("replicas", []))
         if running == 0:
             scaled_to_zero = (schema.get("autoscaling_config") or {}).get("min_replicas") == 0
@@ -113,10 +114,10 @@ async def _told(handle: Handle) -> list[ReplicaState]:
     return [answer for answer in answers if isinstance(answer, ReplicaState)]
 
 
-def _configured(adapter: TypeAdapter[Any], user_config: dict[str, Any]) -> tuple[str, ModelCard]:
+def _configured(entry: CatalogEntry, user_config: dict[str, Any]) -> tuple[str, ModelCard]:
     engine = str(user_config.get("engine", ""))
     try:
-        config: EngineConfig = adapter.validate_python(user_config)
+        config = entry.parse(user_config)
     except ValidationError:
         return engine, ModelCard(
             model=str(user_config.get("model", "")), license="", description="not a valid user_config"

@@ -18,8 +18,6 @@ from huggingface_hub.hf_api import RepoFile
 from pydantic import RootModel, ValidationError
 
 from deployments import config
-from deployments.catalog import CONFIGS
-from deployments.client.handles import deployment_name
 from deployments.commands.hub import FetchFailed, Hub, Plan, is_commit
 from pipelines.loading.weights import Weights
 
@@ -57,14 +55,11 @@ def named_in(path: Path) -> list[Wanted]:
     Raises:
         ConfigInvalid: the file cannot be served.
     """
-    blocks = {block.name: block.user_config or {} for block in config.read(path).applications[0].deployments}
     wanted: dict[Weights, Wanted] = {}
-    for capability, adapter in CONFIGS.items():
-        name = deployment_name(capability)
-        chosen = adapter.validate_python(blocks[name])
-        for weights in chosen.weights():
+    for deployment, engine in config.chosen_engines(config.read(path)).items():
+        for weights in engine.weights():
             if not weights.is_local:
-                wanted.setdefault(weights, Wanted(weights, name, chosen.card().license))
+                wanted.setdefault(weights, Wanted(weights, deployment, engine.card().license))
     return list(wanted.values())
 
 

@@ -176,15 +176,10 @@ def _wait_until_ready(port: int, started_s: float) -> bool:
 
 def _welcome(path: Path, port: int, took_s: float) -> str:
     from deployments import config
-    from deployments.catalog import CONFIGS
-    from deployments.client.handles import deployment_name
 
-    blocks = {block.name: block.user_config or {} for block in config.read(path).applications[0].deployments}
     capabilities = _readiness(port).get("capabilities", {})
     rows = []
-    for name, adapter in CONFIGS.items():
-        deployment = deployment_name(name)
-        chosen = adapter.validate_python(blocks[deployment])
+    for deployment, chosen in config.chosen_engines(config.read(path)).items():
         kind = "embedded" if chosen.card().embedded else chosen.card().model
         state = capabilities.get(deployment, {})
         trouble = f"  {state['state']}: {state['reason']}" if state.get("state") == "failing" else ""

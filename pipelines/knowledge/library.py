@@ -7,10 +7,9 @@ from typing import BinaryIO, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from pipelines.contracts.engine import Resources
+from pipelines.contracts.engine import EngineConfig, Resources
 from pipelines.contracts.errors import InvalidInput
 from pipelines.contracts.progress import Progress, no_progress
-from pipelines.knowledge import Config
 from pipelines.knowledge.base import Embedder, Passage
 from pipelines.knowledge.index.store import DocumentRecord, KnowledgeStore
 from pipelines.knowledge.parsing.documents import ReadLimits, read_document
@@ -31,7 +30,7 @@ class Library:
         self._store = store
 
     @classmethod
-    def open(cls, config: Config, url: str, *, storage_options: Mapping[str, str] | None = None) -> Self:
+    def open(cls, config: EngineConfig, url: str, *, storage_options: Mapping[str, str] | None = None) -> Self:
         """Load the model and open the store.
 
         Raises:

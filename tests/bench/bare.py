@@ -11,8 +11,9 @@ from typing import Any
 import psutil
 import yaml
 
-from deployments.catalog import CONFIGS
+from deployments.catalog import CATALOG
 from pipelines.chat import ChatRequest, Delta, Message
+from pipelines.contracts.engine import Resources
 from pipelines.knowledge.library import Library
 from tests.serving import ROOT
 
@@ -23,15 +24,12 @@ class Engines:
     def __init__(self, knowledge: Path) -> None:
         raw = yaml.safe_load((ROOT / "serve_config.local.yaml").read_text())
         blocks = {block["name"]: block for block in raw["applications"][0]["deployments"]}
-        self.blocks = {name: blocks[name.title().replace("_", "")] for name in CONFIGS}
-        configs = {name: adapter.validate_python(self.blocks[name]["user_config"]) for name, adapter in CONFIGS.items()}
+        self.blocks = {name: blocks[entry.deployment] for name, entry in CATALOG.items()}
+        configs = {name: entry.parse(self.blocks[name]["user_config"]) for name, entry in CATALOG.items()}
         self.knowledge_config = configs.pop("knowledge")
         self.library = Library.open(self.knowledge_config, str(knowledge))
-        embed = {"embed": self.library.embedder.embed}
-        self._loaded: dict[str, Any] = {
-            name: config.load(**embed if name in ("chat", "image_generation") else {})
-            for name, config in configs.items()
-        }
+        resources = Resources(embed=self.library.embedder.embed)
+        self._loaded: dict[str, Any] = {name: config.load(resources) for name, config in configs.items()}
 
     def __getitem__(self, capability: str) -> Any:
         return self._loaded[capability]

@@ -13,8 +13,7 @@ from typing import Any
 import httpx
 import numpy as np
 
-from deployments.catalog import CONFIGS
-from deployments.client.handles import deployment_name
+from deployments.catalog import CATALOG
 from pipelines.chat import ChatRequest, Message
 from pipelines.contracts.engine import Resources
 from pipelines.frame_interpolation.video import interpolate_video
@@ -42,7 +41,7 @@ def measure(bench: Bench) -> list[list[object]]:
     say("making the checkpoints")
     (folder / "weights").mkdir()
     chosen = make_all(folder / "weights", width=WIDTH)
-    config = with_engines(folder / "chosen.yaml", {deployment_name(name): it for name, it in chosen.items()})
+    config = with_engines(folder / "chosen.yaml", {CATALOG[name].deployment: it for name, it in chosen.items()})
     say("starting a graph of neural engines")
     with running(folder / "graph", config) as graph:
         rows = asyncio.run(_through_the_graph(graph.url, chosen, rounds=5 if bench.full else 2))
@@ -54,17 +53,13 @@ async def _through_the_graph(url: str, chosen: Chosen, rounds: int) -> list[list
         return [*await _chat(http, chosen, rounds), *await _calls(http, chosen, rounds)]
 
 
-def _engine(chosen: Chosen, capability: str, *arguments: object) -> Any:
-    return CONFIGS[capability].validate_python(chosen[capability]).load(*arguments)
-
-
-def _no_vectors(_: object) -> Any:
-    raise RuntimeError("nothing here is grounded")
+def _engine(chosen: Chosen, capability: str) -> Any:
+    return CATALOG[capability].parse(chosen[capability]).load(Resources())
 
 
 async def _chat(http: httpx.AsyncClient, chosen: Chosen, rounds: int) -> list[list[object]]:
     say("/v1/chat/completions")
-    engine = _engine(chosen, "chat", _no_vectors)
+    engine = _engine(chosen, "chat")
 
     async def asked(number: int) -> int:
         body = {
@@ -107,7 +102,7 @@ async def _tokens_per_s(call: Callable[[int], Awaitable[int]], clients: int) -> 
 async def _calls(http: httpx.AsyncClient, chosen: Chosen, rounds: int) -> list[list[object]]:
     """Calls of about a second: finished ones per second with clients enough to keep the engine busy."""
     still, film = png(160, 120), mp4(frames=24, width=320, height=240, audio=False)
-    painter = _engine(chosen, "image_generation", _no_vectors)
+    painter = _engine(chosen, "image_generation")
     upscaler = _engine(chosen, "super_resolution")
     interpolator = _engine(chosen, "frame_interpolation")
 
@@ -160,14 +155,14 @@ async def _calls(http: httpx.AsyncClient, chosen: Chosen, rounds: int) -> list[l
 def _recognition(chosen: Chosen) -> list[list[object]]:
     """Clips together beside one by one."""
     say("recognition in batches")
-    speaker = CONFIGS["speech_synthesis"].validate_python({"engine": "espeak-ng"}).load(Resources())
+    speaker = CATALOG["speech_synthesis"].parse({"engine": "espeak-ng"}).load(Resources())
     speech = wav(np.concatenate(list(speaker.synthesize(TEXT * 24))), speaker.sample_rate_hz)
     with AudioReader(io.BytesIO(speech), "wav") as audio:
         blocks = list(audio.blocks())
 
     def timed(batch_size: int) -> float:
         chosen_size = {**chosen["speech_recognition"], "batch_size": batch_size, "beam_size": 1}
-        engine = CONFIGS["speech_recognition"].validate_python(chosen_size).load(Resources())
+        engine = CATALOG["speech_recognition"].parse(chosen_size).load(Resources())
         return seconds(lambda: list(engine.transcribe(iter(blocks))))
 
     together_s, alone_s = [timed(8) for _ in range(2)], [timed(1) for _ in range(2)]

@@ -7,10 +7,7 @@ import pytest
 import yaml
 
 from deployments import config
-from deployments.catalog import CONFIGS
-from deployments.client.handles import Handles, deployment_name
-from deployments.graph import build
-from deployments.settings import Settings
+from deployments.catalog import BY_DEPLOYMENT
 from tests.serving import ROOT
 
 FILES = sorted(ROOT.glob("serve_config*.yaml"))
@@ -28,21 +25,6 @@ def test_the_files_are_there() -> None:
 def test_file_is_valid_and_lists_every_deployment(path: Path) -> None:
     schema = config.read(path)
     assert sorted(block.name for block in schema.applications[0].deployments) == sorted(config.DEPLOYMENTS)
-
-
-def test_files_code_and_handles_list_the_same_deployments(tmp_path: Path) -> None:
-    application = build(Settings(data_dir=tmp_path))
-    bound = {application._bound_deployment.name}
-    bound |= set(names_in_application(application))
-    assert bound == set(config.DEPLOYMENTS)
-    for path in FILES:
-        assert set(names_in(path)) == bound
-    assert set(Handles.__dataclass_fields__) == set(CONFIGS)
-
-
-def names_in_application(application) -> list[str]:
-    arguments = application._bound_deployment.init_kwargs.values()
-    return [argument._bound_deployment.name for argument in arguments]
 
 
 def test_every_capability_says_what_it_runs_on() -> None:
@@ -94,10 +76,6 @@ def test_a_file_that_is_no_yaml_or_not_there(tmp_path: Path) -> None:
         config.read(tmp_path / "none.yaml")
 
 
-def test_capabilities_are_named_as_documented() -> None:
-    assert [deployment_name(name) for name in CONFIGS] == list(config.DEPLOYMENTS[2:])
-
-
 def test_the_gpu_shares_fill_one_card_and_the_table_says_the_same() -> None:
     text = (ROOT / "serve_config.yaml").read_text()
     blocks = yaml.safe_load(text)["applications"][0]["deployments"]
@@ -114,4 +92,4 @@ def test_the_gpu_shares_fill_one_card_and_the_table_says_the_same() -> None:
 def test_a_licence_stands_with_every_model() -> None:
     for name in ("serve_config.yaml", "serve_config.cpu.yaml"):
         before = re.findall(r"^      # (.+)\n      - name: (\w+)$", (ROOT / name).read_text(), re.M)
-        assert {deployment for _, deployment in before} == {deployment_name(capability) for capability in CONFIGS}
+        assert {deployment for _, deployment in before} == set(BY_DEPLOYMENT)

@@ -4,7 +4,7 @@ import time
 
 from fastapi import APIRouter, Response
 
-from deployments.client.handles import deployment_name
+from deployments.catalog import CATALOG
 from deployments.client.status import CapabilityStatus
 from deployments.http.schemas.all import Model, Models, OpenAIError, Readiness, Ready, errors_of
 from deployments.http.services import Services
@@ -50,7 +50,7 @@ def router(services: Services) -> APIRouter:
         return Ready(
             status="starting" if starting else "ready",
             capabilities={
-                deployment_name(name): Readiness(
+                CATALOG[name].deployment: Readiness(
                     state=status.state,
                     engine=status.engine,
                     model=status.card.model,

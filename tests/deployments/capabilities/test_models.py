@@ -15,10 +15,8 @@ import httpx
 import numpy as np
 import pytest
 from PIL import Image
-from pydantic import TypeAdapter
 
-from deployments.catalog import CONFIGS
-from deployments.client.handles import deployment_name
+from deployments.catalog import CATALOG
 from pipelines.contracts.engine import Resources
 from pipelines.media.audio import AudioReader
 from pipelines.media.image import read_image
@@ -37,7 +35,7 @@ def chosen(tmp_path_factory: pytest.TempPathFactory) -> Chosen:
 @pytest.fixture(scope="module")
 def models(tmp_path_factory: pytest.TempPathFactory, chosen: Chosen) -> Iterator[RunningGraph]:
     folder = tmp_path_factory.mktemp("models")
-    config = with_engines(folder / "chosen.yaml", {deployment_name(name): it for name, it in chosen.items()})
+    config = with_engines(folder / "chosen.yaml", {CATALOG[name].deployment: it for name, it in chosen.items()})
     with postgres_in_tmp() as jobs_url, running(folder, config, jobs_url=jobs_url) as graph:
         yield graph
 
@@ -49,8 +47,7 @@ def client(models: RunningGraph) -> Iterator[httpx.Client]:
 
 
 def engine(chosen: Chosen, capability: str) -> Any:
-    adapter: TypeAdapter[Any] = CONFIGS[capability]
-    return adapter.validate_python(chosen[capability]).load(Resources())
+    return CATALOG[capability].parse(chosen[capability]).load(Resources())
 
 
 def answered(answer: httpx.Response, engine: str) -> httpx.Response:
@@ -91,7 +88,7 @@ def test_speech(client: httpx.Client, chosen: Chosen) -> None:
     spoken = answered(client.get("/v1/tts", params={"text": "Good morning. It is late."}), "kokoro")
     with av.open(io.BytesIO(spoken.content)) as speech:
         assert sum(frame.samples for frame in speech.decode(audio=0)) > 2000
-    speaker = CONFIGS["speech_synthesis"].validate_python({"engine": "espeak-ng"}).load(Resources())
+    speaker = CATALOG["speech_synthesis"].parse({"engine": "espeak-ng"}).load(Resources())
     speech = wav(np.concatenate(list(speaker.synthesize("Good morning. It is late."))), speaker.sample_rate_hz)
     heard = answered(client.post("/v1/asr", content=speech), "faster-whisper").json()
     with AudioReader(io.BytesIO(speech), "wav") as audio:

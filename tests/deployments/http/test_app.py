@@ -11,8 +11,9 @@ import httpx
 import pytest
 from pydantic import SecretStr
 
-from deployments.catalog import CONFIGS
+from deployments.catalog import CATALOG
 from deployments.client.caller import Caller
+from deployments.client.handles import Handles
 from deployments.commands.run import _refusal
 from deployments.http import errors
 from deployments.http.app import create_app
@@ -49,9 +50,7 @@ MODEL_LIBRARIES = (
 def app(tmp_path: Path, **settings: Any) -> tuple[Any, Services]:
     """The application over a store of its own; no capability is behind it."""
     made = Settings(data_dir=tmp_path, public_url="http://127.0.0.1:8000", **settings)
-    handles: Any = SimpleNamespace(**dict.fromkeys(CONFIGS, SimpleNamespace()), by_capability=dict)
-    for name in CONFIGS:
-        setattr(handles, name, SimpleNamespace(**dict.fromkeys(METHODS)))
+    handles = Handles(**{name: SimpleNamespace(**dict.fromkeys(METHODS)) for name in CATALOG})
     store = ObjectStore.open(made.store_url, public_url=made.public_url)
     graph = Services(made, store, Caller(handles, made), JobTable(made.jobs_url))
     graph.caller.status.capabilities = nobody  # type: ignore[method-assign]  # there is no controller to ask

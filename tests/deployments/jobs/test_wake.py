@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from deployments.capabilities.protocol import CallEvent, EngineInfo, ResultEvent
-from deployments.catalog import CONFIGS
+from deployments.catalog import CATALOG
 from deployments.jobs.table import Job, JobTable
 from deployments.jobs.worker import Jobs
 from deployments.settings import Settings
@@ -64,7 +64,7 @@ class Worker:
         settings = Settings(data_dir=folder)
         self.capability = Capability()
         self.table = JobTable(settings.jobs_url)
-        self.jobs = Jobs(settings, **dict.fromkeys(CONFIGS, self.capability))
+        self.jobs = Jobs(settings, **dict.fromkeys(CATALOG, self.capability))
 
     def submit(self) -> Job:
         options: dict[str, Any] = {"input": None, "fingerprint": "x", "idempotency_key": None, "max_queued": 100}
