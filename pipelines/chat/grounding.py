@@ -50,11 +50,18 @@ def build_grounded_messages(
         if count_tokens(_system_prompt(own, [*kept, passage])) <= room:
             kept.append(passage)
     system = _system_prompt(own, kept)
-    if count_tokens(system) > room:
+    if (needed := count_tokens(system)) > room:
         raise InvalidInput(
-            "The conversation is longer than the model can read: send fewer or shorter messages.", "messages"
+            f"The conversation is {needed - room + budget} tokens long, and {budget} fit beside the answer. "
+            "Send fewer or shorter messages.",
+            "messages",
         )
     return (Message("system", system), *turns), tuple(kept)
+
+
+def estimate_tokens(text: str) -> int:
+    """About as many tokens as a model's own count, rather more: a third of the bytes in UTF-8."""
+    return len(text.encode("utf-8", "replace")) // 3 + 1
 
 
 def _system_prompt(own: str, passages: Sequence[Passage]) -> str:

@@ -1,42 +1,36 @@
 """Chat by a language model behind any server that speaks OpenAI's chat completions: vLLM, Ollama, llama.cpp, a cloud.
 
-Conversations and options go on as they came, tools and JSON schema among them; the answer comes back as it is made.
-Knows nothing of the model: what fits beside documents is judged by an estimate of tokens. Reasoning that a server sends
-apart from the answer is left out.
+Conversations and options pass through as they came, tools and JSON schema among them; so does the answer, as it
+arrives. Knows nothing of the model: what fits beside documents is judged by an estimate of tokens. Reasoning that a
+server sends apart from the answer is left out.
 """
 
 import asyncio
 import json
 import os
 import re
-from collections.abc import AsyncGenerator, AsyncIterator
+import time
+from collections.abc import AsyncGenerator, Mapping
 from contextlib import aclosing
-from typing import TYPE_CHECKING, Any, Literal, Self
+from typing import TYPE_CHECKING, Any, Literal, get_args
 
 from pydantic import Field
 
 from pipelines.chat.base import ChatModel, ChatRequest, Delta, FinishReason, Message, Usage
-from pipelines.chat.extractive.followup import stand_alone
-from pipelines.chat.grounding import build_grounded_messages
-from pipelines.contracts.engine import Embed, EngineConfig, ModelCard, Resources
+from pipelines.chat.condense import condense
+from pipelines.chat.grounding import build_grounded_messages, estimate_tokens
+from pipelines.contracts.engine import EngineConfig, ModelCard, Resources
 from pipelines.contracts.errors import InvalidInput, ModelUnavailable, Overloaded, SensoriumError
 from pipelines.knowledge.base import Passage
 
 if TYPE_CHECKING:
-    import httpx
+    from openai import AsyncOpenAI
 
-_CONNECT_S = 10
-_LONGEST_LINE_BYTES = 16 << 20
-_LONGEST_ERROR_BYTES = 64 << 10
-_LONGEST_REASON = 300
-_MESSAGE_TOKENS = 8  # what a chat template puts round a message
-_FINISH: dict[str, FinishReason] = {
-    "stop": "stop",
-    "length": "length",
-    "tool_calls": "tool_calls",
-    "function_call": "tool_calls",
-    "content_filter": "content_filter",
-}
+MAX_CONNECT_S = 10
+MAX_LINGER_S = 30
+MAX_REASON_CHARACTERS = 300
+MESSAGE_TOKENS = 8  # what a chat template puts around a message
+_FINISH: dict[str, FinishReason] = {reason: reason for reason in get_args(FinishReason)}
 _PATH = re.compile(r"\w+://\S+|(?:\b[A-Za-z]:)?(?:[\\/]+[\w.~-]+){2,}[\\/]?")
 
 
@@ -64,55 +58,45 @@ class OpenAIConfig(EngineConfig):
             model=self.model,
             license="see the model's page",
             description="A language model on another server: converses freely, calls tools and follows a JSON schema "
-            "where that server does, and answers from your documents where a category is named. It can be wrong.",
+            "if that server does, and answers from your documents if a category is named. It can be wrong.",
         )
 
     def load(self, resources: Resources) -> "OpenAIChat":
-        """Make ready to ask the server; it need not be there yet.
+        """Make the client; the server need not be up yet."""
+        from openai import AsyncOpenAI, Omit, Timeout
 
-        Args:
-            embed: sentence embeddings, for questions that lean on earlier ones; blocks.
-
-        Raises:
-            ModelUnavailable: the environment variable of the key is not set.
-        """
-        return OpenAIChat.load(self, resources.embed)
+        key = os.environ.get(self.api_key_env) if self.api_key_env else None
+        if self.api_key_env and not key:
+            raise ModelUnavailable(f"The key of {self.model}'s server is missing: set {self.api_key_env}.")
+        timeout = Timeout(self.timeout_s, connect=min(MAX_CONNECT_S, self.timeout_s))
+        client = AsyncOpenAI(base_url=self.base_url, api_key=key or "none", timeout=timeout, max_retries=0)
+        # The client would take the account from variables that are meant for OpenAI's own server.
+        account = {"OpenAI-Organization": Omit(), "OpenAI-Project": Omit()}
+        return OpenAIChat(self, client, {"Authorization": f"Bearer {key}" if key else Omit(), **account})
 
 
 class OpenAIChat(ChatModel):
-    """A connection for each answer; it is closed with the answer. Tokens are those that the server counts.
+    """One client, whose connections all answers share. Tokens are those that the server counts.
 
     Args:
         config: the server and its model.
-        key: sent as a bearer token.
-        tls: for `https`; None for `http`.
-        embed: sentence embeddings; blocks.
+        client: for the server; never retries. Closed with the engine.
+        headers: sent with each request.
     """
 
-    def __init__(self, config: OpenAIConfig, key: str | None, tls: Any, embed: Embed) -> None:
+    def __init__(self, config: OpenAIConfig, client: "AsyncOpenAI", headers: dict[str, Any]) -> None:
         self._config = config
-        self._url = config.base_url.rstrip("/") + "/chat/completions"
-        self._headers = {"Authorization": f"Bearer {key}"} if key else {}
-        self._tls = tls
-        self._embed = embed
-
-    @classmethod
-    def load(cls, config: OpenAIConfig, embed: Embed) -> Self:
-        """Read the key from the environment."""
-        import httpx
-
-        key = os.environ.get(config.api_key_env) if config.api_key_env else None
-        if config.api_key_env and not key:
-            raise ModelUnavailable(f"The key of {config.model}'s server is missing: set {config.api_key_env}.")
-        tls = httpx.create_ssl_context() if config.base_url.startswith("https") else None
-        return cls(config, key, tls, embed)
+        self._client = client
+        self._headers = headers
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._answering = 0
 
     async def rewrite_query(self, messages: tuple[Message, ...]) -> str:
-        """The last question as a query that stands alone, by rules."""
-        return await asyncio.to_thread(stand_alone, messages, self._embed)
+        """The last question as a standalone query, written by the model."""
+        return await condense(self, messages)
 
     async def stream(self, request: ChatRequest) -> AsyncGenerator[Delta, None]:
-        """Pass the answer on as it comes; see `ChatModel`. `usage` is None where the server does not tell it.
+        """Pass the answer on as it arrives; see `ChatModel`. `usage` is None if the server does not report it.
 
         Raises:
             InvalidInput: what the server refuses, or a conversation that leaves no room for its answer.
@@ -122,21 +106,70 @@ class OpenAIChat(ChatModel):
         messages: tuple[Message, ...] = request.messages
         sources: tuple[Passage, ...] = ()
         if request.passages is not None:
-            messages, sources = self._ground(request, request.passages)
+            room = self._config.context_tokens - MESSAGE_TOKENS * (len(messages) + 1)
+            budget = room - min(request.max_tokens, self._config.context_tokens // 2)
+            messages, sources = build_grounded_messages(messages, request.passages, estimate_tokens, budget)
         finish: FinishReason | None = None
         usage: Usage | None = None
         async with aclosing(self._events(self._body(request, messages))) as events:
             async for event in events:
-                usage = _usage(event) or usage
+                match event.get("usage"):
+                    case {"prompt_tokens": int(prompt), "completion_tokens": int(completion)}:
+                        usage = Usage(prompt, completion)
                 choice = (event.get("choices") or [{}])[0]
-                said = choice.get("delta") or {}
-                if said.get("content") or said.get("tool_calls"):
-                    yield Delta(text=said.get("content") or "", tool_calls=tuple(said.get("tool_calls") or ()))
+                piece = choice.get("delta") or {}
+                if piece.get("content") or piece.get("tool_calls"):
+                    yield Delta(text=piece.get("content") or "", tool_calls=tuple(piece.get("tool_calls") or ()))
                 if choice.get("finish_reason"):
                     finish = _FINISH.get(choice["finish_reason"], "stop")
         if finish is None:
             raise self._broken_off()
         yield Delta(finish_reason=finish, usage=usage, sources=sources)
+
+    def close(self) -> None:
+        """Let answers under way end, for half a minute at most, then close the connections. Blocks."""
+        deadline_s = time.monotonic() + MAX_LINGER_S
+        while self._answering and time.monotonic() < deadline_s:
+            time.sleep(0.05)
+        if self._loop is not None:
+            asyncio.run_coroutine_threadsafe(self._client.close(), self._loop).result()
+
+    async def _events(self, body: dict[str, Any]) -> AsyncGenerator[dict[str, Any], None]:
+        """The server's events, as plain JSON: what other servers add to OpenAI's schema passes through."""
+        import openai
+
+        if self._client.is_closed():
+            raise Overloaded(f"{self._config.model} is being replaced; send the request again.", 1)
+        events: openai.AsyncStream[Any] | None = None
+        self._loop = asyncio.get_running_loop()
+        self._answering += 1
+        try:
+            events = await self._client.post(
+                "/chat/completions",
+                cast_to=object,
+                body=body,
+                options={"headers": self._headers, "follow_redirects": False},
+                stream=True,
+                stream_cls=openai.AsyncStream[Any],
+            )
+            async with events:
+                async for event in events:
+                    if not isinstance(event, dict):
+                        raise self._broken_off()
+                    yield event
+        except openai.APITimeoutError as error:
+            raise Overloaded(f"{self._config.model}'s server did not answer in time; try again.", 10) from error
+        except openai.APIStatusError as error:
+            raise self._refusal(error.status_code, error.response.text, error.response.headers) from error
+        except (openai.APIConnectionError, ValueError) as error:  # a ValueError is an event that is not JSON
+            if events is None:
+                raise ModelUnavailable(f"{self._config.model}'s server cannot be reached.") from error
+            raise self._broken_off() from error
+        except openai.APIError as error:  # sent as an event
+            status = int(error.code) if error.code and error.code.isdecimal() else 500
+            raise self._refusal(status, error.body, {}) from error
+        finally:
+            self._answering -= 1
 
     def _body(self, request: ChatRequest, messages: tuple[Message, ...]) -> dict[str, Any]:
         if request.options.get("n") not in (None, 1):
@@ -152,63 +185,11 @@ class OpenAIChat(ChatModel):
             "stream_options": {"include_usage": True},
         }
 
-    def _ground(
-        self, request: ChatRequest, passages: tuple[Passage, ...]
-    ) -> tuple[tuple[Message, ...], tuple[Passage, ...]]:
-        context = self._config.context_tokens
-        answer = min(request.max_tokens, context // 2)
-        budget = context - answer - _MESSAGE_TOKENS * (len(request.messages) + 1)
-        try:
-            return build_grounded_messages(request.messages, passages, estimate_tokens, budget)
-        except InvalidInput as error:
-            raise InvalidInput(
-                f"The conversation is too long: with its answer and the documents it may have {context} tokens. "
-                "Send fewer or shorter messages.",
-                "messages",
-            ) from error
-
-    async def _events(self, body: dict[str, Any]) -> AsyncGenerator[dict[str, Any], None]:
-        """The server's events; the connection ends with the generator."""
-        import httpx
-
-        timeout = httpx.Timeout(self._config.timeout_s, connect=min(_CONNECT_S, self._config.timeout_s))
-        try:
-            async with (
-                # To verify nothing is for plain `http` alone, where it saves reading the certificates each time.
-                httpx.AsyncClient(verify=self._tls or False, timeout=timeout) as client,
-                client.stream("POST", self._url, json=body, headers=self._headers) as response,
-            ):
-                if response.status_code != 200:
-                    raise self._refusal(response.status_code, await _beginning(response), response.headers)
-                async for line in _lines(response):
-                    if line == b"data: [DONE]":
-                        return
-                    if line.startswith(b"data:"):
-                        yield self._event(line[5:])
-        except httpx.TimeoutException as error:
-            raise Overloaded(f"{self._config.model}'s server does not answer in time; try again.", 10) from error
-        except httpx.ConnectError as error:
-            raise ModelUnavailable(f"{self._config.model}'s server cannot be reached.") from error
-        except httpx.TransportError as error:
-            raise self._broken_off() from error
-
-    def _event(self, data: bytes) -> dict[str, Any]:
-        try:
-            event = json.loads(data)
-        except ValueError as error:
-            raise self._broken_off() from error
-        if not isinstance(event, dict):
-            raise self._broken_off()
-        if failure := event.get("error"):
-            code = failure.get("code") if isinstance(failure, dict) else None
-            raise self._refusal(code if isinstance(code, int) else 500, data, {})
-        return event
-
-    def _refusal(self, status: int, body: bytes, headers: "httpx.Headers | dict[str, str]") -> SensoriumError:
-        """What an answer that is none means."""
+    def _refusal(self, status: int, content: object, headers: Mapping[str, str]) -> SensoriumError:
+        """What a server's refusal means to the caller."""
         model = self._config.model
         if status in (400, 413, 422):
-            return InvalidInput(f"{model}'s server refuses the request: {_reason(body) or 'it does not say why.'}")
+            return InvalidInput(f"{model}'s server refuses the request: {_reason(content) or 'it does not say why.'}")
         if status in (401, 403):
             named = self._config.api_key_env or "`api_key_env` in the configuration"
             return ModelUnavailable(f"{model}'s server refuses the key: see {named}.")
@@ -223,51 +204,17 @@ class OpenAIChat(ChatModel):
         return Overloaded(f"{self._config.model}'s server broke off its answer; send the request again.", 1)
 
 
-def estimate_tokens(text: str) -> int:
-    """About as many tokens as a model's own count, rather more: a third of the bytes in UTF-8."""
-    return len(text.encode("utf-8", "replace")) // 3 + 1
-
-
-def _usage(event: dict[str, Any]) -> Usage | None:
-    told = event.get("usage") or {}
-    prompt, completion = told.get("prompt_tokens"), told.get("completion_tokens")
-    return Usage(prompt, completion) if isinstance(prompt, int) and isinstance(completion, int) else None
-
-
-def _reason(body: bytes) -> str:
+def _reason(content: object) -> str:
     """A server's own words on what is wrong with a request: one line, without addresses and paths."""
     try:
-        told = json.loads(body)
+        said = json.loads(content) if isinstance(content, str) else content
     except ValueError:
         return ""
     for key in ("error", "message", "detail"):
-        if isinstance(told, dict):
-            told = told.get(key) or told
-    if not isinstance(told, str):
+        if isinstance(said, dict):
+            said = said.get(key) or said
+    if not isinstance(said, str):
         return ""
-    line = next((line.strip() for line in told.splitlines() if line.strip()), "")
+    line = next((line.strip() for line in said.splitlines() if line.strip()), "")
     plain = "".join(character for character in _PATH.sub("…", line) if character.isprintable())
-    return plain if len(plain) <= _LONGEST_REASON else plain[:_LONGEST_REASON] + "…"
-
-
-async def _beginning(response: "httpx.Response") -> bytes:
-    read = b""
-    async for chunk in response.aiter_bytes():
-        read += chunk
-        if len(read) > _LONGEST_ERROR_BYTES:
-            break
-    return read
-
-
-async def _lines(response: "httpx.Response") -> AsyncIterator[bytes]:
-    """Lines that end in LF or CR LF: `aiter_lines` also splits at characters that JSON may hold."""
-    import httpx
-
-    rest = b""
-    async for chunk in response.aiter_bytes():
-        *lines, rest = (rest + chunk).split(b"\n")
-        for line in lines:
-            yield line.rstrip()
-        if len(rest) > _LONGEST_LINE_BYTES:
-            raise httpx.RemoteProtocolError("a line without an end")
-    yield rest.rstrip()
+    return plain if len(plain) <= MAX_REASON_CHARACTERS else plain[:MAX_REASON_CHARACTERS] + "…"

@@ -1,80 +1,24 @@
-"""A language model behind another server: a small real one on a socket, that says what the test wants."""
+"""A language model behind another server: a small real one on a socket that says what the test wants."""
 
 import asyncio
 import json
 import subprocess
 import sys
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
-from contextlib import asynccontextmanager
+from contextlib import closing
 from typing import Any
 
-import numpy as np
 import pytest
-from numpy.typing import NDArray
 
 from pipelines.chat import ChatModel, ChatRequest, Delta, Message, OpenAIConfig, Usage
 from pipelines.chat.tool_calls import join_tool_calls
 from pipelines.contracts.engine import Resources
 from pipelines.contracts.errors import InvalidInput, ModelUnavailable, Overloaded, SensoriumError
 from pipelines.knowledge import Passage
-
-Script = Callable[["Exchange"], Awaitable[None]]
-
-
-class Exchange:
-    """One request that the server got, and the means to answer it."""
-
-    def __init__(self, head: str, body: dict[str, Any], reader, writer) -> None:
-        self.head, self.body = head, body
-        self.reader, self.writer = reader, writer
-
-    async def head_of(self, status: int = 200, kind: str = "text/event-stream", headers: str = "") -> None:
-        head = f"HTTP/1.1 {status} X\r\ncontent-type: {kind}\r\nconnection: close\r\n{headers}\r\n"
-        await self.send(head.encode())
-
-    async def send(self, data: bytes) -> None:
-        self.writer.write(data)
-        await self.writer.drain()
-
-    async def event(self, **event: Any) -> None:
-        await self.send(b"data: " + json.dumps(event, ensure_ascii=False).encode() + b"\n\n")
-
-    async def say(self, text: str | None = None, finish: str | None = None, **delta: Any) -> None:
-        said = {**({} if text is None else {"content": text}), **delta}
-        await self.event(choices=[{"index": 0, "delta": said, "finish_reason": finish}])
-
-    async def done(self, prompt: int = 7, completion: int = 3) -> None:
-        await self.event(choices=[], usage={"prompt_tokens": prompt, "completion_tokens": completion})
-        await self.send(b"data: [DONE]\n\n")
-
-
-@asynccontextmanager
-async def server(script: Script) -> AsyncIterator[tuple[str, list[Exchange]]]:
-    """Its base URL, and what it was asked."""
-    asked: list[Exchange] = []
-
-    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        head = (await reader.readuntil(b"\r\n\r\n")).decode().lower()
-        length = int(head.split("content-length:")[1].split()[0])
-        exchange = Exchange(head, json.loads(await reader.readexactly(length)), reader, writer)
-        asked.append(exchange)
-        try:
-            await script(exchange)
-        finally:
-            writer.close()
-
-    running = await asyncio.start_server(serve, "127.0.0.1", 0)
-    async with running:
-        port = running.sockets[0].getsockname()[1]
-        yield f"http://127.0.0.1:{port}/v1", asked
-
-
-def letters(texts: Sequence[str]) -> NDArray[np.float32]:
-    return np.ones((len(texts), 1), np.float32)
+from tests.openai_server import Exchange, Script, server
 
 
 def engine(url: str, **settings: Any) -> ChatModel:
-    return OpenAIConfig(base_url=url, model="some/model", **settings).load(Resources(embed=letters))
+    return OpenAIConfig(base_url=url, model="some/model", **settings).load(Resources())
 
 
 def asked(text: str = "Hi", **settings: Any) -> ChatRequest:
@@ -196,6 +140,79 @@ async def test_the_key_comes_from_the_environment(monkeypatch: pytest.MonkeyPatc
     monkeypatch.delenv("THE_KEY")
     with pytest.raises(ModelUnavailable, match="THE_KEY"):
         engine("http://127.0.0.1:1/v1", api_key_env="THE_KEY")
+
+
+async def test_no_account_of_the_environment_reaches_the_server(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("OPENAI_API_KEY", "OPENAI_ADMIN_KEY", "OPENAI_ORG_ID", "OPENAI_PROJECT_ID"):
+        monkeypatch.setenv(name, "foreign")
+    monkeypatch.setenv("OPENAI_BASE_URL", "http://127.0.0.1:1/v1")
+    async with server(hello) as (url, got):
+        await answer(engine(url), asked())
+    assert "foreign" not in got[0].head
+    assert "authorization" not in got[0].head
+
+
+async def test_a_redirect_is_not_followed() -> None:
+    async with server(hello) as (elsewhere, got):
+        away = refusing(307, b"", f"location: {elsewhere}/chat/completions\r\n")
+        async with server(away) as (url, _):
+            with pytest.raises(ModelUnavailable, match="status 307"):
+                await answer(engine(url), asked())
+    assert got == []
+
+
+async def request_head(reader: asyncio.StreamReader) -> bytes:
+    """b"" at the end of the connection."""
+    try:
+        return await reader.readuntil(b"\r\n\r\n")
+    except asyncio.IncompleteReadError:
+        return b""
+
+
+async def test_answers_share_a_connection_that_closes_with_the_engine() -> None:
+    connections = 0
+    is_closed = asyncio.Event()
+    stream = b'data: {"choices":[{"delta":{"content":"Hi"},"finish_reason":"stop"}]}\n\ndata: [DONE]\n\n'
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        nonlocal connections
+        connections += 1
+        with closing(writer):
+            while head := await request_head(reader):
+                await reader.readexactly(int(head.lower().split(b"content-length:")[1].split()[0]))
+                writer.write(b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\n")
+                writer.write(b"content-length: %d\r\n\r\n" % len(stream) + stream)
+        is_closed.set()
+
+    async with await asyncio.start_server(serve, "127.0.0.1", 0) as running, asyncio.timeout(20):
+        model = engine(f"http://127.0.0.1:{running.sockets[0].getsockname()[1]}/v1")
+        assert [(await answer(model, asked()))[0].text for _ in range(3)] == ["Hi"] * 3
+        assert connections == 1
+        await asyncio.to_thread(model.close)
+        await is_closed.wait()
+        with pytest.raises(Overloaded, match="being replaced"):
+            await answer(model, asked())
+
+
+async def test_closing_waits_for_the_answers_under_way() -> None:
+    closing = asyncio.Event()
+
+    async def slow(exchange: Exchange) -> None:
+        await exchange.head_of()
+        await exchange.say("one")
+        await closing.wait()
+        await asyncio.sleep(0.2)
+        await exchange.say("two", "stop")
+        await exchange.done()
+
+    async with server(slow) as (url, _), asyncio.timeout(20):
+        model = engine(url)
+        stream = model.stream(asked())
+        assert (await anext(stream)).text == "one"
+        closed = asyncio.create_task(asyncio.to_thread(model.close))
+        closing.set()
+        assert [delta.text async for delta in stream] == ["two", ""]
+        await closed
 
 
 async def test_leaving_closes_the_connection() -> None:
@@ -345,7 +362,7 @@ async def test_grounded_within_the_budget() -> None:
     async with server(hello) as (url, got):
         deltas = await answer(engine(url, context_tokens=2048), asked("Where?", passages=(small, large, last)))
         none = await answer(engine(url), asked("Where?", passages=()))
-        with pytest.raises(InvalidInput, match="2048 tokens"):
+        with pytest.raises(InvalidInput, match=r"tokens long, and [0-9]+ fit beside the answer"):
             await answer(engine(url, context_tokens=2048), asked("x" * 9000, passages=(small,)))
     assert deltas[-1].sources == (small, last)
     assert none[-1].sources == ()
@@ -362,10 +379,53 @@ async def test_one_answer_at_a_time() -> None:
     assert caught.value.param == "n"
 
 
-async def test_a_query_that_stands_alone() -> None:
-    turns = [("user", "What was the revenue in 2022?"), ("assistant", "3 million."), ("user", "And in 2023?")]
-    query = await engine("http://127.0.0.1:1/v1").rewrite_query(tuple(Message(*turn) for turn in turns))
+def conversation(*turns: str) -> tuple[Message, ...]:
+    return tuple(Message("assistant" if index % 2 else "user", turn) for index, turn in enumerate(turns))
+
+
+async def test_a_follow_up_is_rewritten_by_one_request() -> None:
+    turns = conversation("What was the revenue in 2022?", "3 million. " + "x" * 600, "And in 2023?")
+    async with server(lambda exchange: exchange.answer(" What was the revenue in 2023?\n")) as (url, got):
+        query = await engine(url).rewrite_query((Message("system", "Be brief."), *turns))
     assert query == "What was the revenue in 2023?"
+    [request] = got
+    [message] = request.body["messages"]
+    assert message["role"] == "user"
+    rules, conversation_, question = message["content"].split("\n\n")
+    assert "standalone question" in rules
+    assert conversation_ == "User: What was the revenue in 2022?\nAssistant: 3 million. " + "x" * 489
+    assert question == "Last question: And in 2023?"
+    assert (request.body["temperature"], request.body["max_tokens"]) == (0, 100)
+
+
+async def test_a_first_question_is_its_own_query() -> None:
+    async with server(hello) as (url, got):
+        model = engine(url)
+        greeted = (Message("system", "Be brief."), Message("assistant", "Hi!"), Message("user", "Where is Oslo?"))
+        assert await model.rewrite_query(greeted) == "Where is Oslo?"
+        assert await model.rewrite_query(()) == ""
+    assert got == []
+
+
+async def test_a_long_conversation_is_rewritten_from_its_last_turns() -> None:
+    turns = conversation(*(f"turn {number}" for number in range(41)))
+    async with server(hello) as (url, got):
+        await engine(url).rewrite_query(turns)
+    prompt = got[0].body["messages"][0]["content"]
+    assert [number for number in range(10, 41) if f"turn {number}" in prompt] == list(range(34, 41))
+
+
+async def test_a_rewrite_that_fails_fails_the_call() -> None:
+    turns = conversation("What was the revenue in 2022?", "3 million.", "And in 2023?")
+    async with server(refusing(503, b"")) as (url, _):
+        with pytest.raises(Overloaded, match="busy"):
+            await engine(url).rewrite_query(turns)
+
+
+async def test_an_empty_rewrite_leaves_the_question_as_it_is() -> None:
+    turns = conversation("What was the revenue in 2022?", "3 million.", "And in 2023?")
+    async with server(lambda exchange: exchange.answer("")) as (url, _):
+        assert await engine(url).rewrite_query(turns) == "And in 2023?"
 
 
 @pytest.mark.parametrize("url", ["127.0.0.1:8001", "ftp://x/v1", "file:///etc/passwd", "http://", "http:///v1"])
@@ -375,7 +435,7 @@ def test_addresses_that_are_none(url: str) -> None:
 
 
 def test_importing_it_loads_no_client() -> None:
-    program = "import sys, pipelines.chat.openai; print({'httpx', 'openai'} & set(sys.modules))"
+    program = "import sys, pipelines.chat.openai; print({'httpx', 'httpx2', 'openai'} & set(sys.modules))"
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "set()"
 
