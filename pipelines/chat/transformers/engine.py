@@ -1,7 +1,7 @@
 """Chat by a language model, run here by transformers with continuous batching and paged attention.
 
 Any checkpoint of a decoder-only architecture that transformers knows, with a chat template and safetensors weights;
-by default Qwen2.5-7B-Instruct (Apache-2.0, https://arxiv.org/abs/2412.15115), on a CPU rather Qwen2.5-0.5B-Instruct
+by default Qwen2.5-7B-Instruct (Apache-2.0, https://arxiv.org/abs/2412.15115); for a CPU, Qwen2.5-0.5B-Instruct
 (Apache-2.0). Many conversations share each step of the model; one that is closed leaves the batch at the next step.
 Does not call tools or follow a JSON schema: the `openai` engine passes those on to a server that does.
 """
@@ -9,33 +9,29 @@ Does not call tools or follow a JSON schema: the `openai` engine passes those on
 import asyncio
 import re
 import secrets
-from collections.abc import AsyncGenerator, Callable, Sequence
+from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import aclosing
 from dataclasses import replace
 from functools import partial
-from pathlib import Path
-from typing import Any, Literal, Self, TypeVar
+from typing import Any, ClassVar, Literal, TypeVar
 
 from pydantic import Field
 
 from pipelines.chat.base import ChatModel, ChatRequest, Delta, FinishReason, Message, Usage
-from pipelines.chat.extractive.followup import stand_alone
+from pipelines.chat.condense import condense
 from pipelines.chat.grounding import build_grounded_messages
-from pipelines.chat.transformers.continuous_batch import ContinuousBatch
 from pipelines.chat.transformers.token_text import TokenText
-from pipelines.contracts.engine import Embed, EngineConfig, ModelCard, Resources
+from pipelines.contracts.engine import ModelCard, Resources
 from pipelines.contracts.errors import InvalidInput, ModelUnavailable
 from pipelines.knowledge.base import Passage
-from pipelines.loading.device import DeviceName, DtypeName, select_device
-from pipelines.loading.weights import Weights, is_path, locate
+from pipelines.loading.checkpoint import TorchCheckpointConfig
+from pipelines.loading.device import select_device
+from pipelines.loading.pretrained import read_model, read_tokenizer
 
 T = TypeVar("T")
 
-_FILES = ("model*.safetensors", "*.json", "*.jinja", "*.model", "merges.txt", "vocab.txt")
-_TOKENIZERS = ("tokenizer.json", "tokenizer.model", "vocab.json", "vocab.txt")
-_LICENSES = {"Qwen/Qwen2.5-7B-Instruct": "Apache-2.0", "Qwen/Qwen2.5-0.5B-Instruct": "Apache-2.0"}
-_MARGIN_TOKENS = 16  # texts counted one by one can come to a little less than all of them together
+_MARGIN_TOKENS = 16  # texts counted one by one can add up to a little less than all of them together
 _NEUTRAL: dict[str, tuple[Any, ...]] = {
     "n": (1,),
     "tools": ([],),
@@ -49,55 +45,59 @@ _NEUTRAL: dict[str, tuple[Any, ...]] = {
     "top_k": (0, -1),
     "min_p": (0,),
 }
-"""Options that would change the answer and are not done here, with the values that ask for nothing."""
+"""Options that this engine does not follow, with the values that change nothing."""
 
 
-class TransformersConfig(EngineConfig):
+class TransformersConfig(TorchCheckpointConfig):
     """A language model on this machine's GPU or CPU."""
+
+    licenses: ClassVar[Mapping[str, str]] = {
+        "Qwen/Qwen2.5-7B-Instruct": "Apache-2.0",
+        "Qwen/Qwen2.5-0.5B-Instruct": "Apache-2.0",
+    }
+    files: ClassVar[tuple[str, ...]] = ("model*.safetensors", "*.json", "*.jinja", "*.model", "merges.txt", "vocab.txt")
 
     engine: Literal["transformers"] = "transformers"
     model: str = Field(
         "Qwen/Qwen2.5-7B-Instruct", description="Hub id or local folder of an instruction-tuned language model."
     )
-    revision: str = Field("main", description="Commit, tag or branch on the hub.")
-    device: DeviceName = Field("auto", description="Where it runs.")
-    dtype: DtypeName = Field("auto", description="Number format of weights and activations.")
     cache_tokens: int = Field(
         32_768,
         ge=1024,
-        description="Tokens of all conversations together that the device keeps, and the most that one of them may "
-        "have where the model itself could read more. A token takes 57 kB with the 7B model (bfloat16), 25 kB with the "
-        "0.5B one (float32).",
+        description="Size of the cache that all conversations share, in tokens, and the maximum length of one "
+        "conversation even if the model could read more. A token takes 57 kB with the 7B model (bfloat16), 25 kB with "
+        "the 0.5B one (float32).",
     )
-
-    @property
-    def name(self) -> str:
-        """What the model is called: its hub id, or its folder's name."""
-        return Path(self.model).name if is_path(self.model) else self.model
 
     def card(self) -> ModelCard:
         """What this configuration answers with."""
         return ModelCard(
             model=self.name,
-            license=_LICENSES.get(self.model, "see the model's page"),
-            description="A language model: converses freely, and answers from your documents where a category is "
-            "named. It can be wrong. Calls no tools.",
+            license=self.license,
+            description="A language model: converses freely, and answers from your documents if a category is named. "
+            "It can be wrong. Calls no tools.",
         )
 
-    def weights(self) -> tuple[Weights, ...]:
-        """The checkpoint and its tokenizer."""
-        return (Weights(self.model, self.revision, _FILES),)
-
     def load(self, resources: Resources) -> "TransformersChat":
-        """Load the model and start generating.
+        """Load the model and start its thread."""
+        from transformers import AutoModelForCausalLM, AutoTokenizer
+        from transformers.utils.import_utils import is_flash_attn_2_available
 
-        Args:
-            embed: sentence embeddings, for questions that lean on earlier ones; blocks.
-
-        Raises:
-            ModelUnavailable: the weights are missing, damaged or not of a kind that chats, or the cache has no room.
-        """
-        return TransformersChat.load(self, resources.embed)
+        (weights,) = self.weights()
+        tokenizer = read_tokenizer(AutoTokenizer, weights)
+        if not tokenizer.chat_template:
+            raise ModelUnavailable(f"{self.name} has no chat template: choose an instruction-tuned model.")
+        placement = select_device(self.device, self.dtype)
+        # Flash attention needs no mask, which lets CUDA graphs pay off.
+        is_flash = placement.device.type == "cuda" and is_flash_attn_2_available()
+        model = read_model(
+            AutoModelForCausalLM,
+            weights,
+            placement,
+            device_map={"": placement.device},
+            attn_implementation="flash_attention_2" if is_flash else "sdpa",
+        )
+        return TransformersChat(model, tokenizer, self.name, self.cache_tokens)
 
 
 class TransformersChat(ChatModel):
@@ -106,83 +106,44 @@ class TransformersChat(ChatModel):
     Args:
         model: a causal language model of transformers, on its device.
         tokenizer: with a chat template.
-        name: what messages call the model.
-        cache_tokens: of all conversations together.
-        embed: sentence embeddings; blocks.
+        name: the model's name in error messages.
+        cache_tokens: size of the cache, shared by all conversations.
     """
 
-    def __init__(self, model: Any, tokenizer: Any, name: str, cache_tokens: int, embed: Embed) -> None:
+    def __init__(self, model: Any, tokenizer: Any, name: str, cache_tokens: int) -> None:
+        from pipelines.chat.transformers.continuous_batch import ContinuousBatch
+
         self._tokenizer = tokenizer
         self._name = name
-        self._embed = embed
         self._ends = _end_tokens(model, tokenizer)
         self._batch = ContinuousBatch(model, name, cache_tokens, self._ends)
-        longest = getattr(model.config.get_text_config(), "max_position_embeddings", None)
-        self._context = min(cache_tokens, longest or cache_tokens)
+        max_positions = getattr(model.config.get_text_config(), "max_position_embeddings", None)
+        self._context = min(cache_tokens, max_positions or cache_tokens)
         self._default_top_p = model.generation_config.top_p or 1.0
         special = sorted({*tokenizer.all_special_tokens, *tokenizer.get_added_vocab()}, key=len, reverse=True)
         self._special = re.compile("|".join(map(re.escape, special)) or r"(?!)")
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="tokenizer")
 
-    @classmethod
-    def load(cls, config: TransformersConfig, embed: Embed) -> Self:
-        """Read the weights; nothing is fetched and no code of a repository is run."""
-        import torch
-        from huggingface_hub.errors import StrictDataclassError
-        from safetensors import SafetensorError
-        from transformers import AutoModelForCausalLM, AutoTokenizer
-
-        weights = config.weights()[0]
-        folder = locate(weights)
-        placement = select_device(config.device, config.dtype)
-        damaged = ModelUnavailable(
-            f"The weights of {config.name} cannot be read: files are missing or damaged, or it is no language model "
-            "that transformers knows. Fetch them again with `make pull`, or choose another model."
-        )
-        if not any((folder / name).is_file() for name in _TOKENIZERS):
-            raise damaged  # transformers would make an empty one
-        try:
-            tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True)
-            loaded: Any = AutoModelForCausalLM.from_pretrained(
-                folder,
-                dtype=placement.dtype,
-                device_map={"": placement.device},
-                attn_implementation=_attention(placement.device),
-                use_safetensors=True,
-                local_files_only=True,
-                output_loading_info=True,
-            )
-        except torch.OutOfMemoryError:
-            raise
-        except (OSError, ValueError, KeyError, RuntimeError, SafetensorError, StrictDataclassError) as error:
-            raise damaged from error
-        model, report = loaded
-        if report["missing_keys"] or report["mismatched_keys"]:
-            raise damaged
-        if not tokenizer.chat_template:
-            raise ModelUnavailable(f"{config.name} has no chat template: choose an instruction-tuned model.")
-        return cls(model, tokenizer, config.name, config.cache_tokens, embed)
-
     async def rewrite_query(self, messages: tuple[Message, ...]) -> str:
-        """The last question as a query that stands alone, by rules."""
-        return await asyncio.to_thread(stand_alone, messages, self._embed)
+        """The last question as a standalone query, written by the model."""
+        return await condense(self, messages)
 
     async def stream(self, request: ChatRequest) -> AsyncGenerator[Delta, None]:
         """Answer token by token; see `ChatModel`. Of the options, `top_p` and `seed` are followed.
 
         Raises:
-            InvalidInput: a conversation too long or not taken by the model's chat template, or an option that this
-                engine cannot follow.
+            InvalidInput: the conversation is too long or refused by the model's chat template, or this engine cannot
+                follow an option.
             ModelUnavailable: the model has stopped.
-            Overloaded: the engine is being exchanged.
-            torch.OutOfMemoryError: the device has no memory left; the next call starts anew.
+            Overloaded: the engine is being replaced.
+            torch.OutOfMemoryError: the device is out of memory; the next call starts again.
         """
         sampling = self._sampling(request)
         prompt, sources = await self._run(partial(self._prepare, request))
         text, made = TokenText(self._decode, request.stop), 0
         reason: FinishReason = "length"
-        most = min(request.max_tokens, self._context - len(prompt))
-        async with aclosing(self._batch.generate(prompt, most, sampling)) as tokens:
+        max_tokens = min(request.max_tokens, self._context - len(prompt))
+        async with aclosing(self._batch.generate(prompt, max_tokens, sampling)) as tokens:
             async for token in tokens:
                 made += 1
                 if token in self._ends:
@@ -198,7 +159,7 @@ class TransformersChat(ChatModel):
         yield Delta(finish_reason=reason, usage=Usage(len(prompt), made), sources=sources)
 
     def close(self) -> None:
-        """Let answers under way come to their end, for half a minute at most, then stop generating. Blocks."""
+        """Wait at most half a minute for the answers under way, then stop the model. Blocks."""
         self._batch.close()
 
     def _sampling(self, request: ChatRequest) -> dict[str, Any]:
@@ -225,7 +186,11 @@ class TransformersChat(ChatModel):
             messages, sources = self._ground(request, request.passages)
         prompt = self._encode(self._template(messages))
         if len(prompt) >= self._context:
-            raise self._too_long(len(prompt))
+            raise InvalidInput(
+                f"The conversation is {len(prompt)} tokens long; {self._name} takes {self._context} here, with its "
+                "answer. Send fewer or shorter messages.",
+                "messages",
+            )
         return prompt, sources
 
     def _ground(
@@ -238,16 +203,13 @@ class TransformersChat(ChatModel):
         frame = [Message("system", ""), *(replace(m, content="") for m in request.messages if m.role != "system")]
         spent = len(self._encode(self._template(frame))) + _MARGIN_TOKENS
         budget = self._context - min(request.max_tokens, self._context // 2) - spent
-        try:
-            messages, kept = build_grounded_messages(
-                request.messages, tuple(quoted), lambda text: len(self._encode(text)), budget
-            )
-        except InvalidInput as error:
-            raise self._too_long(sum(len(self._encode(m.content)) for m in request.messages) + spent) from error
+        messages, kept = build_grounded_messages(
+            request.messages, tuple(quoted), lambda text: len(self._encode(text)), budget
+        )
         return messages, tuple(quoted[passage] for passage in kept)
 
     def _defuse(self, text: str) -> str:
-        """Text of a file without the model's own marks: one that ends a message would let what follows give orders."""
+        """A file's text without special tokens of the model: one that ends a message would let the rest give orders."""
         return self._special.sub(lambda mark: f"{mark[0][:1]} {mark[0][1:]}", text)
 
     def _template(self, messages: Sequence[Message]) -> str:
@@ -258,8 +220,8 @@ class TransformersChat(ChatModel):
             return str(self._tokenizer.apply_chat_template(turns, tokenize=False, add_generation_prompt=True))
         except (TemplateError, TypeError, ValueError) as error:
             raise InvalidInput(
-                f"{self._name} does not take this conversation: its chat template refuses a role, the order of roles, "
-                "or a message's further keys.",
+                f"The chat template of {self._name} refuses this conversation: a role, the order of roles, or a "
+                "message's further keys.",
                 "messages",
             ) from error
 
@@ -270,22 +232,8 @@ class TransformersChat(ChatModel):
     def _decode(self, tokens: list[int]) -> str:
         return str(self._tokenizer.decode(tokens, skip_special_tokens=True, clean_up_tokenization_spaces=False))
 
-    def _too_long(self, tokens: int) -> InvalidInput:
-        return InvalidInput(
-            f"The conversation is {tokens} tokens long; {self._name} reads {self._context} here, its answer included. "
-            "Send fewer or shorter messages.",
-            "messages",
-        )
-
     async def _run(self, work: Callable[[], T]) -> T:
         return await asyncio.get_running_loop().run_in_executor(self._thread, work)
-
-
-def _attention(device: Any) -> str:
-    """Flash attention where its package is installed: it needs no mask, which lets CUDA graphs pay off."""
-    from transformers.utils.import_utils import is_flash_attn_2_available
-
-    return "flash_attention_2" if device.type == "cuda" and is_flash_attn_2_available() else "sdpa"
 
 
 def _end_tokens(model: Any, tokenizer: Any) -> tuple[int, ...]:

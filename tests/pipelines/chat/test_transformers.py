@@ -9,14 +9,13 @@ import threading
 import time
 import weakref
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
-from numpy.typing import NDArray
 from transformers import AutoModelForCausalLM, AutoTokenizer, TopPLogitsWarper
 
 from pipelines.chat import ChatRequest, Delta, Message
@@ -30,12 +29,6 @@ from tests.checkpoints.chat import CORPUS, make_tiny_llama, make_tiny_qwen2
 
 MAKERS = {"qwen2": make_tiny_qwen2, "llama": make_tiny_llama}
 QUESTIONS = [*CORPUS, "Why?", "x" * 300, "And the dog? " * 20]
-
-
-def letters(texts: Sequence[str]) -> NDArray[np.float32]:
-    """Vectors that count letters: enough for what is alike in spelling."""
-    counts = np.array([[text.lower().count(chr(97 + i)) + 1e-3 for i in range(26)] for text in texts], np.float32)
-    return counts / np.linalg.norm(counts, axis=1, keepdims=True)
 
 
 def asked(text: str, **settings: object) -> ChatRequest:
@@ -103,7 +96,7 @@ def references(folders: dict[str, Path]) -> dict[str, Callable[[ChatRequest], li
 
 
 def load(folder: Path, **settings: object) -> TransformersChat:
-    return TransformersConfig(model=str(folder), cache_tokens=4096, **settings).load(Resources(embed=letters))
+    return TransformersConfig(model=str(folder), cache_tokens=4096, **settings).load(Resources())
 
 
 @pytest.mark.parametrize("name", MAKERS)
@@ -250,8 +243,14 @@ async def test_closing_the_answer_stops_the_model(engine) -> None:
 
 
 async def test_a_cancelled_task_stops_the_model(engine) -> None:
-    task = asyncio.create_task(answered(engine, asked("Go on.", max_tokens=1900)))
-    await asyncio.sleep(0.3)
+    begun = asyncio.Event()
+
+    async def consume() -> None:
+        async for _ in engine.stream(asked("Go on and on.", max_tokens=1900)):
+            begun.set()
+
+    task = asyncio.create_task(consume())
+    await begun.wait()
     task.cancel()
     with pytest.raises(asyncio.CancelledError):
         await task
@@ -260,7 +259,7 @@ async def test_a_cancelled_task_stops_the_model(engine) -> None:
 
 async def test_conversations_beyond_the_cache_wait_and_stay_right(folders, references) -> None:
     """Each fits, all together do not: some are put back and read again."""
-    engine = TransformersConfig(model=str(folders["qwen2"]), cache_tokens=1024).load(Resources(embed=letters))
+    engine = TransformersConfig(model=str(folders["qwen2"]), cache_tokens=1024).load(Resources())
     requests = [asked(f"{index} " + CORPUS[3] * 2, max_tokens=150) for index in range(6)]
     answers = await asyncio.gather(*(answered(engine, request) for request in requests))
     engine.close()
@@ -271,11 +270,11 @@ async def test_conversations_beyond_the_cache_wait_and_stay_right(folders, refer
 
 
 async def test_the_longest_conversation(folders) -> None:
-    engine = TransformersConfig(model=str(folders["qwen2"]), cache_tokens=1024).load(Resources(embed=letters))
+    engine = TransformersConfig(model=str(folders["qwen2"]), cache_tokens=1024).load(Resources())
     _, last, _ = await answered(engine, asked("x " * 480, max_tokens=100_000))
     assert last.finish_reason == "length"
     assert last.usage.prompt_tokens + last.usage.completion_tokens == 1024
-    with pytest.raises(InvalidInput, match="reads 1024 here") as caught:
+    with pytest.raises(InvalidInput, match="takes 1024 here") as caught:
         await answered(engine, asked("x " * 3000))
     assert caught.value.param == "messages"
     assert str(folders["qwen2"].parent) not in str(caught.value)
@@ -335,7 +334,7 @@ async def test_grounded_within_the_budget(engine) -> None:
     assert ended.usage.prompt_tokens == len(prompt) <= 2048 - 20
     _, none, _ = await answered(engine, asked("Where?", passages=(), max_tokens=5))
     assert none.sources == ()
-    with pytest.raises(InvalidInput, match="reads 2048 here"):
+    with pytest.raises(InvalidInput, match=r"tokens long, and [0-9]+ fit beside the answer"):
         await answered(engine, asked("x " * 3000, passages=(small,)))
 
 
@@ -349,10 +348,25 @@ async def test_what_documents_say_cannot_end_their_message(engine) -> None:
     assert ended.sources == (evil,)
 
 
-async def test_a_query_that_stands_alone(engine) -> None:
+async def test_a_follow_up_is_rewritten_by_the_model_itself(engine, references, monkeypatch) -> None:
+    prompts: list[list[int]] = []
+    generate = engine._batch.generate
+
+    def counted(prompt: list[int], *args: object):
+        prompts.append(prompt)
+        return generate(prompt, *args)
+
+    monkeypatch.setattr(engine._batch, "generate", counted)
     turns = [("user", "What was the revenue in 2022?"), ("assistant", "3 million."), ("user", "And in 2023?")]
-    query = await engine.rewrite_query(tuple(Message(*turn) for turn in turns))
-    assert query == "What was the revenue in 2023?"
+    messages = tuple(Message(*turn) for turn in turns)
+    query = await engine.rewrite_query(messages)
+    [prompt] = prompts
+    shown_to_it = engine._tokenizer.decode(prompt)
+    assert "User: What was the revenue in 2022?\nAssistant: 3 million.\n\nLast question: And in 2023?" in shown_to_it
+    request = shown_to_it.split("<|im_start|>user\n")[1].split("<|im_end|>")[0]
+    assert query == shown(engine, references["qwen2"](asked(request, max_tokens=100))).strip()
+    assert await engine.rewrite_query(messages[2:]) == "And in 2023?"
+    assert len(prompts) == 1
 
 
 @pytest.mark.parametrize(
@@ -393,7 +407,7 @@ async def test_a_conversation_that_the_template_refuses(engines) -> None:
 def test_missing_and_damaged_weights(folders, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HF_HUB_CACHE", str(tmp_path / "hub"))
     with pytest.raises(ModelUnavailable, match="make pull"):
-        TransformersConfig(model="nobody/nothing").load(Resources(embed=letters))
+        TransformersConfig(model="nobody/nothing").load(Resources())
     with pytest.raises(ModelUnavailable):
         load(tmp_path / "nowhere")
 
@@ -432,7 +446,7 @@ def test_missing_and_damaged_weights(folders, tmp_path: Path, monkeypatch: pytes
 
 def test_a_cache_without_room(folders) -> None:
     with pytest.raises(ModelUnavailable, match="cache_tokens"):
-        TransformersConfig(model=str(folders["qwen2"]), cache_tokens=10**10).load(Resources(embed=letters))
+        TransformersConfig(model=str(folders["qwen2"]), cache_tokens=10**10).load(Resources())
 
 
 async def test_a_failed_step_ends_its_answers_and_no_others(folders, references) -> None:
