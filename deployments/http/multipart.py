@@ -1,41 +1,35 @@
 """The one file of a multipart form (RFC 7578), written through to the object store as it comes.
 
-Parsed by `python-multipart`. What the file is, its bytes must tell: this module looks at none of them.
+Parsed by `multipart` (MIT). What the file is, only its bytes say: this module looks at none of them.
 """
 
 import hashlib
 import re
-from collections.abc import AsyncGenerator, AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator, Iterator
 from contextlib import aclosing
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 from urllib.parse import unquote
 
-from python_multipart import MultipartParser
-from python_multipart.exceptions import FormParserError
-from python_multipart.multipart import parse_options_header
+from multipart import MultipartError, MultipartSegment, PushMultipartParser, parse_options_header
 
 from deployments.storage import ObjectStore
 from pipelines.contracts.errors import InputTooLarge, InvalidInput, UnusableMedia
 
-if TYPE_CHECKING:
-    from python_multipart.multipart import MultipartCallbacks
-
 HEAD_BYTES = 8192
 """How much of the file's start is handed back."""
 
-OVERHEAD_BYTES = 64 * 1024
-"""All that a form may hold beside the file: other fields, headers, boundaries, what stands before and after."""
+MAX_OVERHEAD_BYTES = 64 * 1024
+"""All that a form may hold besides the file: other fields, headers, boundaries, what precedes and follows them."""
 
 MAX_PARTS = 100
 MAX_HEADERS = 16
 MAX_HEADER_BYTES = 8192
 MAX_NAME = 255
 
-_BOUNDARY = re.compile(rb"[ -~]{1,200}")
-_DISPOSITION = re.compile(r"form-data\s*(;.*)?", re.IGNORECASE | re.DOTALL)
-_PARAMETER = re.compile(r""";\s*([\w!#$%&'*+.^`|~-]+)\s*=\s*(?:"((?:[^"\\]|\\.)*)"|([^;"]*))""", re.ASCII | re.DOTALL)
-_EXTENDED = re.compile(r"(utf-8|iso-8859-1)'[^']*'(.*)", re.IGNORECASE)  # RFC 5987: these two character sets
+_BOUNDARY = re.compile(r"[ -~]{1,200}")
+_EXTENDED_NAME = re.compile(  # RFC 5987 and its two character sets; not inside a quoted value
+    r"""(?:"(?:\\.|[^"\\])*+"|[^"])*?;\s*filename\*\s*=\s*"?(utf-8|iso-8859-1)'[^'"]*'([^;"\s]*)""", re.IGNORECASE
+)
 _UNPRINTABLE = re.compile(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
 
 
@@ -44,7 +38,7 @@ class Received:
     """What came with a form.
 
     Attributes:
-        name: the file's name without folders, up to 255 characters; empty where none was given.
+        name: the file's name without folders, up to 255 characters; empty if none was given.
         size: its bytes, at least 1.
         head: the first 8 KiB of them.
         sha256: of all of them, in hex.
@@ -63,19 +57,19 @@ async def receive_file(
 ) -> Received:
     """Find the part named `field` in a form, and write its bytes to the store while they come.
 
-    Whatever goes wrong, and when the caller is cancelled, no object is left.
+    On any error, and if the caller is cancelled, no object is left.
 
     Args:
-        stream: the body, in pieces of any size; no more is asked of it before a piece is written.
+        stream: the body, in chunks of any size; the next one is read once the last one is written.
         content_type_header: its type, with the boundary.
-        field: name of the part; a part without a file name is taken as well.
+        field: name of the part; a part without a file name is accepted too.
         store: where to.
         key: under which key.
         max_bytes: cap of the file itself.
 
     Raises:
-        InvalidInput: no multipart form, a damaged or cut-off one, too many parts, `field` missing or there twice.
-        InputTooLarge: more than `max_bytes` in the file, or than `OVERHEAD_BYTES` beside it.
+        InvalidInput: not a multipart form, a damaged or truncated one, too many parts, `field` missing or repeated.
+        InputTooLarge: more than `max_bytes` in the file, or than `MAX_OVERHEAD_BYTES` besides it.
         UnusableMedia: the file is empty.
         StorageFull, Overloaded: see `ObjectStore.put_stream`.
     """
@@ -93,135 +87,105 @@ async def receive_file(
 
 
 class _Form:
-    """A form being parsed: takes its bytes, gives those of the file."""
+    """A form being parsed: takes chunks of its body, gives the bytes of its file."""
 
-    def __init__(self, boundary: bytes, field: str) -> None:
+    def __init__(self, boundary: str, field: str) -> None:
         self.name = ""
         self.head = bytearray()
         self.digest = hashlib.sha256()
         self.fields: dict[str, str] = {}
         self._field = field
-        self._found = False
-        self._ended = False
+        self._delimiter = f"--{boundary}".encode()
+        self._opening = b""
+        self._parser = PushMultipartParser(
+            boundary, header_charset="latin-1", max_header_count=MAX_HEADERS, max_header_size=MAX_HEADER_BYTES
+        )
         self._parts = 0
         self._overhead = 0
-        self._size = 0
-        self._pieces: list[bytes] = []
-        self._header_name = bytearray()
-        self._header_value = bytearray()
-        self._disposition: str | None = None
+        self._found = False
         self._part_name = ""
-        self._in_file = False
         self._text = bytearray()
-        callbacks: MultipartCallbacks = {
-            "on_part_begin": self._part_begins,
-            "on_header_field": lambda data, start, end: self._header_name.extend(data[start:end]),
-            "on_header_value": lambda data, start, end: self._header_value.extend(data[start:end]),
-            "on_header_end": self._header_ends,
-            "on_headers_finished": self._headers_end,
-            "on_part_data": self._part_data,
-            "on_part_end": self._part_ends,
-            "on_end": self._end,
-        }
-        self._parser = MultipartParser(
-            boundary, callbacks, max_header_count=MAX_HEADERS, max_header_size=MAX_HEADER_BYTES
-        )
 
-    def feed(self, chunk: bytes) -> list[bytes]:
-        """Parse a piece of the body; returns what of the file is in it."""
-        self._pieces = []
+    def feed(self, chunk: bytes) -> Iterator[bytes]:
+        """Parse the next chunk of the body; gives what it holds of the file."""
+        if not chunk:
+            return
+        self._check_opening(chunk)
+        self._overhead += len(chunk)
         try:
-            self._parser.write(chunk)
-        except FormParserError as error:
+            for event in self._parser.parse(chunk):
+                if isinstance(event, MultipartSegment):
+                    self._begin_part(event)
+                elif event is None:
+                    self._end_part()
+                elif self._part_name == self._field:
+                    self._overhead -= len(event)
+                    self.digest.update(event)
+                    self.head += event[: HEAD_BYTES - len(self.head)]
+                    yield event
+                else:
+                    self._text += event
+        except MultipartError as error:
             raise InvalidInput("The body is not a well-formed multipart/form-data form.") from error
-        found = sum(map(len, self._pieces))
-        self._size += found
-        self._overhead += len(chunk) - found
-        if self._overhead > OVERHEAD_BYTES:
-            raise InputTooLarge(f"The form holds more than {OVERHEAD_BYTES:,} bytes beside its file.")
-        return self._pieces
+        if self._overhead > MAX_OVERHEAD_BYTES:
+            raise InputTooLarge(f"The form exceeds {MAX_OVERHEAD_BYTES:,} bytes besides its file.")
 
     def finish(self) -> None:
-        """Check that the form is whole."""
-        if not self._ended:
-            raise InvalidInput("The body is cut off: the form's closing boundary is missing.")
+        """Check that the form is complete."""
+        try:
+            self._parser.close()
+        except MultipartError as error:
+            raise InvalidInput("The body is truncated: the form's closing boundary is missing.") from error
         if not self._found:
             raise InvalidInput(f"The form has no field {self._field!r}: send the file under that name.", self._field)
-        if not self._size:
+        if not self.head:
             raise UnusableMedia("The file is empty.")
 
-    def _part_begins(self) -> None:
+    def _check_opening(self, chunk: bytes) -> None:
+        """A form begins with its boundary; the parser would skip any text in front of it."""
+        if len(self._opening) < len(self._delimiter):
+            self._opening = (self._opening + chunk).lstrip(b"\r\n")[: len(self._delimiter)]
+            if not self._delimiter.startswith(self._opening):
+                raise InvalidInput("The body is not a well-formed multipart/form-data form.")
+
+    def _begin_part(self, part: MultipartSegment) -> None:
         self._parts += 1
         if self._parts > MAX_PARTS:
             raise InvalidInput(f"The form has more than {MAX_PARTS} parts.")
-        self._disposition = None
-        self._text.clear()
-
-    def _header_ends(self) -> None:
-        if self._header_name.lower() == b"content-disposition":
-            self._disposition = _decoded(self._header_value)
-        self._header_name.clear()
-        self._header_value.clear()
-
-    def _headers_end(self) -> None:
-        parameters = _parameters(self._disposition or "")
-        if "name" not in parameters:
+        self._part_name = _decoded(part.name)
+        if not self._part_name:
             raise InvalidInput("A part of the form has no name.")
-        self._part_name = parameters["name"]
-        self._in_file = self._part_name == self._field
-        if self._in_file and self._found:
-            raise InvalidInput(f"The form has the field {self._field!r} twice: send one file.", self._field)
-        if self._in_file:
+        self._text.clear()
+        if self._part_name == self._field:
+            if self._found:
+                raise InvalidInput(f"The form has the field {self._field!r} twice: send one file.", self._field)
             self._found = True
-            self.name = _file_name(parameters)
+            self.name = _file_name(part)
 
-    def _part_data(self, data: bytes, start: int, end: int) -> None:
-        piece = data[start:end]
-        if not self._in_file:
-            self._text += piece
-            return
-        self.digest.update(piece)
-        self.head += piece[: HEAD_BYTES - len(self.head)]
-        self._pieces.append(piece)
-
-    def _part_ends(self) -> None:
-        if not self._in_file:
+    def _end_part(self) -> None:
+        if self._part_name != self._field:
             self.fields[self._part_name] = self._text.decode(errors="replace")
 
-    def _end(self) -> None:
-        self._ended = True
 
-
-def _boundary(content_type: str) -> bytes:
-    try:
-        kind, options = parse_options_header(content_type)
-    except UnicodeEncodeError:
-        kind, options = b"", {}
-    boundary = options.get(b"boundary", b"")
-    if kind != b"multipart/form-data" or not _BOUNDARY.fullmatch(boundary):
+def _boundary(content_type: str) -> str:
+    kind, options = parse_options_header(content_type)
+    boundary: str = options.get("boundary", "")
+    if kind != "multipart/form-data" or not _BOUNDARY.fullmatch(boundary):
         raise InvalidInput("Send the file as a multipart/form-data form, with its boundary in Content-Type.")
     return boundary
 
 
-def _decoded(value: bytearray) -> str:
-    """Browsers and curl send raw UTF-8; old clients Latin-1."""
+def _decoded(latin1: str) -> str:
+    """A header's text: browsers and curl send raw UTF-8, old clients Latin-1."""
     try:
-        return value.decode()
+        return latin1.encode("latin-1").decode()
     except UnicodeDecodeError:
-        return value.decode("latin-1")
+        return latin1
 
 
-def _parameters(disposition: str) -> dict[str, str]:
-    found = _DISPOSITION.fullmatch(disposition.strip())
-    return {
-        name.lower(): re.sub(r'\\(["\\])', r"\1", quoted) or plain.strip()
-        for name, quoted, plain in _PARAMETER.findall(found[1] or "" if found else "")
-    }
-
-
-def _file_name(parameters: dict[str, str]) -> str:
-    """The name that the client gave (RFC 6266: the extended one first), fit to be shown, and never a path."""
-    extended = _EXTENDED.fullmatch(parameters.get("filename*", ""))
-    name = unquote(extended[2], extended[1]) if extended else parameters.get("filename", "")
+def _file_name(part: MultipartSegment) -> str:
+    """The name that the client gave (RFC 6266: the extended one first), safe to display, and never a path."""
+    extended = _EXTENDED_NAME.match(part["Content-Disposition"])
+    name = unquote(extended[2], extended[1]) if extended else _decoded(part.filename or "")
     name = _UNPRINTABLE.sub("", re.split(r"[/\\]", name)[-1]).strip()[:MAX_NAME]
     return "" if name in (".", "..") else name

@@ -9,7 +9,7 @@ from contextlib import suppress
 
 import pytest
 
-from deployments.http.multipart import HEAD_BYTES, MAX_PARTS, OVERHEAD_BYTES, receive_file
+from deployments.http.multipart import HEAD_BYTES, MAX_OVERHEAD_BYTES, MAX_PARTS, receive_file
 from deployments.storage import ObjectStore
 from pipelines.contracts.errors import InputTooLarge, InvalidInput, UnusableMedia
 
@@ -111,6 +111,8 @@ async def test_a_client_of_one_byte_every_now_and_then(store):
         ("; filename*=UTF-8''%E2%82%AC.pdf; filename=\"x.pdf\"", "€.pdf"),
         ("; filename*=iso-8859-1''%A3.pdf", "£.pdf"),
         ("; filename=\"kept.pdf\"; filename*=utf-7''x.pdf", "kept.pdf"),
+        ("; filename=\"x; filename*=utf-8''y\"", "x; filename*=utf-8''y"),
+        ('; filename="a %22quoted%22 name.png"', 'a "quoted" name.png'),
         ('; filename="../../etc/passwd"', "passwd"),
         (r'; filename="C:\Users\me\a.png"', "a.png"),
         ("; filename*=UTF-8''..%2F..%5Cx%00%0Ay.pdf", "xy.pdf"),
@@ -179,13 +181,13 @@ async def test_empty_file(store, left):
 
 
 @pytest.mark.parametrize("keep", [0, 1, 30, 100, 5000, -1, -3, -5, -len(BOUNDARY)])
-async def test_cut_off_anywhere(store, left, keep):
+async def test_truncated_anywhere(store, left, keep):
     body = form(part("x", b"1"), FILE).rstrip()
-    await refused(store, left, body[:keep], InvalidInput, "cut off")
+    await refused(store, left, body[:keep], InvalidInput, "truncated")
 
 
-async def test_cut_off_after_its_file(store, left):
-    await refused(store, left, FILE + part("x", b"1"), InvalidInput, "cut off")
+async def test_truncated_after_its_file(store, left):
+    await refused(store, left, FILE + part("x", b"1"), InvalidInput, "truncated")
 
 
 @pytest.mark.parametrize(
@@ -204,12 +206,19 @@ async def test_malformed(store, left, body):
 
 
 @pytest.mark.parametrize(
-    "disposition",
-    ["", "attachment; name=image", "form-data", "form-data; nam=image", "form-data name=image", "; name=image"],
+    ("disposition", "match"),
+    [
+        ("form-data", "no name"),
+        ("form-data; nam=image", "no name"),
+        ("", "not a well-formed"),
+        ("attachment; name=image", "not a well-formed"),
+        ("form-data name=image", "not a well-formed"),
+        ("; name=image", "not a well-formed"),
+    ],
 )
-async def test_part_without_a_name(store, left, disposition):
+async def test_part_without_a_name(store, left, disposition, match):
     body = form(FILE).replace(b'form-data; name="image"; filename="a.png"', disposition.encode())
-    await refused(store, left, body, InvalidInput, "no name")
+    await refused(store, left, body, InvalidInput, match)
 
 
 async def test_cap_of_the_file_is_exact(store, left):
@@ -219,11 +228,16 @@ async def test_cap_of_the_file_is_exact(store, left):
 
 
 async def test_other_fields_are_capped(store, left):
-    await receive(store, form(FILE, part("x", b"y" * (OVERHEAD_BYTES - 1000))))
+    await receive(store, form(FILE, part("x", b"y" * (MAX_OVERHEAD_BYTES - 1000))))
     await store.delete(KEY)
-    big = part("x", b"y" * OVERHEAD_BYTES)
-    for body in (form(big, FILE), form(FILE, big), form(FILE) + b"z" * OVERHEAD_BYTES, b"\r\n" * OVERHEAD_BYTES):
-        await refused(store, left, body, InputTooLarge, "beside its file")
+    big = part("x", b"y" * MAX_OVERHEAD_BYTES)
+    for body in (
+        form(big, FILE),
+        form(FILE, big),
+        form(FILE) + b"z" * MAX_OVERHEAD_BYTES,
+        b"\r\n" * MAX_OVERHEAD_BYTES,
+    ):
+        await refused(store, left, body, InputTooLarge, "besides its file")
 
 
 async def test_parts_are_counted(store, left):
@@ -236,7 +250,7 @@ async def test_parts_are_counted(store, left):
         left,
         form(*[part("x", b"")] * 10_000, FILE),
         (InvalidInput, InputTooLarge),
-        "parts|beside",
+        "parts|besides",
         chunk=1 << 20,
     )
     assert time.monotonic() - began < 1
