@@ -8,7 +8,7 @@ from deployments.capabilities.base import Capability
 from deployments.capabilities.batching import Batcher
 from deployments.capabilities.protocol import CallEvent
 from deployments.settings import Settings
-from deployments.storage import image_name
+from deployments.storage import Bucket, image_name
 from pipelines.contracts.errors import InvalidInput
 from pipelines.contracts.progress import Progress
 from pipelines.image_generation import ImageGenerator, ImageOrRefusal, ImageRequest
@@ -29,7 +29,7 @@ class ImageGeneration(Capability[ImageGenerator]):
 
         async def publish(made: list[ImageOrRefusal]) -> dict[str, Any]:
             images = await asyncio.to_thread(lambda: [_png(each) for each in made])
-            keys = [image_name("stable-diffusion") for _ in images]
+            keys = [image_name(Bucket.GENERATED) for _ in images]
             for key, picture in zip(keys, images, strict=True):
                 await self.store.put_bytes(key, picture, "image/png")
             return {"images": keys}

@@ -5,7 +5,7 @@ from typing import Any
 
 from deployments.capabilities.base import CallProgress, Capability
 from deployments.capabilities.protocol import CallEvent, Source
-from deployments.storage import image_name
+from deployments.storage import Bucket, image_name
 from pipelines.image_understanding import ImageUnderstander
 from pipelines.image_understanding.draw import draw_masks
 from pipelines.media.image import DecodedImage, fit, read_image, write_png
@@ -29,7 +29,7 @@ class ImageUnderstanding(Capability[ImageUnderstander]):
 
         async def publish(described: tuple[dict[str, Any], bytes]) -> dict[str, Any]:
             told, segmentation = described
-            key = image_name("sam")
+            key = image_name(Bucket.SEGMENTED)
             await self.store.put_bytes(key, segmentation, "image/png")
             return {**told, "segmentation": key}
 

@@ -5,7 +5,7 @@ from typing import Any
 
 from deployments.capabilities.base import CallProgress, Capability
 from deployments.capabilities.protocol import CallEvent, Source
-from deployments.storage import image_name
+from deployments.storage import Bucket, image_name
 from pipelines.media.image import read_image, write_png
 from pipelines.super_resolution import SuperResolver
 from pipelines.super_resolution.enhance import enhance
@@ -23,7 +23,7 @@ class SuperResolution(Capability[SuperResolver]):
             return write_png(enhance(picture, resolver, progress=ticket))
 
         async def publish(enlarged: bytes) -> dict[str, Any]:
-            key = image_name("realesrgan")
+            key = image_name(Bucket.ENHANCED)
             await self.store.put_bytes(key, enlarged, "image/png")
             return {"image": key}
 

@@ -50,6 +50,7 @@ class Status:
         self._latest: dict[str, CapabilityStatus] = {}
         self._at_s = float("-inf")
         self._looking = asyncio.Lock()
+        self._has_started = False
 
     async def capabilities(self) -> dict[str, CapabilityStatus]:
         """Every capability's status, by its name."""
@@ -63,6 +64,13 @@ class Status:
                 self._latest = {status.capability: status for status in await asyncio.gather(*looks)}
                 self._at_s = time.monotonic()
             return self._latest
+
+    async def is_starting(self) -> bool:
+        """Whether a capability has yet to start for the first time; once False, it stays False."""
+        if not self._has_started:
+            states = {status.state for status in (await self.capabilities()).values()}
+            self._has_started = states.isdisjoint({"starting", "loading"})
+        return not self._has_started
 
     async def is_absent(self, deployment: str) -> bool:
         """No replica of this deployment runs."""

@@ -1,11 +1,10 @@
-"""From errors to HTTP: one table of statuses, one body per family of routes."""
+"""From exceptions to failures: the status, code and message that a client gets, whatever its family's error body."""
 
 import math
-from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
 
-from starlette.responses import JSONResponse
+from fastapi.exceptions import RequestValidationError
+from starlette.exceptions import HTTPException
 
 from deployments.client.errors import INTERNAL_ERROR, DeadlineExceeded
 from deployments.jobs.table import TooManyJobs
@@ -14,7 +13,7 @@ from pipelines.contracts import errors
 
 
 class Unauthorized(errors.SensoriumError):
-    """No key, or one that is not known."""
+    """No API key, or an unknown one."""
 
     code = "invalid_api_key"
 
@@ -39,7 +38,7 @@ STATUS: dict[type[errors.SensoriumError], int] = {
 
 @dataclass(frozen=True)
 class Failure:
-    """What a client is told of an error."""
+    """What a client learns of an error."""
 
     status: int
     code: str
@@ -48,7 +47,7 @@ class Failure:
     retry_after_s: float | None = None
 
     def headers(self) -> dict[str, str]:
-        """`Retry-After` and `WWW-Authenticate` where they belong."""
+        """`Retry-After` and `WWW-Authenticate` if they apply."""
         headers = {}
         if self.retry_after_s is not None:
             headers["Retry-After"] = str(math.ceil(self.retry_after_s))
@@ -58,62 +57,34 @@ class Failure:
 
 
 INTERNAL = Failure(500, *INTERNAL_ERROR)
+HTTP_FAILURES = {
+    404: Failure(404, "not_found", "No such route."),
+    405: Failure(405, "method_not_allowed", "This route does not support that method."),
+}
+"""Of the errors that Starlette raises itself; any other is a body that FastAPI could not parse."""
 
 
-def describe(error: errors.SensoriumError) -> Failure:
-    """What the client is told of an error."""
+def describe(error: Exception) -> Failure:
+    """What the client learns of an error; nothing of one that nobody expected."""
+    if isinstance(error, errors.SensoriumError):
+        return _describe_own(error)
+    if isinstance(error, RequestValidationError):
+        return _describe_invalid(error)
+    if isinstance(error, HTTPException):
+        invalid_body = Failure(error.status_code, "invalid_body", "The body is not valid JSON.")
+        return HTTP_FAILURES.get(error.status_code, invalid_body)
+    return INTERNAL
+
+
+def _describe_own(error: errors.SensoriumError) -> Failure:
     status = next((STATUS[kind] for kind in type(error).__mro__ if kind in STATUS), INTERNAL.status)
     retry_after_s = getattr(error, "retry_after_s", 30 if isinstance(error, errors.StorageFull) else None)
     return Failure(status, error.code, error.message, getattr(error, "param", None), retry_after_s)
 
 
-def _openai(failure: Failure) -> dict[str, Any]:
-    kind = "invalid_request_error" if failure.status < 500 else "server_error"
-    return {"error": {"message": failure.message, "type": kind, "param": failure.param, "code": failure.code}}
-
-
-_SPEECH_CODES = {"empty_audio": 40000004, "unusable_media": 40000003, "invalid_parameter": 40000003}
-"""The public RESTful speech convention that 20000000 comes from."""
-
-
-def _speech_status(failure: Failure) -> int:
-    if failure.code == "overloaded":
-        return 40000005
-    if failure.status >= 500:
-        return 50000000
-    return _SPEECH_CODES.get(failure.code, 40000000)
-
-
-def _recognition(failure: Failure) -> dict[str, Any]:
-    return {"result": "", "status": _speech_status(failure), "message": failure.message}
-
-
-def _synthesis(failure: Failure) -> dict[str, Any]:
-    return {"status": _speech_status(failure), "message": failure.message}
-
-
-def _media(failure: Failure) -> dict[str, Any]:
-    return {"status": "error", "error": {"code": failure.code, "message": failure.message}}
-
-
-def _upload(failure: Failure) -> dict[str, Any]:
-    return {"result": False, "error": {"code": failure.code, "message": failure.message}}
-
-
-_FAMILIES: tuple[tuple[str, Callable[[Failure], dict[str, Any]]], ...] = (
-    ("/v1/asr", _recognition),
-    ("/v1/tts", _synthesis),
-    ("/image/", _media),
-    ("/video/", _media),
-    ("/uploadFile/", _upload),
-)
-
-
-def body_for(path: str) -> Callable[[Failure], dict[str, Any]]:
-    """The shape of an error body on a path; OpenAI's where no family claims it."""
-    return next((shape for prefix, shape in _FAMILIES if path.startswith(prefix)), _openai)
-
-
-def response(path: str, failure: Failure) -> JSONResponse:
-    """The HTTP answer that tells of a failure."""
-    return JSONResponse(body_for(path)(failure), status_code=failure.status, headers=failure.headers())
+def _describe_invalid(error: RequestValidationError) -> Failure:
+    """The first of FastAPI's validation errors, without the value that was sent."""
+    first = error.errors()[0]
+    param = ".".join(str(part) for part in first["loc"] if part not in ("body", "query", "path")) or None
+    message = f"{param}: {first['msg']}" if param else str(first["msg"])
+    return Failure(400, "invalid_parameter", message, param)

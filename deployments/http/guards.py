@@ -1,8 +1,8 @@
-"""What every request passes before its route: who asks, from where, and how much JSON.
+"""What every request passes before its route: API key, host and origin, size of a JSON body.
 
-A page of another site that is open in a person's browser can reach a server on loopback. Where no keys protect the
-product, requests that such a page sends are refused: those that carry its `Origin`, and those whose `Host` is its own
-name made to point here.
+A page of another site that is open in a person's browser can reach a server on loopback. Unless API keys protect the
+server, requests of such a page are refused: those that carry its `Origin`, and those whose `Host` is its own name made
+to point here.
 """
 
 import hmac
@@ -12,16 +12,11 @@ from urllib.parse import urlsplit
 from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from deployments.http import errors
+from deployments.http.errors import Unauthorized, describe
+from deployments.http.families import Family, family_of
 from deployments.http.network import is_loopback
 from deployments.settings import Settings
 from pipelines.contracts.errors import InputTooLarge, InvalidInput, SensoriumError
-
-OPEN_PATHS = frozenset({"/", "/healthz", "/readyz"})
-OPEN_PREFIXES = ("/console/", "/stable-diffusion/", "/sam/", "/realesrgan/")
-"""Ways in without a key: the console's own files, and what is signed."""
-STREAMED_PREFIXES = ("/v1/asr", "/v1/audio/transcriptions", "/image/", "/video/", "/uploadFile/uploadLearningFile")
-"""Routes that read their body themselves, under caps of their own."""
 
 
 class Guards:
@@ -34,23 +29,23 @@ class Guards:
         self._own_host = urlsplit(settings.public_url).hostname or ""
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Check one request and hand it on."""
+        """Check one request and pass it on."""
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        headers = Headers(scope=scope)
+        family, headers = family_of(scope["path"]), Headers(scope=scope)
         try:
-            self._check(scope["path"], headers)
-            if not scope["path"].startswith(STREAMED_PREFIXES):
+            self._check(family, headers)
+            if not family.streamed:
                 receive = await self._whole_body(headers, receive)
         except SensoriumError as error:
-            await errors.response(scope["path"], errors.describe(error))(scope, receive, send)
+            await family.response(describe(error))(scope, receive, send)
             return
         await self._app(scope, receive, send)
 
-    def _check(self, path: str, headers: Mapping[str, str]) -> None:
+    def _check(self, family: Family, headers: Mapping[str, str]) -> None:
         if self._keys:
-            if path not in OPEN_PATHS and not path.startswith(OPEN_PREFIXES):
+            if not family.public:
                 self._check_key(headers)
             return
         for name, address in (("Host", f"//{headers.get('host', '')}"), ("Origin", headers.get("origin", ""))):
@@ -62,7 +57,7 @@ class Guards:
         key = sent.strip().encode()
         known = [hmac.compare_digest(key, known) for known in self._keys]
         if scheme.lower() != "bearer" or not any(known):
-            raise errors.Unauthorized("Send a valid key: `Authorization: Bearer …`.")
+            raise Unauthorized("Send a valid API key: `Authorization: Bearer …`.")
 
     def _is_own(self, address: str) -> bool:
         try:
@@ -74,9 +69,9 @@ class Guards:
         return host == self._own_host or is_loopback(host)
 
     async def _whole_body(self, headers: Mapping[str, str], receive: Receive) -> Receive:
-        """Read a small body ahead, so that a large one is refused before anything parses it."""
+        """Read a small body ahead, so that a large one is refused before it is parsed."""
         limit = self._settings.max_json_bytes
-        too_large = InputTooLarge(f"The body is larger than the {limit:,} bytes that are taken here.")
+        too_large = InputTooLarge(f"The body exceeds the {limit:,}-byte limit.")
         declared = headers.get("content-length", "")
         if declared.isdigit() and int(declared) > limit:
             raise too_large

@@ -1,4 +1,4 @@
-"""The ingress: the one deployment that speaks HTTP. It imports no model library."""
+"""The ingress: the only deployment that speaks HTTP. It imports no capability and no model library."""
 
 from fastapi import FastAPI
 from ray import serve
@@ -10,6 +10,7 @@ from deployments.http.app import create_app
 from deployments.http.network import is_loopback
 from deployments.http.services import Services
 from deployments.jobs.table import JobTable
+from deployments.jobs.watcher import JobWatcher
 from deployments.settings import Settings
 from deployments.storage import ObjectStore
 
@@ -28,8 +29,9 @@ class Ingress:
         settings = settings.model_copy(update={"public_url": public_url.rstrip("/")})
         store = ObjectStore.open(settings.store_url, public_url=settings.public_url)
         caller = Caller(Handles(**handles), settings)
-        self._services = Services(settings, store, caller, JobTable(settings.jobs_url), jobs)
+        table = JobTable(settings.jobs_url)
+        self._services = Services(settings, store, caller, table, JobWatcher(table), jobs)
 
     def __serve_build_asgi_app__(self) -> FastAPI:
-        """What Serve calls once the replica is made."""
+        """The application, as Serve asks for it once the replica is constructed."""
         return create_app(self._services)

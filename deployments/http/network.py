@@ -1,10 +1,10 @@
-"""Which names and addresses reach only this machine."""
+"""Which host names and addresses are loopback."""
 
 from ipaddress import ip_address
 
 
 def is_loopback(host: str) -> bool:
-    """Whether a host name or address is one that only this machine reaches."""
+    """Whether a host name or address is only reachable from this machine."""
     if host == "localhost":
         return True
     try:

@@ -1,49 +1,48 @@
-"""What the routes work with."""
+"""What the routes work with, and how a route asks for it."""
 
-import asyncio
-from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TypeVar
+from typing import Annotated
+
+from fastapi import Depends, Request
 
 from deployments.client.caller import Caller
 from deployments.client.handles import Handle
 from deployments.jobs.table import JobTable
+from deployments.jobs.watcher import JobWatcher
 from deployments.settings import Settings
 from deployments.storage import ObjectStore
 
-_T = TypeVar("_T")
 
-
-@dataclass
+@dataclass(frozen=True)
 class Services:
-    """Settings, the object store, the capabilities and the table of jobs.
+    """Settings, the object store, the capabilities and the jobs; one for each process.
 
     Attributes:
-        worker: what runs the jobs; `None` if nothing does.
-        was_ready: `/readyz` has answered 200 once.
+        worker: runs the jobs; `None` if nothing does.
+        watcher: of the jobs in `jobs`.
     """
 
     settings: Settings
     store: ObjectStore
     caller: Caller
     jobs: JobTable
+    watcher: JobWatcher
     worker: Handle | None = None
-    was_ready: bool = False
 
     async def sign(self, key: str) -> str:
-        """An absolute address of a result, valid for as long as the settings say."""
+        """An absolute URL of a result, valid for as long as the settings say."""
         return await self.store.sign(key, expires_s=self.settings.signed_url_s)
 
-    async def read(self, key: str) -> bytes:
-        """A small result, whole."""
-        _, chunks = await self.store.stream(key)
-        return b"".join([chunk async for chunk in chunks])
-
-    async def in_jobs(self, work: Callable[[JobTable], _T]) -> _T:
-        """Read or write the table of jobs, in a thread."""
-        return await asyncio.to_thread(work, self.jobs)
-
-    def wake_jobs(self) -> None:
-        """Wake the worker for a new job; it would find it by itself a little later."""
+    def wake_worker(self) -> None:
+        """Announce a new job; without this, the worker would find it a little later."""
         if self.worker is not None:
             self.worker.wake.remote()
+
+
+async def _services(request: Request) -> Services:
+    services: Services = request.app.state.services
+    return services
+
+
+ServicesDep = Annotated[Services, Depends(_services)]
+"""Type of a handler's parameter that takes the services."""

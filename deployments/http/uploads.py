@@ -1,6 +1,6 @@
-"""Taking uploads: streamed into the object store under a cap, known by their bytes."""
+"""Uploads: streamed into the object store under a cap, their formats detected from their bytes."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -8,26 +8,72 @@ from typing import Any
 from fastapi import Request
 
 from deployments.capabilities.protocol import Source
-from deployments.http.multipart import Received, receive_file
+from deployments.http.multipart import MAX_OVERHEAD_BYTES, Received, receive_file
 from deployments.http.services import Services
+from deployments.settings import Settings
 from deployments.storage import upload_name
-from pipelines.contracts.errors import InputTooLarge, UnsupportedMedia
-from pipelines.media.kinds import Family, sniff
+from pipelines.contracts.errors import EmptyAudio, InputTooLarge, UnsupportedMedia
+from pipelines.media import kinds
 
 
-def declared_bytes(request: Request) -> int | None:
-    """The body's length where the client says it."""
-    text = request.headers.get("content-length", "")
-    return int(text) if text.isdigit() else None
+@dataclass(frozen=True)
+class Accepted:
+    """What a route accepts as its file.
+
+    Attributes:
+        family: what the file must hold.
+        formats: that are supported, for whoever sends another.
+        max_bytes: cap of the file.
+        field: of the form that holds the file.
+    """
+
+    family: kinds.Family
+    formats: str
+    max_bytes: Callable[[Settings], int]
+    field: str = "file"
+
+    def check_declared(self, request: Request, settings: Settings, overhead_bytes: int = 0) -> None:
+        """Refuse a body that declares to be too large, before any of it is read.
+
+        Raises:
+            InputTooLarge: it is longer than the cap and `overhead_bytes`.
+        """
+        declared = request.headers.get("content-length", "")
+        if declared.isdigit() and int(declared) > self.max_bytes(settings) + overhead_bytes:
+            raise InputTooLarge(f"The {self.family} exceeds the {self.max_bytes(settings):,}-byte limit.")
+
+    def source(self, key: str, head: bytes, name: str = "") -> Source:
+        """A file in the store, as capabilities take it.
+
+        Raises:
+            UnsupportedMedia: its first bytes are those of another format.
+        """
+        kind = kinds.sniff(head)
+        if kind is None or self.family not in kind.families:
+            raise UnsupportedMedia(f"Unsupported file type. Supported: {self.formats}.")
+        return Source(key, name, kind.name, kind.container)
+
+    def form_schema(self) -> dict[str, Any]:
+        """OpenAPI's request body: a multipart form with the file."""
+        schema = {
+            "type": "object",
+            "properties": {self.field: {"type": "string", "format": "binary"}},
+            "required": [self.field],
+        }
+        return {"requestBody": {"required": True, "content": {"multipart/form-data": {"schema": schema}}}}
 
 
-FORM_OVERHEAD_BYTES = 100_000
-"""What boundaries, headers and small fields may add to a file's own bytes."""
+IMAGE = Accepted("image", "png, jpeg, webp, gif, bmp, tiff, avif", lambda settings: settings.max_image_bytes)
+AUDIO = Accepted(
+    "audio", "wav, mp3, flac, ogg, m4a, webm and other audio or video", lambda settings: settings.max_audio_bytes
+)
+VIDEO = Accepted("video", "mp4, mov, webm, mkv, avi, mpeg, flv, ogg, wmv", lambda settings: settings.max_video_bytes)
+DOCUMENT = Accepted("document", "txt, docx, pdf", lambda settings: settings.max_document_bytes, field="fileToUpload")
 
 
 @dataclass
 class Upload:
-    """What was uploaded.
+    """An uploaded file.
 
     Attributes:
         source: the file, as capabilities take it.
@@ -41,53 +87,57 @@ class Upload:
 
 
 @asynccontextmanager
-async def uploaded_file(
-    services: Services, request: Request, *, field: str, family: Family, max_bytes: int, wanted: str
-) -> AsyncIterator[Upload]:
-    """The file of a multipart form as an object, for as long as the call lasts or, where it is `kept`, longer.
-
-    Args:
-        field: the form's field that holds the file.
-        family: what the file must hold.
-        max_bytes: cap of the file.
-        wanted: the formats that are served, for the message to who sends another.
+async def form_file(services: Services, request: Request, accepted: Accepted) -> AsyncIterator[Upload]:
+    """The file of a multipart form as an object, for as long as the call lasts or, if it is `kept`, longer.
 
     Raises:
         InvalidInput, InputTooLarge, UnsupportedMedia, UnusableMedia: what is wrong with the upload; nothing is left.
     """
-    if (declared_bytes(request) or 0) > max_bytes + FORM_OVERHEAD_BYTES:
-        raise InputTooLarge(f"The file is larger than the {max_bytes:,} bytes that are taken here.")
+    accepted.check_declared(request, services.settings, MAX_OVERHEAD_BYTES)
     key = upload_name()
     upload = None
     try:
         received = await receive_file(
             request.stream(),
             request.headers.get("content-type", ""),
-            field=field,
+            field=accepted.field,
             store=services.store,
             key=key,
-            max_bytes=max_bytes,
+            max_bytes=accepted.max_bytes(services.settings),
         )
-        upload = Upload(source_of(key, received, family, wanted), received)
+        upload = Upload(accepted.source(key, received.head, received.name), received)
         yield upload
     finally:
         if upload is None or not upload.kept:
             await services.store.delete(key)
 
 
-def source_of(key: str, received: Received, family: Family, wanted: str) -> Source:
-    """The upload as a capability takes it; refuses what is not of the family."""
-    kind = sniff(received.head)
-    if kind is None or family not in kind.families:
-        raise UnsupportedMedia(f"This file is not one that is served here; send {wanted}.")
-    return Source(key, received.name, kind.name, kind.container)
+@asynccontextmanager
+async def audio_body(services: Services, request: Request, *, headerless: bool) -> AsyncIterator[Source]:
+    """A body that is one audio file, as an object for as long as the call lasts.
 
+    Args:
+        headerless: it is plain PCM, which nothing in it says.
 
-def form_schema(field: str, required: bool = True) -> dict[str, Any]:
-    """OpenAPI request body: a multipart form with one file."""
-    schema = {
-        "type": "object",
-        "properties": {field: {"type": "string", "format": "binary"}},
-        "required": [field] if required else [],
-    }
-    return {"requestBody": {"required": True, "content": {"multipart/form-data": {"schema": schema}}}}
+    Raises:
+        InputTooLarge, UnsupportedMedia, EmptyAudio: what is wrong with the upload; nothing is left.
+    """
+    AUDIO.check_declared(request, services.settings)
+    key = upload_name()
+    head = bytearray()
+
+    async def body() -> AsyncIterator[bytes]:
+        async for chunk in request.stream():
+            head.extend(chunk[: kinds.HEAD_BYTES - len(head)])
+            yield chunk
+
+    try:
+        max_bytes = AUDIO.max_bytes(services.settings)
+        size = await services.store.put_stream(
+            key, body(), max_bytes=max_bytes, content_type="application/octet-stream"
+        )
+        if size == 0:
+            raise EmptyAudio("The body is empty: send the audio file as the body.")
+        yield Source(key, kind="pcm") if headerless else AUDIO.source(key, bytes(head))
+    finally:
+        await services.store.delete(key)

@@ -12,7 +12,7 @@ SQLAlchemy: MIT; psycopg (PostgreSQL): LGPL-3.0.
 
 import secrets
 import sqlite3
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, fields
 from functools import cached_property
@@ -96,7 +96,7 @@ class Job:
 
     Attributes:
         number: increases with every job.
-        operation: a key of `deployments.http.operations.OPERATIONS`.
+        operation: a key of `deployments.jobs.operations.OPERATIONS`.
         arguments: of the operation, as JSON.
         input: key of its upload; None if it has none or it was deleted.
         fingerprint: hash of the request, which tells a repetition from another request under the same key.
@@ -244,6 +244,12 @@ class JobTable:
         if row is None:
             raise NotFound("There is no such job, or it has expired.")
         return _job(row)
+
+    def find(self, job_ids: Collection[str]) -> dict[str, Job]:
+        """The jobs with these ids, by id; those that do not exist are left out."""
+        with self._transaction() as connection:
+            rows = connection.execute(select(*_COLUMNS).where(_jobs.c.id.in_(job_ids)))
+            return {row.id: _job(row) for row in rows}
 
     def list_recent(self, limit: int, after: str | None, ended_since: float) -> list[Job]:
         """Jobs, newest first: those older than the job `after`, without those that ended before `ended_since`."""

@@ -18,7 +18,7 @@ from deployments.capabilities.protocol import ResultEvent, Update
 from deployments.client.caller import Call, Caller
 from deployments.client.errors import INTERNAL_ERROR, DeadlineExceeded
 from deployments.client.handles import Handle, Handles
-from deployments.http.operations import OPERATIONS, Operation
+from deployments.jobs.operations import OPERATIONS, Operation
 from deployments.jobs.table import Job, JobTable
 from deployments.settings import Settings
 from deployments.storage import ObjectStore

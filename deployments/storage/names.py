@@ -5,6 +5,7 @@ import secrets
 import string
 import uuid
 from datetime import UTC, datetime
+from enum import StrEnum
 from typing import Literal
 
 from deployments.storage.errors import RangeNotSatisfiable
@@ -18,7 +19,19 @@ _KEY = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,199}(?:/[A-Za-z0-9_][A-Za-z0-9_
 _RANGE = re.compile(r"bytes=([0-9]{0,18})-([0-9]{0,18})", re.IGNORECASE)
 
 
-def image_name(bucket: str) -> str:
+class Bucket(StrEnum):
+    """Where results that are served by signed URL lie, one for each capability that makes images."""
+
+    GENERATED = "stable-diffusion"
+    SEGMENTED = "sam"
+    ENHANCED = "realesrgan"
+
+
+SWEPT = ("uploads", "static", *Bucket)
+"""Everything that is deleted once it is old."""
+
+
+def image_name(bucket: Bucket) -> str:
     """A new key `<bucket>/<8 random lower-case letters><yymmddHHMMSS>.png`, in UTC."""
     letters = "".join(secrets.choice(string.ascii_lowercase) for _ in range(8))
     return f"{bucket}/{letters}{datetime.now(UTC):%y%m%d%H%M%S}.png"

@@ -1,1 +1,1 @@
-"""The HTTP routes, one file per family. Each has `router(graph)`."""
+"""The HTTP routes, by what they serve; `deployments.http.app` includes their routers."""

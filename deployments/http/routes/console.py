@@ -1,17 +1,19 @@
 """The console: the page at `/` and its files, read once and served from memory.
 
-The page is open to whoever reaches the product, as it holds nothing but itself; what it asks for wants the key.
+The page is public, as it holds nothing but itself; the API that it calls needs the key.
 """
 
 import hashlib
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from fastapi import APIRouter, Request, Response
+from fastapi import Request, Response
 
-from deployments.http.services import Services
-from deployments.storage import image_name
+from deployments.http import families
+from deployments.http.services import Services, ServicesDep
+from deployments.storage import Bucket, image_name
 from pipelines.contracts.errors import NotFound
 
 FOLDER = Path(__file__).parents[1] / "console"
@@ -23,6 +25,9 @@ MEDIA_TYPES = {
     ".svg": "image/svg+xml",
 }
 
+page_router = families.PAGE.router("Console", include_in_schema=False)
+files_router = families.CONSOLE.router("Console", include_in_schema=False)
+
 
 @dataclass(frozen=True)
 class ConsoleFile:
@@ -33,8 +38,9 @@ class ConsoleFile:
     etag: str
 
 
+@cache
 def read_files() -> dict[str, ConsoleFile]:
-    """All files of the page by their path under the folder; there is no way from a request to another file."""
+    """All files of the page by their path under the folder; no request can reach any other file."""
     found = {}
     for path in sorted(FOLDER.rglob("*")):
         if path.suffix in MEDIA_TYPES:
@@ -45,7 +51,7 @@ def read_files() -> dict[str, ConsoleFile]:
 
 
 def content_security_policy(results_origin: str) -> str:
-    """What the page may load: itself, and results from where the object store's signed addresses lead."""
+    """What the page may load: itself, and results from the origin of the object store's signed URLs."""
     results = f"'self' {results_origin}"
     return "; ".join(
         [
@@ -62,40 +68,35 @@ def content_security_policy(results_origin: str) -> str:
     )
 
 
+@page_router.api_route("/", methods=["GET", "HEAD"])
+async def index(services: ServicesDep, request: Request) -> Response:
+    """The page."""
+    return await _serve(services, request, INDEX)
+
+
+@files_router.api_route("/{name:path}", methods=["GET", "HEAD"])
+async def file(services: ServicesDep, request: Request, name: str) -> Response:
+    """A file of the page."""
+    return await _serve(services, request, name)
+
+
+async def _serve(services: Services, request: Request, name: str) -> Response:
+    file = read_files().get(name)
+    if file is None:
+        raise NotFound("There is no such file.")
+    headers = {
+        "ETag": file.etag,
+        "Cache-Control": "no-cache",
+        "Content-Security-Policy": content_security_policy(await _results_origin(services)),
+        "Referrer-Policy": "no-referrer",
+        "X-Content-Type-Options": "nosniff",
+    }
+    known = [tag.strip().removeprefix("W/") for tag in request.headers.get("if-none-match", "").split(",")]
+    if file.etag in known:
+        return Response(status_code=304, headers=headers)
+    return Response(file.content, headers=headers, media_type=file.media_type)
+
+
 async def _results_origin(services: Services) -> str:
-    parts = urlsplit(await services.store.sign(image_name("sam"), expires_s=1))
+    parts = urlsplit(await services.store.sign(image_name(Bucket.SEGMENTED), expires_s=1))
     return f"{parts.scheme}://{parts.netloc}"
-
-
-def router(services: Services) -> APIRouter:
-    """`/`, `/console/…`."""
-    routes = APIRouter(include_in_schema=False)
-    files = read_files()
-
-    async def serve(request: Request, name: str) -> Response:
-        file = files.get(name)
-        if file is None:
-            raise NotFound("There is no such file.")
-        headers = {
-            "ETag": file.etag,
-            "Cache-Control": "no-cache",
-            "Content-Security-Policy": content_security_policy(await _results_origin(services)),
-            "Referrer-Policy": "no-referrer",
-            "X-Content-Type-Options": "nosniff",
-        }
-        known = [tag.strip().removeprefix("W/") for tag in request.headers.get("if-none-match", "").split(",")]
-        if file.etag in known:
-            return Response(status_code=304, headers=headers)
-        return Response(file.content, headers=headers, media_type=file.media_type)
-
-    @routes.api_route("/", methods=["GET", "HEAD"])
-    async def index(request: Request) -> Response:
-        """The page."""
-        return await serve(request, INDEX)
-
-    @routes.api_route("/console/{name:path}", methods=["GET", "HEAD"])
-    async def file(request: Request, name: str) -> Response:
-        """A file of the page."""
-        return await serve(request, name)
-
-    return routes

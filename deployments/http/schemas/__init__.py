@@ -1,1 +1,1 @@
-"""What the routes take and give in JSON."""
+"""What the routes take and give in JSON, and the bodies of their errors."""

@@ -4,25 +4,15 @@ import asyncio
 import subprocess
 import sys
 from pathlib import Path
-from types import SimpleNamespace
-from typing import Any
 
-import httpx
 import pytest
-from pydantic import SecretStr
 
-from deployments.catalog import CATALOG
-from deployments.client.caller import Caller
-from deployments.client.handles import Handles
 from deployments.commands.run import _refusal
 from deployments.http import errors
-from deployments.http.app import create_app
 from deployments.http.network import is_loopback
-from deployments.http.services import Services
-from deployments.jobs.table import JobTable
 from deployments.settings import Settings
-from deployments.storage import ObjectStore
 from pipelines.contracts import errors as pipeline_errors
+from tests.asgi import KEYED, app, client
 from tests.media import png
 
 MODEL_LIBRARIES = (
@@ -47,38 +37,10 @@ MODEL_LIBRARIES = (
 )
 
 
-def app(tmp_path: Path, **settings: Any) -> tuple[Any, Services]:
-    """The application over a store of its own; no capability is behind it."""
-    made = Settings(data_dir=tmp_path, public_url="http://127.0.0.1:8000", **settings)
-    handles = Handles(**{name: SimpleNamespace(**dict.fromkeys(METHODS)) for name in CATALOG})
-    store = ObjectStore.open(made.store_url, public_url=made.public_url)
-    graph = Services(made, store, Caller(handles, made), JobTable(made.jobs_url))
-    graph.caller.status.capabilities = nobody  # type: ignore[method-assign]  # there is no controller to ask
-    return create_app(graph), graph
-
-
-async def nobody() -> dict[str, Any]:
-    return {}
-
-
-METHODS = (
-    "stream", "embed_counted", "ingest", "documents", "delete", "transcribe", "speak", "generate", "describe",
-    "enhance", "animate", "track", "interpolate",
-)  # fmt: skip
-
-
-def client(application: Any) -> httpx.AsyncClient:
-    transport = httpx.ASGITransport(app=application, raise_app_exceptions=False)
-    return httpx.AsyncClient(transport=transport, base_url="http://127.0.0.1:8000")
-
-
-KEYED = {"api_keys": (SecretStr("first"), SecretStr("second"))}
-
-
 async def test_keys_guard_every_route_but_health_and_signed_files(tmp_path: Path) -> None:
-    application, graph = app(tmp_path, **KEYED)
-    await graph.store.put_bytes("sam/abcdefgh240301172715.png", b"png", "image/png")
-    url = await graph.store.sign("sam/abcdefgh240301172715.png")
+    application, services = app(tmp_path, **KEYED)
+    await services.store.put_bytes("sam/abcdefgh240301172715.png", b"png", "image/png")
+    url = await services.store.sign("sam/abcdefgh240301172715.png")
     async with client(application) as http:
         for path in ("/v1/models", "/docs", "/openapi.json", "/static/video/x.mp4", "/uploadFile/learningFiles"):
             for header in ({}, {"Authorization": "Bearer wrong"}, {"Authorization": "Basic first"}):
@@ -109,20 +71,20 @@ async def test_without_keys_only_our_own_hosts_and_origins(tmp_path: Path) -> No
 
 
 async def test_old_results_are_swept_while_it_runs(tmp_path: Path) -> None:
-    application, graph = app(tmp_path, result_ttl_s=1)
-    await graph.store.put_bytes("static/video/old.mp4", b"old", "video/mp4")
+    application, services = app(tmp_path, result_ttl_s=1)
+    await services.store.put_bytes("static/video/old.mp4", b"old", "video/mp4")
     async with application.router.lifespan_context(application):
         await asyncio.sleep(3)
     assert not (tmp_path / "store/static/video/old.mp4").exists()
 
 
-async def test_an_unexpected_error_tells_nothing(tmp_path: Path) -> None:
-    application, graph = app(tmp_path)
+async def test_an_unexpected_error_reveals_nothing(tmp_path: Path) -> None:
+    application, services = app(tmp_path)
 
     async def broken(*_: object) -> None:
         raise ZeroDivisionError("secret /etc/path")
 
-    graph.caller.ask = broken  # type: ignore[method-assign]
+    services.caller.ask = broken  # type: ignore[method-assign]
     async with client(application) as http:
         answer = await http.post("/v1/embeddings", json={"input": "x"})
     assert answer.status_code == 500
@@ -137,12 +99,12 @@ def all_errors(kind: type) -> set[type]:
 def test_every_error_has_a_status() -> None:
     import deployments.storage
 
-    told = all_errors(pipeline_errors.SensoriumError) - {
+    reported = all_errors(pipeline_errors.SensoriumError) - {
         pipeline_errors.SensoriumError,
-        pipeline_errors.Cancelled,  # nobody is left to be told
-        deployments.storage.RangeNotSatisfiable,  # answered by the route itself, with its Content-Range
+        pipeline_errors.Cancelled,  # nobody is left to report it to
+        deployments.storage.RangeNotSatisfiable,  # the route answers it, with a Content-Range
     }
-    for kind in told:
+    for kind in reported:
         assert any(parent in errors.STATUS for parent in kind.__mro__), kind
 
 
@@ -199,7 +161,7 @@ def test_an_engine_loads_no_library_that_it_does_not_use(statement: str, used: s
 
 
 async def test_jobs_are_bounded_and_expire(tmp_path: Path) -> None:
-    application, graph = app(tmp_path, max_queued_jobs=1, result_ttl_s=1)
+    application, services = app(tmp_path, max_queued_jobs=1, result_ttl_s=1)
     asked = {"headers": {"Prefer": "wait=5, Respond-Async"}, "files": {"file": png(8, 8)}}
     async with client(application) as http:
         accepted = await http.post("/image/enhanceImage", **asked)
@@ -209,8 +171,8 @@ async def test_jobs_are_bounded_and_expire(tmp_path: Path) -> None:
         assert int(refused.headers["retry-after"]) > 0
         uploads = list((tmp_path / "store" / "uploads").iterdir())
         assert len(uploads) == 1, "the refused one's is gone, the accepted one's is kept"
-        claimed = await graph.in_jobs(lambda jobs: jobs.claim(["enhance"], 30))
-        assert await graph.in_jobs(lambda jobs: jobs.fail(claimed, "some_code", "Some words."))
+        claimed = await asyncio.to_thread(services.jobs.claim, ["enhance"], 30)
+        assert await asyncio.to_thread(services.jobs.fail, claimed, "some_code", "Some words.")
         address = accepted.headers["location"]
         assert (await http.get(address)).json()["error"] == {"code": "some_code", "message": "Some words."}
         await asyncio.sleep(1.2)

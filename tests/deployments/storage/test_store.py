@@ -14,6 +14,7 @@ from urllib.parse import parse_qsl, urlsplit
 import pytest
 
 from deployments.storage import (
+    Bucket,
     ObjectStore,
     RangeNotSatisfiable,
     SignatureInvalid,
@@ -409,8 +410,8 @@ async def test_symbolic_links_lead_nowhere(local, tmp_path):
 
 
 def test_names():
-    assert len({image_name("sam") for _ in range(100)}) == 100
-    folder, name = image_name("stable-diffusion").split("/")
+    assert len({image_name(Bucket.SEGMENTED) for _ in range(100)}) == 100
+    folder, name = image_name(Bucket.GENERATED).split("/")
     assert folder == "stable-diffusion"
     assert name[:8].isalpha()
     assert name[:8].islower()

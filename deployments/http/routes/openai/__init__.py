@@ -1,1 +1,1 @@
-"""Routes in OpenAI's shape."""
+"""Routes that follow OpenAI's API."""

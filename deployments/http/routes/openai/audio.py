@@ -4,16 +4,18 @@ from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from typing import Any
 
-from fastapi import APIRouter, Request, Response
+from fastapi import Request, Response
 from fastapi.responses import JSONResponse, PlainTextResponse, StreamingResponse
 
 from deployments.capabilities.protocol import SpeechCall
-from deployments.http.routes.speech import encoded
-from deployments.http.schemas.all import OpenAIError, SpeechBody, call_errors, upload_errors
-from deployments.http.services import Services
-from deployments.http.uploads import form_schema, uploaded_file
+from deployments.http import families
+from deployments.http.families import CALL_ERRORS, UPLOAD_ERRORS
+from deployments.http.routes.speech import plain_text, stream_speech
+from deployments.http.schemas.openai import SpeechBody
+from deployments.http.services import ServicesDep
+from deployments.http.uploads import AUDIO, form_file
 from pipelines.contracts.errors import InvalidInput
-from pipelines.speech_recognition.base import Segment
+from pipelines.speech_recognition import Segment
 
 MEDIA_TYPES = {
     "mp3": "audio/mpeg",
@@ -26,7 +28,7 @@ MEDIA_TYPES = {
 OPENAI_VOICES = frozenset(
     ("alloy", "ash", "ballad", "coral", "echo", "fable", "nova", "onyx", "sage", "shimmer", "verse", "marin", "cedar")
 )
-"""Voices of OpenAI's own: its clients must name one, and the engines here have others, so these mean the default."""
+"""OpenAI's own voices: its clients must name one, and the engines here have others, so these mean the default."""
 
 
 def _clock(seconds: float, mark: str) -> str:
@@ -34,10 +36,6 @@ def _clock(seconds: float, mark: str) -> str:
     hours, rest = divmod(milliseconds, 3_600_000)
     minutes, rest = divmod(rest, 60_000)
     return f"{hours:02}:{minutes:02}:{rest // 1000:02}{mark}{rest % 1000:03}"
-
-
-def _text(segments: Sequence[Segment]) -> str:
-    return " ".join(segment.text.strip() for segment in segments)
 
 
 def as_srt(segments: Sequence[Segment]) -> str:
@@ -56,12 +54,12 @@ def as_vtt(segments: Sequence[Segment]) -> str:
 
 
 def as_verbose(segments: Sequence[Segment]) -> dict[str, Any]:
-    """OpenAI's `verbose_json`, with words where the engine gives them."""
+    """OpenAI's `verbose_json`, with words if the engine gives them."""
     verbose: dict[str, Any] = {
         "task": "transcribe",
         "language": segments[0].language if segments else "",
         "duration": segments[-1].end_s if segments else 0.0,
-        "text": _text(segments),
+        "text": plain_text(segments),
         "segments": [
             {"id": number, "start": it.start_s, "end": it.end_s, "text": it.text} for number, it in enumerate(segments)
         ],
@@ -73,64 +71,47 @@ def as_verbose(segments: Sequence[Segment]) -> dict[str, Any]:
 
 
 FORMATS: dict[str, Callable[[Sequence[Segment]], Response]] = {
-    "json": lambda segments: JSONResponse({"text": _text(segments)}),
-    "text": lambda segments: PlainTextResponse(_text(segments) + "\n"),
+    "json": lambda segments: JSONResponse({"text": plain_text(segments)}),
+    "text": lambda segments: PlainTextResponse(plain_text(segments) + "\n"),
     "srt": lambda segments: PlainTextResponse(as_srt(segments)),
     "vtt": lambda segments: PlainTextResponse(as_vtt(segments), media_type="text/vtt"),
     "verbose_json": lambda segments: JSONResponse(as_verbose(segments)),
 }
+TEXT = {"content": {"application/json": {}, "text/plain": {}, "text/vtt": {}}, "description": "The text."}
+SPEECH = {"content": {media_type: {} for media_type in MEDIA_TYPES.values()}, "description": "The speech."}
+
+transcriptions_router = families.TRANSCRIPTIONS.router("Speech")
+speech_router = families.OPENAI.router("Speech")
 
 
-def router(services: Services) -> APIRouter:
-    """`/v1/audio/transcriptions`, `/v1/audio/speech`."""
-    routes = APIRouter(tags=["Speech"])
-    settings, handles = services.settings, services.caller.handles
+@transcriptions_router.post(
+    "",
+    openapi_extra=AUDIO.form_schema(),
+    response_class=Response,
+    responses={200: TEXT, **families.TRANSCRIPTIONS.errors(*UPLOAD_ERRORS)},
+)
+async def transcriptions(services: ServicesDep, request: Request) -> Response:
+    """Recognize the speech in an audio or video file; `response_format` is json, text, srt, vtt or verbose_json."""
+    transcribe = services.caller.handles.speech_recognition.transcribe
+    async with form_file(services, request, AUDIO) as upload:
+        fields = upload.received.fields
+        name = fields.get("response_format", "json")
+        if name not in FORMATS:
+            raise InvalidInput(f"`response_format` must be one of {', '.join(FORMATS)}.", "response_format")
+        language = fields.get("language") or None
+        with await services.caller.call(transcribe, upload.source, 0, language) as call:
+            response = FORMATS[name](await call.result())
+            response.headers.update(call.headers())
+            return response
 
-    @routes.post(
-        "/v1/audio/transcriptions",
-        openapi_extra=form_schema("file"),
-        response_class=Response,
-        responses={
-            200: {"content": {"application/json": {}, "text/plain": {}, "text/vtt": {}}, "description": "The text."},
-            **upload_errors(OpenAIError),
-        },
-    )
-    async def transcriptions(request: Request) -> Response:
-        """Recognise the speech in a sound or video file; `response_format` is json, text, srt, vtt or verbose_json."""
-        upload = uploaded_file(
-            services,
-            request,
-            field="file",
-            family="audio",
-            max_bytes=settings.max_audio_bytes,
-            wanted="wav, mp3, flac, ogg, m4a, webm or the like",
-        )
-        async with upload as file:
-            fields = file.received.fields
-            wanted = fields.get("response_format", "json")
-            if wanted not in FORMATS:
-                raise InvalidInput(f"`response_format` must be one of {', '.join(FORMATS)}.", "response_format")
-            language = fields.get("language") or None
-            with await services.caller.call(handles.speech_recognition.transcribe, file.source, 0, language) as call:
-                response = FORMATS[wanted](await call.result())
-                response.headers.update(call.headers())
-                return response
 
-    @routes.post(
-        "/v1/audio/speech",
-        response_class=StreamingResponse,
-        responses={
-            200: {"content": {kind: {} for kind in MEDIA_TYPES.values()}, "description": "The speech."},
-            **call_errors(OpenAIError),
-        },
-    )
-    async def speech(body: SpeechBody) -> StreamingResponse:
-        """Speak a text, in the format that is asked for."""
-        voice = None if body.voice in OPENAI_VOICES else body.voice
-        wish = SpeechCall(body.input, voice, None, body.speed, body.response_format)
-        call = await services.caller.call(handles.speech_synthesis.speak, wish)
-        first = await anext(call, b"")
-        media_type = MEDIA_TYPES[body.response_format]
-        return StreamingResponse(encoded(call, first), media_type=media_type, headers=call.headers())
-
-    return routes
+@speech_router.post(
+    "/audio/speech",
+    response_class=StreamingResponse,
+    responses={200: SPEECH, **families.OPENAI.errors(*CALL_ERRORS)},
+)
+async def speech(services: ServicesDep, body: SpeechBody) -> StreamingResponse:
+    """Speak a text, in the requested format."""
+    voice = None if body.voice in OPENAI_VOICES else body.voice
+    request = SpeechCall(body.input, voice, None, body.speed, body.response_format)
+    return await stream_speech(services, request, MEDIA_TYPES[body.response_format])

@@ -1,0 +1,47 @@
+"""What the image and video routes give."""
+
+from typing import Literal
+
+from pydantic import BaseModel
+
+
+class ImageText(BaseModel):
+    """Answer of `/image/imageToText`."""
+
+    status: Literal["success"]
+    classification: str
+    caption: str
+    samUrl: str  # noqa: N815  the documented name
+
+
+class EnhancedImage(BaseModel):
+    """Answer of `/image/enhanceImage`."""
+
+    status: Literal["success"]
+    enhanceImageUrl: str  # noqa: N815  the documented name
+
+
+class GeneratedVideo(BaseModel):
+    """Answer of `/image/generateVideo`."""
+
+    status: Literal["success"]
+    svdVideoUrl: str  # noqa: N815  the documented name
+
+
+class TrackedVideo(BaseModel):
+    """Answer of `/video/motInference`.
+
+    `tracks` is the same result as MOTChallenge text, `counts` the number of distinct objects of each class.
+    """
+
+    status: Literal["success"]
+    data: str
+    tracks: str
+    counts: dict[str, int]
+
+
+class InterpolatedVideo(BaseModel):
+    """Answer of `/video/mmeditingInference`."""
+
+    status: Literal["success"]
+    data: str
