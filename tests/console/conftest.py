@@ -1,4 +1,4 @@
-"""A real browser before the real graph. Every page is watched: what it complains of, and whom it asks."""
+"""A real browser before the real graph. Every page is watched: its complaints, and the hosts that it calls."""
 
 import shutil
 from collections.abc import Callable, Iterator
@@ -30,7 +30,7 @@ def spoken(graph: RunningGraph, tmp_path_factory: pytest.TempPathFactory) -> Pat
 def chromium() -> Iterator[Callable[..., Browser]]:
     """Debian's Chromium; ended with the module, as asynchronous tests cannot run beside Playwright's own loop."""
     path = shutil.which("chromium")
-    assert path, "these tests want Chromium: apt-get install chromium"
+    assert path, "these tests need Chromium: apt-get install chromium"
     expect.set_options(timeout=WITHIN_MS)
     with sync_playwright() as playwright:
         yield lambda *args: playwright.chromium.launch(executable_path=path, args=args)
@@ -43,7 +43,7 @@ def browser(chromium: Callable[..., Browser]) -> Iterator[Browser]:
 
 
 class Watch:
-    """What one page complained of, and which hosts it asked."""
+    """The complaints of one page, and the hosts that it called."""
 
     def __init__(self, page: Page, url: str) -> None:
         self.expected_statuses: set[int] = set()

@@ -69,7 +69,7 @@ def test_images_from_a_prompt(console: Page) -> None:
     assert natural_size(panel.locator(".gallery img").first) == (512, 512)
 
 
-def test_a_image_is_described_beside_its_segments(console: Page, tmp_path: Path) -> None:
+def test_an_image_is_described_beside_its_segments(console: Page, tmp_path: Path) -> None:
     (tmp_path / HOSTILE).write_bytes(png())
     panel = go(console, "Describe image")
     choose(panel, tmp_path / HOSTILE, "Describe")
@@ -100,10 +100,10 @@ def test_an_enhanced_image_is_compared_by_keyboard(console: Page, folder: Path) 
     expect(panel.locator("figcaption")).to_contain_text("160 × 160 px → 640 × 640 px")
 
 
-def test_a_image_becomes_a_video(console: Page, folder: Path) -> None:
+def test_an_image_becomes_a_video(console: Page, folder: Path) -> None:
     panel = go(console, "Animate image")
     panel.get_by_label("Frames", exact=True).fill("6")
-    panel.get_by_label("Frames a second").fill("6")
+    panel.get_by_label("Frames per second").fill("6")
     choose(panel, folder / "photo.png", "Animate")
     video = panel.locator(".result video")
     is_playable(video)
@@ -136,7 +136,7 @@ def test_a_minute_of_video_is_watched_cancelled_sent_again_reloaded_and_played(c
 
 def test_a_video_is_made_smoother(console: Page, folder: Path, graph: RunningGraph) -> None:
     panel = go(console, "Interpolate video")
-    panel.get_by_label("Frames a second").fill("24")
+    panel.get_by_label("Frames per second").fill("24")
     choose(panel, folder / "short.mp4", "Interpolate")
     is_playable(panel.locator(".pair video").nth(1))
     made = httpx.get(panel.get_by_role("link", name="Download").evaluate("link => link.href")).content
@@ -168,7 +168,7 @@ def test_all_jobs_are_listed_live_and_open(open_console: OpenConsole, folder: Pa
     assert natural_size(panel.locator(".gallery img")) == (64, 64)
 
 
-def test_files_that_cannot_be_taken_are_told_in_words(console: Page, tmp_path: Path) -> None:
+def test_unusable_files_are_explained(console: Page, tmp_path: Path) -> None:
     console.watch.expected_statuses = {415}
     (tmp_path / "text.png").write_text("no image at all")
     (tmp_path / "half.png").write_bytes(png()[:900])
@@ -176,7 +176,7 @@ def test_files_that_cannot_be_taken_are_told_in_words(console: Page, tmp_path: P
     panel.get_by_role("button", name="Describe").click()
     expect(panel.locator(".ended")).to_contain_text("Choose a file first.")
     choose(panel, tmp_path / "text.png", "Describe")
-    expect(panel.get_by_role("alert")).to_contain_text("This kind of file is not taken here")
+    expect(panel.get_by_role("alert")).to_contain_text("Unsupported file type")
     choose(panel, tmp_path / "half.png", "Describe")
     expect(panel.get_by_role("alert")).to_contain_text("This file cannot be used")
 
@@ -198,7 +198,7 @@ def test_the_command_submits_the_same_job(console: Page, tmp_path: Path, graph: 
     panel = go(console, "Animate image")
     panel.get_by_label("Frames", exact=True).fill("2")
     panel.locator("input[type=file]").set_input_files(tmp_path / name)
-    panel.get_by_text("The same by curl").click()
+    panel.get_by_text("The same with curl").click()
     command = panel.locator(".curl code").inner_text()
     done = subprocess.run(["bash", "-c", command], cwd=tmp_path, capture_output=True, timeout=60, check=True)
     job = json.loads(done.stdout)

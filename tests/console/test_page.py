@@ -22,7 +22,7 @@ TABS = {
     "interpolate-video": ("Interpolate video", "FrameInterpolation"),
     "jobs": ("Jobs", None),
 }
-FOLDER = ROOT / "deployments" / "console"
+FOLDER = ROOT / "deployments" / "http" / "console"
 
 
 def test_policy_lets_in_nothing_but_the_page_and_results(graph: RunningGraph, client: httpx.Client) -> None:
@@ -113,10 +113,10 @@ def test_text_stands_out_from_its_ground(open_console: Any) -> None:
 
 
 def contrast(first: str, second: str) -> float:
-    """WCAG's contrast of two #rrggbb colours."""
+    """WCAG's contrast of two #rrggbb colors."""
 
-    def luminance(colour: str) -> float:
-        parts = [int(colour[i : i + 2], 16) / 255 for i in (1, 3, 5)]
+    def luminance(color: str) -> float:
+        parts = [int(color[i : i + 2], 16) / 255 for i in (1, 3, 5)]
         linear = [part / 12.92 if part <= 0.04045 else ((part + 0.055) / 1.055) ** 2.4 for part in parts]
         return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
 
@@ -144,7 +144,7 @@ def test_tabs_by_keyboard(console: Page) -> None:
     assert console.evaluate("document.activeElement.closest('[role=tabpanel]').id") == "panel-chat"
 
 
-def test_the_address_names_the_tab(console: Page) -> None:
+def test_the_url_names_the_tab(console: Page) -> None:
     console.get_by_role("tab", name="Documents").click()
     console.get_by_role("tab", name="Jobs").click()
     console.go_back()

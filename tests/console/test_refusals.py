@@ -16,8 +16,8 @@ from playwright.sync_api import Page, expect
 
 from deployments.http.services import Services
 from deployments.jobs.table import JobTable
+from tests.asgi import KEYED, app
 from tests.console.conftest import OpenConsole
-from tests.deployments.http.test_app import KEYED, app
 from tests.media import mp4, png
 from tests.serving import free_port
 
@@ -33,7 +33,7 @@ def run(coroutine: Coroutine[Any, Any, Any]) -> Any:
 @contextmanager
 def serving(folder: Path, **settings: Any) -> Iterator[tuple[str, Services, JobTable]]:
     """The application on a port, without capabilities behind it."""
-    application, graph = app(folder, **settings)
+    application, services = app(folder, **settings)
     port = free_port()
     server = uvicorn.Server(uvicorn.Config(application, port=port, log_level="error", lifespan="off"))
     thread = threading.Thread(target=server.run)
@@ -41,7 +41,7 @@ def serving(folder: Path, **settings: Any) -> Iterator[tuple[str, Services, JobT
     while not server.started:
         time.sleep(0.05)
     try:
-        yield f"http://127.0.0.1:{port}", graph, JobTable(graph.settings.jobs_url)
+        yield f"http://127.0.0.1:{port}", services, JobTable(services.settings.jobs_url)
     finally:
         server.should_exit = True
         server.force_exit = True
@@ -63,22 +63,22 @@ def submit_video(page: Page, video: Path) -> Any:
 
 
 def test_the_key_is_asked_for_once_and_opens_results(open_console: OpenConsole, tmp_path: Path, video: Path) -> None:
-    with serving(tmp_path, **KEYED) as (url, graph, jobs):
+    with serving(tmp_path, **KEYED) as (url, services, jobs):
         page = open_console("track-video", url=url)
         page.watch.expected_statuses = {401}
         panel = submit_video(page, video)
         dialog = page.get_by_role("dialog", name="API key")
-        expect(dialog).to_contain_text("This server wants a key.")
+        expect(dialog).to_contain_text("This server requires an API key.")
         dialog.get_by_label("Key").fill("wrong")
         dialog.get_by_label("Key").press("Enter")
-        expect(dialog).to_contain_text("The server does not know this key.")
+        expect(dialog).to_contain_text("The server does not accept this key.")
         dialog.get_by_role("button", name="Cancel").click()
-        expect(panel.get_by_role("alert")).to_contain_text("This server wants an API key")
+        expect(panel.get_by_role("alert")).to_contain_text("This server requires an API key")
         panel.get_by_role("button", name="Try again").click()
         dialog.get_by_label("Key").fill("second")
         dialog.get_by_role("button", name="Use this key").click()
         expect(panel.get_by_role("progressbar")).to_be_visible()
-        expect(panel.locator(".job-card strong")).to_have_text("Waiting for its turn")
+        expect(panel.locator(".job-card strong")).to_have_text("Queued")
 
         job = jobs.claim(["track"], LEASE_S)
         assert job is not None
@@ -90,8 +90,8 @@ def test_the_key_is_asked_for_once_and_opens_results(open_console: OpenConsole, 
         expect(panel.locator(".percent")).to_have_text("42 %")
         expect(dialog).to_be_hidden()
 
-        run(graph.store.put_bytes("static/video/a.mp4", video.read_bytes(), "video/mp4"))
-        run(graph.store.put_bytes("static/video/a.txt", b"1,1,2,3,4,5,1,-1,-1,-1\n", "text/plain"))
+        run(services.store.put_bytes("static/video/a.mp4", video.read_bytes(), "video/mp4"))
+        run(services.store.put_bytes("static/video/a.txt", b"1,1,2,3,4,5,1,-1,-1,-1\n", "text/plain"))
         counts = {"<b>car</b>": 3}
         jobs.succeed(job, json.dumps({"video": "static/video/a.mp4", "tracks": "static/video/a.txt", "counts": counts}))
         videos = panel.locator(".pair video")
@@ -106,23 +106,23 @@ def test_the_key_is_asked_for_once_and_opens_results(open_console: OpenConsole, 
 
         page.get_by_role("button", name="API key").click()
         dialog.get_by_role("button", name="Forget the key").click()
-        expect(dialog).to_contain_text("This server wants a key.")
+        expect(dialog).to_contain_text("This server requires an API key.")
         assert page.evaluate("localStorage.getItem('sensorium.key')") is None
 
 
-def test_too_many_jobs_are_told_with_the_time_to_wait(open_console: OpenConsole, tmp_path: Path, video: Path) -> None:
+def test_too_many_jobs_name_the_time_to_wait(open_console: OpenConsole, tmp_path: Path, video: Path) -> None:
     with serving(tmp_path, max_queued_jobs=1) as (url, _, jobs):
         page = open_console("track-video", url=url)
         page.watch.expected_statuses = {429}
         panel = submit_video(page, video)
-        expect(panel.locator(".job-card strong")).to_have_text("Waiting for its turn")
+        expect(panel.locator(".job-card strong")).to_have_text("Queued")
         panel.get_by_role("button", name="Track", exact=True).click()
         alert = panel.get_by_role("alert")
-        expect(alert).to_contain_text("Too many jobs are waiting")
+        expect(alert).to_contain_text("Too many jobs are queued")
         again = alert.get_by_role("button")
         expect(again).to_be_disabled()
         expect(again).to_contain_text("Try again in 2")
-        assert len(jobs.newest(10, None, 0)) == 1
+        assert len(jobs.list_recent(10, None, 0)) == 1
 
 
 FAILURES = {
@@ -132,23 +132,23 @@ FAILURES = {
 }
 
 
-def test_failed_jobs_are_told_in_words(open_console: OpenConsole, tmp_path: Path, video: Path) -> None:
+def test_failed_jobs_are_explained(open_console: OpenConsole, tmp_path: Path, video: Path) -> None:
     with serving(tmp_path) as (url, _, jobs):
         page = open_console("track-video", url=url)
-        for code, told in FAILURES.items():
+        for code, title in FAILURES.items():
             panel = submit_video(page, video)
-            expect(panel.locator(".job-card strong")).to_have_text("Waiting for its turn")
+            expect(panel.locator(".job-card strong")).to_have_text("Queued")
             job = jobs.claim(["track"], LEASE_S)
             assert job is not None
             jobs.mark_running(job, "classical", "classical")
             jobs.fail(job, code, "Words of the <i>server</i>.")
-            expect(panel.get_by_role("alert")).to_contain_text(told)
+            expect(panel.get_by_role("alert")).to_contain_text(title)
             expect(panel.get_by_role("alert")).to_contain_text("Words of the <i>server</i>.")
         page.get_by_role("tab", name="Jobs").click()
         expect(page.locator(".job-row .reason")).to_have_text(["Words of the <i>server</i>."] * 3)
 
 
-def test_what_is_too_large_is_told(open_console: OpenConsole, tmp_path: Path) -> None:
+def test_what_is_too_large_is_reported(open_console: OpenConsole, tmp_path: Path) -> None:
     with serving(tmp_path, max_image_bytes=100_000) as (url, _, _jobs):
         page = open_console("enhance-image", url=url)
         page.watch.expected_statuses = {413}
@@ -157,4 +157,4 @@ def test_what_is_too_large_is_told(open_console: OpenConsole, tmp_path: Path) ->
         panel.locator("input[type=file]").set_input_files(tmp_path / "large.png")
         panel.get_by_role("button", name="Enhance", exact=True).click()
         expect(panel.get_by_role("alert")).to_contain_text("This is too large")
-        expect(panel.get_by_role("alert")).to_contain_text("100,000 bytes")
+        expect(panel.get_by_role("alert")).to_contain_text("100,000-byte limit")

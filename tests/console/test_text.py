@@ -123,7 +123,7 @@ def test_documents_come_are_listed_and_go(console: Page, tmp_path: Path) -> None
 
 
 def drop(page: Page, path: Path, kind: str) -> None:
-    """Drop a file on the panel, as the browser tells it."""
+    """Drop a file on the panel, as a browser reports it."""
     page.evaluate(
         """([bytes, name, type]) => {
             const data = new DataTransfer();
@@ -137,7 +137,7 @@ def drop(page: Page, path: Path, kind: str) -> None:
     )
 
 
-def test_a_dropped_sound_becomes_text(console: Page, spoken: Path) -> None:
+def test_a_dropped_audio_file_becomes_text(console: Page, spoken: Path) -> None:
     go(console, "Speech to text")
     drop(console, spoken, "audio/wav")
     expect(console.locator(".transcript .said")).to_have_text(SPOKEN)
@@ -151,7 +151,7 @@ def test_the_microphone_becomes_text(open_console: OpenConsole, chromium: Callab
         console = open_console("speech-to-text", browser=browser)
         console.get_by_role("button", name="Record").click()
         expect(console.locator(".recording")).to_have_text("Recording, 0:03")
-        console.get_by_role("button", name="Stop and recognise").click()
+        console.get_by_role("button", name="Stop and recognize").click()
         expect(console.locator(".transcript .said")).to_contain_text("three four")
         expect(console.get_by_role("button", name="Record")).to_be_visible()
         console.context.close()
@@ -173,19 +173,19 @@ def test_text_becomes_speech_and_a_download(console: Page) -> None:
     assert Path(coming.value.path()).stat().st_size > 3000
 
 
-def test_an_unknown_voice_is_told_in_words(console: Page) -> None:
+def test_an_unknown_voice_is_explained(console: Page) -> None:
     console.watch.expected_statuses = {400}
     go(console, "Text to speech")
     panel = console.get_by_role("tabpanel")
     panel.get_by_label("Text").fill("Hello")
     panel.get_by_label("Voice").fill("nobody at all")
     panel.get_by_role("button", name="Speak").click()
-    expect(panel.get_by_role("alert")).to_contain_text("Something in the form cannot be taken")
+    expect(panel.get_by_role("alert")).to_contain_text("An input is invalid")
     expect(panel.get_by_role("button", name="Try again")).to_have_count(0)  # it would not do better
 
 
 def shown_command(page: Page) -> str:
-    page.get_by_text("The same by curl").locator("visible=true").click()
+    page.get_by_text("The same with curl").locator("visible=true").click()
     return page.locator(".curl code").locator("visible=true").inner_text()
 
 

@@ -1,14 +1,14 @@
-/** Calls to the server: with the key, with errors as `Problem`. */
+/** Calls to the server: with the API key, with errors as `Problem`. */
 
 import { askForKey, currentKey, keyHeaders } from "./keys.js";
 import { Problem, problemOf } from "./problem.js";
 import { addressOf, messageOf } from "./request.js";
 
 /**
- * Fetch; asks for the key where the server wants one.
+ * Fetch; asks for the API key if the server requires one.
  * @param {string} path
  * @param {RequestInit} [options]
- * @returns {Promise<Response>} an answer that is no error
+ * @returns {Promise<Response>} a successful response
  * @throws {Problem}
  */
 export async function call(path, options = {}) {
@@ -22,7 +22,7 @@ export async function call(path, options = {}) {
 }
 
 /**
- * What the network gives, or a problem; that the person has stopped it is no problem.
+ * The outcome of a request; a failed connection is a `Problem`, an abort by the user is not.
  * @template T
  * @param {Promise<T>} promise
  * @param {AbortSignal | null} [signal]
@@ -66,7 +66,7 @@ export async function* events(path, options = {}) {
       }
     }
   } finally {
-    // also where whoever listens has stopped: the server then stops the work
+    // also if the consumer has stopped: the server then stops the work
     reader.cancel().catch(() => {});
   }
 }
@@ -81,13 +81,13 @@ function dataOf(event) {
 }
 
 /**
- * Send a call whose body may be large, and tell how far it is: fetch cannot do that.
+ * Send a call whose body may be large, reporting its progress, which fetch cannot do.
  * @param {import("./request.js").Description} description
  * @param {object} [options]
  * @param {(fraction: number) => void} [options.onprogress] 0 to 1 of the body's bytes
  * @param {AbortSignal} [options.signal]
  * @param {Record<string, string>} [options.headers]
- * @returns {Promise<any>} the JSON of an answer that is no error
+ * @returns {Promise<any>} the JSON of a successful response
  * @throws {Problem}
  */
 export async function send(description, options = {}) {

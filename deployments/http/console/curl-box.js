@@ -5,20 +5,20 @@ import { currentKey } from "./keys.js";
 import { curlOf } from "./request.js";
 
 /**
- * Put the command under a form, and keep it as the form is.
+ * Add the command below a form, and keep it in step with the form.
  * @param {HTMLElement} panel
- * @param {() => import("./request.js").Description} describe what the form says now
+ * @param {() => import("./request.js").Description} describe the call that the form stands for
  */
 export function addCurl(panel, describe) {
   const form = one("form", panel);
   const box = one("#curl-template").content.cloneNode(true);
   const code = one("code", box);
-  const told = one("[role=status]", box);
+  const status = one("[role=status]", box);
   const write = () => {
     code.textContent = curlOf(describe(), location.origin, Boolean(currentKey()));
-    told.textContent = "";
+    status.textContent = "";
   };
-  one("[data-do=copy]", box).addEventListener("click", () => copy(code, told));
+  one("[data-do=copy]", box).addEventListener("click", () => copy(code, status));
   form.after(box);
   for (const type of ["input", "change"]) form.addEventListener(type, write);
   panel.addEventListener("shown", write);
@@ -27,15 +27,15 @@ export function addCurl(panel, describe) {
 
 /**
  * @param {HTMLElement} source
- * @param {HTMLElement} told where to say how it went
+ * @param {HTMLElement} status reports the outcome
  */
-export async function copy(source, told) {
+export async function copy(source, status) {
   if (navigator.clipboard) {
     await navigator.clipboard.writeText(source.textContent ?? "");
-    told.textContent = "Copied.";
+    status.textContent = "Copied.";
     return;
   }
-  // browsers keep the clipboard from pages that came over plain HTTP
+  // browsers deny the clipboard to pages served over plain HTTP
   getSelection()?.selectAllChildren(source);
-  told.textContent = "Selected: press Ctrl and C.";
+  status.textContent = "Selected: press Ctrl+C.";
 }

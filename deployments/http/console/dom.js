@@ -24,7 +24,7 @@ export function el(tag, props = {}, ...children) {
 const asNode = (child) => (child instanceof Node ? child : String(child));
 
 /**
- * The first element that matches; the page's own markup promises that there is one.
+ * The first element that matches; the page's own markup guarantees one.
  * @param {string} selector
  * @param {ParentNode} [root]
  * @returns {any}
@@ -32,7 +32,7 @@ const asNode = (child) => (child instanceof Node ? child : String(child));
 export const one = (selector, root = document) => root.querySelector(selector);
 
 /**
- * Empty a place, and let the browser forget the blobs that were shown in it.
+ * Empty an element, and release the blobs shown in it.
  * @param {Element} place
  */
 export function clear(place) {

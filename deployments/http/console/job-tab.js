@@ -1,4 +1,4 @@
-/** What the tabs of long work have in common: form → upload → job → result, over reloads of the page. */
+/** What the tabs that run jobs have in common: form → upload → job → result, across reloads of the page. */
 
 import { addCurl } from "./curl-box.js";
 import { clear, one } from "./dom.js";
@@ -15,7 +15,7 @@ import { Problem } from "./problem.js";
  * @property {(result: Record<string, any>, original: File | null) => Promise<Node>} show
  */
 
-/** One tab of long work. */
+/** One tab that runs jobs. */
 class JobTab {
   /** @param {Kind} kind */
   constructor(kind) {
@@ -24,7 +24,7 @@ class JobTab {
     this.form = one("form", this.panel);
     this.result = one(".result", this.panel);
     this.view = new JobView(one(".job", this.panel), () => this.cancel());
-    /** @type {string | undefined} the job whose bar or result stands here */
+    /** @type {string | undefined} the job whose progress or result is shown */
     this.shown = undefined;
     this.uploading = /** @type {AbortController | null} */ (null);
     this.following = new AbortController();
@@ -34,8 +34,8 @@ class JobTab {
       event.preventDefault();
       this.submit(kind.describe(this.form), newSubmission());
     });
-    this.panel.addEventListener("shown", () => this.takeUp());
-    // one stream at a time: a browser opens few connections to a server, and shares them among its windows
+    this.panel.addEventListener("shown", () => this.resume());
+    // one stream at a time: a browser opens few connections to a server, shared by all of its windows
     this.panel.addEventListener("hidden", () => this.following.abort());
   }
 
@@ -69,11 +69,11 @@ class JobTab {
     } finally {
       if (this.uploading === uploading) this.uploading = null;
     }
-    if (!this.panel.hidden) await this.takeUp();
+    if (!this.panel.hidden) await this.resume();
   }
 
-  /** Go on with the job that was here last, also before the page was loaded. */
-  async takeUp() {
+  /** Resume the last job of this tab, even one from before the page was loaded. */
+  async resume() {
     const id = remembered(this.kind.name);
     if (this.uploading || !id || id === this.shown) return;
     this.following.abort();
@@ -144,7 +144,7 @@ export function addJobTab(kind) {
   all.push(new JobTab(kind));
 }
 
-/** A page that is left while a file goes up loses it: the browser asks first. */
+/** Leaving the page during an upload loses it: have the browser ask first. */
 export function guardUploads() {
   addEventListener("beforeunload", (event) => {
     if (all.some((tab) => tab.uploading)) event.preventDefault();
@@ -152,14 +152,14 @@ export function guardUploads() {
 }
 
 /**
- * The file that a form holds.
+ * The file chosen in a form.
  * @param {HTMLFormElement} form
  * @returns {File | null}
  */
 export const fileOf = (form) => /** @type {HTMLInputElement} */ (one("[type=file]", form)).files?.[0] ?? null;
 
 /**
- * A number that was written in, or null.
+ * The number entered, or null.
  * @param {HTMLInputElement} input
  */
 export const numberOf = (input) => (input.value === "" ? null : input.valueAsNumber);

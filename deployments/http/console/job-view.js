@@ -1,4 +1,4 @@
-/** A job as people watch it: what it does, how far it is, how long it will take, and a way to stop it. */
+/** A running job: its stage, progress and remaining time, and a button to cancel it. */
 
 import { clear, el } from "./dom.js";
 import { Problem, problemBox } from "./problem.js";
@@ -6,9 +6,9 @@ import { duration } from "./words.js";
 
 const SPOKEN_STEP = 0.25;
 const RATE_WINDOW_MS = 20_000;
-const RATE_LEAST_MS = 1_500;
+const MIN_RATE_MS = 1_500;
 
-/** A bar with its words. */
+/** A progress bar with its labels. */
 export class JobView {
   /**
    * @param {HTMLElement} place
@@ -46,23 +46,23 @@ export class JobView {
     clear(this.place);
   }
 
-  /** @param {number} fraction of the file that has gone up */
+  /** @param {number} fraction of the file that is uploaded */
   uploading(fraction) {
-    this.draw(fraction < 1 ? "Uploading" : "Handing over", fraction, true);
+    this.draw(fraction < 1 ? "Uploading" : "Submitting", fraction, true);
   }
 
-  /** @param {import("./jobs.js").Job} job that is not over */
+  /** @param {import("./jobs.js").Job} job that has not ended */
   update(job) {
-    if (job.state === "queued") this.draw("Waiting for its turn", 0, false);
+    if (job.state === "queued") this.draw("Queued", 0, false);
     else this.draw(sentence(job.stage ?? "Working"), job.progress, job.progress > 0);
   }
 
-  /** The connection is gone for now: what is shown stays, and says so. */
+  /** The connection is lost for now: keep what is shown, and say so. */
   lost() {
-    this.left.textContent = "Connection lost, trying again";
+    this.left.textContent = "Connection lost, retrying";
   }
 
-  /** The person has asked for the end. */
+  /** The user has cancelled. */
   cancelling() {
     this.cancelButton.disabled = true;
     this.left.textContent = "Cancelling";
@@ -86,7 +86,7 @@ export class JobView {
   /**
    * @param {string} words
    * @param {number} progress
-   * @param {boolean} isKnown whether the progress says anything yet
+   * @param {boolean} isKnown whether the progress is meaningful yet
    */
   draw(words, progress, isKnown) {
     if (this.card.parentElement !== this.place) {
@@ -104,7 +104,7 @@ export class JobView {
   }
 
   /**
-   * By the pace of the last seconds: the first part of a job is often not like the rest.
+   * Estimated from the last seconds: the start of a job is often unlike the rest.
    * @param {number} progress
    */
   timeLeft(progress) {
@@ -113,12 +113,12 @@ export class JobView {
     this.samples.push({ at: now, progress });
     while (this.samples.length > 2 && now - this.samples[0].at > RATE_WINDOW_MS) this.samples.shift();
     const first = this.samples[0];
-    if (now - first.at < RATE_LEAST_MS || progress <= first.progress || progress >= 1) return "";
+    if (now - first.at < MIN_RATE_MS || progress <= first.progress || progress >= 1) return "";
     const leftMs = ((1 - progress) * (now - first.at)) / (progress - first.progress);
     return `about ${duration(Math.max(1, leftMs / 1000))} left`;
   }
 
-  /** Tell screen readers of each stage and each quarter, not of each percent. */
+  /** Announce each stage and each quarter to screen readers, not each percent. */
   say(words, progress) {
     const quarter = Math.floor(progress / SPOKEN_STEP) * SPOKEN_STEP * 100;
     const text = quarter ? `${words}, ${quarter} percent` : words;

@@ -1,4 +1,4 @@
-/** Long work on the server: submit, follow, cancel, list; and which job each tab showed last. */
+/** Jobs on the server: submit, follow, cancel, list; and which job each tab showed last. */
 
 import { events, json, send } from "./api.js";
 import { Problem } from "./problem.js";
@@ -10,11 +10,11 @@ import { Problem } from "./problem.js";
  * @property {"queued" | "running" | "succeeded" | "failed" | "cancelled"} state
  * @property {number} progress 0 to 1, never falls
  * @property {string | null} stage
- * @property {string | null} engine what does it, once it runs
+ * @property {string | null} engine that runs it, once it has started
  * @property {number} created_at Unix time in seconds
  * @property {number | null} started_at
  * @property {number | null} ended_at
- * @property {Record<string, any> | null} result the body that the synchronous call would have given
+ * @property {Record<string, any> | null} result the body of the synchronous call
  * @property {{code: string, message: string} | null} error
  */
 
@@ -29,7 +29,7 @@ export const TAB_OF_ROUTE = {
 };
 
 const STORED = "sensorium.jobs";
-const LONGEST_PAUSE_MS = 10_000;
+const MAX_PAUSE_MS = 10_000;
 
 /** @param {Job} job */
 export const isOver = (job) => ["succeeded", "failed", "cancelled"].includes(job.state);
@@ -40,7 +40,7 @@ const address = (id) => `/v1/jobs/${encodeURIComponent(id)}`;
 /**
  * @param {import("./request.js").Description} description
  * @param {object} options
- * @param {string} options.once the same for each try of one submission: the server makes one job of them
+ * @param {string} options.once the same for each retry of one submission: the server makes one job of them
  * @param {(fraction: number) => void} options.onprogress of the upload
  * @param {AbortSignal} options.signal
  * @returns {Promise<Job>}
@@ -53,19 +53,19 @@ export const cancel = (id) => json(address(id), { method: "DELETE" });
 
 /**
  * One page, newest first.
- * @param {string | null} after the last id of the page before
+ * @param {string | null} after the last id of the previous page
  * @returns {Promise<{data: Job[], has_more: boolean}>}
  */
 export const list = (after) => json(`/v1/jobs?limit=20${after ? `&after=${encodeURIComponent(after)}` : ""}`);
 
 /**
- * Follow a job to its end, over interruptions of the connection.
+ * Follow a job to its end, reconnecting as needed.
  * @param {string} id
  * @param {object} options
  * @param {(job: Job) => void} options.onchange
- * @param {(problem: Problem) => void} options.onlost the connection is gone; it is tried again
+ * @param {(problem: Problem) => void} options.onlost the connection is lost; it is retried
  * @param {AbortSignal} options.signal
- * @throws {Problem} one that waiting does not mend: the job is not there any more
+ * @throws {Problem} that retrying cannot solve: the job no longer exists
  */
 export async function follow(id, { onchange, onlost, signal }) {
   let pauseMs = 500;
@@ -81,7 +81,7 @@ export async function follow(id, { onchange, onlost, signal }) {
       onlost(problem);
     }
     await pause(pauseMs, signal);
-    pauseMs = Math.min(pauseMs * 2, LONGEST_PAUSE_MS);
+    pauseMs = Math.min(pauseMs * 2, MAX_PAUSE_MS);
   }
 }
 
@@ -108,5 +108,5 @@ export function forget(tab) {
   localStorage.setItem(STORED, JSON.stringify(others));
 }
 
-/** A new name for one submission; `crypto.randomUUID` is missing where the page came over plain HTTP. */
+/** A new name for one submission; `crypto.randomUUID` is missing on pages served over plain HTTP. */
 export const newSubmission = () => [...crypto.getRandomValues(new Uint8Array(16))].map((b) => b.toString(16).padStart(2, "0")).join("");

@@ -7,21 +7,21 @@ const STORED = "sensorium.key";
 /** @type {Promise<boolean> | null} */
 let asking = null;
 
-/** The key in use, or an empty text. */
+/** The key in use, or an empty string. */
 export const currentKey = () => localStorage.getItem(STORED) ?? "";
 
 /** @returns {Record<string, string>} */
 export const keyHeaders = () => (currentKey() ? { Authorization: `Bearer ${currentKey()}` } : {});
 
 /**
- * Ask for a key after a refusal. Calls that are refused at the same time share one question.
+ * Ask for a key after a 401. Calls refused at the same time share one dialog.
  * @param {string} refused the key that was sent
  * @returns {Promise<boolean>} whether there is another key to try
  */
 export function askForKey(refused) {
   if (currentKey() !== refused) return Promise.resolve(true);
   asking ??= openDialog(
-    refused ? "The server does not know this key. Enter another." : "This server wants a key. Whoever runs it can give you one.",
+    refused ? "The server does not accept this key. Enter another." : "This server requires an API key. Ask its administrator for one.",
   ).finally(() => {
     asking = null;
   });
@@ -30,14 +30,14 @@ export function askForKey(refused) {
 
 /** Let the button at the top change or forget the key. */
 export function setUpKeyButton() {
-  if (currentKey()) showKeyIsWanted();
+  if (currentKey()) showKeyIsRequired();
   one("#key-button").addEventListener("click", async () => {
-    if (await openDialog("The key that this browser sends.")) location.reload();
+    if (await openDialog("The API key that this browser sends.")) location.reload();
   });
 }
 
-/** A link cannot send a key: the reference would only answer that it wants one. */
-function showKeyIsWanted() {
+/** A link cannot send a key: the API reference would only answer 401. */
+function showKeyIsRequired() {
   one("#key-button").hidden = false;
   one("#docs-link").hidden = true;
 }
@@ -51,7 +51,7 @@ function openDialog(why) {
   const form = one("form", dialog);
   one(".key-why", dialog).textContent = why;
   one("[data-do=forget]", dialog).hidden = !currentKey();
-  showKeyIsWanted();
+  showKeyIsRequired();
   form.reset();
   return new Promise((resolve) => {
     const done = (/** @type {boolean} */ changed) => {

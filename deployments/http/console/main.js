@@ -1,4 +1,4 @@
-/** The console: each tab sets itself up, then the tab that the address names is shown. */
+/** The console: each tab sets itself up, then the tab named by the URL is shown. */
 
 import "./tabs/chat.js";
 import "./tabs/documents.js";

@@ -1,12 +1,12 @@
-/** Pictures, sounds and videos on the page. */
+/** Images and videos on the page. */
 
 import { call } from "./api.js";
 import { el } from "./dom.js";
 import { currentKey } from "./keys.js";
 
 /**
- * Where the page itself may fetch a result.
- * An absolute address carries its own signature. A relative one wants the key, which an element's `src` cannot send:
+ * A URL that an element's `src` can load.
+ * An absolute URL carries its own signature. A relative one needs the API key, if there is one, which `src` cannot send:
  * it is fetched as a blob then.
  * @param {string} address as the server gives it
  * @returns {Promise<string>}
@@ -19,17 +19,17 @@ export async function sourceOf(address) {
 }
 
 /**
- * A picture or video with its caption.
+ * An image or video with its caption.
  * @param {HTMLElement} media
  * @param {...(string | Node | null)} caption
  */
 export const figure = (media, ...caption) => el("figure", {}, media, el("figcaption", {}, ...caption));
 
 /** @param {string} src @param {string} alt */
-export const picture = (src, alt) => /** @type {HTMLImageElement} */ (el("img", { src, alt }));
+export const img = (src, alt) => /** @type {HTMLImageElement} */ (el("img", { src, alt }));
 
 /**
- * A player; where the browser cannot play the file, it says so instead.
+ * A video player, replaced by a note if the browser cannot play the file.
  * @param {string} src
  * @param {string} label
  */
@@ -46,19 +46,19 @@ export const download = (src, name, text = "Download") =>
   el("a", { class: "button", href: src, download: name, target: "_blank", rel: "noopener" }, text);
 
 /**
- * Two pictures of one thing, with a line to drag between them; the arrow keys move it too.
+ * Two versions of an image with a divider to drag between them; the arrow keys move it too.
  * @param {string} before
  * @param {string} after
  */
 export function compare(before, after) {
   const range = /** @type {HTMLInputElement} */ (
-    el("input", { type: "range", min: 0, max: 100, value: 50, "aria-label": "How much of the original is shown, in percent" })
+    el("input", { type: "range", min: 0, max: 100, value: 50, "aria-label": "Share of the original shown, in percent" })
   );
   const box = el(
     "div",
     { class: "compare" },
-    picture(after, "Enhanced"),
-    picture(before, "Original"),
+    img(after, "Enhanced"),
+    img(before, "Original"),
     el("span", { class: "compare-line" }),
     el("span", { class: "compare-tag left" }, "Original"),
     el("span", { class: "compare-tag right" }, "Enhanced"),
@@ -71,7 +71,7 @@ export function compare(before, after) {
 }
 
 /**
- * A video that was made, beside the one that it was made of.
+ * A resulting video beside its original.
  * @param {File | null} original
  * @param {string} src
  * @param {...(string | Node)} caption

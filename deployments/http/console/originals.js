@@ -1,8 +1,8 @@
-/** What was sent with a job, kept in this browser: after a reload the result still stands beside its original. */
+/** Files sent with jobs, kept in this browser: after a reload, results still appear beside their originals. */
 
 const DATABASE = "sensorium";
 const STORE = "originals";
-const MOST_KEPT = 12;
+const MAX_KEPT = 12;
 
 /** @returns {Promise<IDBDatabase>} */
 function open() {
@@ -15,8 +15,8 @@ function open() {
 }
 
 /**
- * Keep a file, and let go of those that are older than the last few.
- * A browser that has no room, or keeps nothing in a private window, does without.
+ * Keep a file, and drop all but the last few.
+ * A browser that has no room, or stores nothing in a private window, keeps none.
  * @param {string} job
  * @param {File} file
  */
@@ -27,7 +27,7 @@ export async function keepOriginal(job, file) {
     store.put({ job, file, at: Date.now() });
     store.index("at").getAllKeys().onsuccess = (event) => {
       const keys = /** @type {IDBRequest<IDBValidKey[]>} */ (event.target).result;
-      for (const key of keys.slice(0, -MOST_KEPT)) store.delete(key);
+      for (const key of keys.slice(0, -MAX_KEPT)) store.delete(key);
     };
     await new Promise((resolve) => {
       store.transaction.oncomplete = resolve;
@@ -41,7 +41,7 @@ export async function keepOriginal(job, file) {
 
 /**
  * @param {string} job
- * @returns {Promise<File | null>} null where it was sent elsewhere or is no longer kept
+ * @returns {Promise<File | null>} null if it was sent from elsewhere or is no longer kept
  */
 export async function originalOf(job) {
   try {

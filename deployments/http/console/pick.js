@@ -1,11 +1,11 @@
 /** Choosing files: by the button or by dropping them anywhere on the tab. */
 
 import { clear, el, one } from "./dom.js";
-import { picture } from "./media.js";
+import { img } from "./media.js";
 import { bytes } from "./words.js";
 
 /**
- * Take files that are chosen or dropped.
+ * Accept files that are chosen or dropped.
  * @param {HTMLElement} panel
  * @param {(files: File[]) => void} onfiles
  */
@@ -32,13 +32,13 @@ export function takeFiles(panel, onfiles) {
   });
 }
 
-/** A file that is dropped beside the panels must not replace the page. */
+/** A file dropped outside the panels must not replace the page. */
 export function refuseStrayDrops() {
   for (const type of ["dragover", "drop"]) window.addEventListener(type, (event) => event.preventDefault());
 }
 
 /**
- * Show the one file that is chosen.
+ * Show the chosen file.
  * @param {HTMLElement} panel
  * @param {File | null} file
  */
@@ -59,7 +59,7 @@ function preview(file) {
   const [kind] = file.type.split("/");
   if (kind !== "image" && kind !== "video") return null;
   const src = URL.createObjectURL(file);
-  const shown = kind === "image" ? picture(src, "") : el("video", { src, preload: "metadata", "aria-hidden": "true" });
+  const shown = kind === "image" ? img(src, "") : el("video", { src, preload: "metadata", "aria-hidden": "true" });
   shown.addEventListener("error", () => shown.remove()); // a format that only the server reads
   return shown;
 }

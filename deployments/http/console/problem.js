@@ -1,32 +1,32 @@
-/** What can go wrong, in words that a person can act on. */
+/** What can go wrong, in words that a user can act on. */
 
 import { el } from "./dom.js";
 import { duration } from "./words.js";
 
-/** Title and advice for each code of an error. */
-const TOLD = {
-  unreachable: ["Sensorium cannot be reached", "See whether it is running and whether this device is on its network, then try again."],
-  offline: ["This device is offline", "Connect it to a network, then try again."],
-  invalid_parameter: ["Something in the form cannot be taken", "Change it, then try again."],
-  invalid_body: ["The request cannot be read", "Reload this page, then try again."],
-  invalid_api_key: ["This server wants an API key", "Ask who runs it for one, and enter it by the button at the top."],
-  forbidden: ["This result’s address is no longer valid", "Open the result again in Jobs."],
-  not_found: ["It is not there any more", "Results and finished jobs are deleted after a while; run it again."],
-  too_large: ["This is too large", "Send a smaller or a shorter one."],
-  unsupported_media_type: ["This kind of file is not taken here", "Save it in one of the formats that are named above, then try again."],
-  unusable_media: ["This file cannot be used", "See whether it opens on your own machine; save it anew or choose another."],
-  too_many_pixels: ["There are too many pixels in this file", "Make it smaller, then try again."],
-  empty_audio: ["There is no sound in this", "Record again, or choose another file."],
-  too_many_jobs: ["Too many jobs are waiting", "Let some of them finish, or cancel those that you do not need in Jobs."],
+/** Title and advice for each error code. */
+const EXPLAINED = {
+  unreachable: ["Sensorium cannot be reached", "Check that it is running and that this device is on its network, then try again."],
+  offline: ["This device is offline", "Connect to a network, then try again."],
+  invalid_parameter: ["An input is invalid", "Change it, then try again."],
+  invalid_body: ["The server could not read the request", "Reload this page, then try again."],
+  invalid_api_key: ["This server requires an API key", "Ask its administrator for one, and enter it with the button at the top."],
+  forbidden: ["This result’s link is no longer valid", "Open the result again from Jobs."],
+  not_found: ["It no longer exists", "Results and finished jobs are deleted after a while; run it again."],
+  too_large: ["This is too large", "Send something smaller or shorter."],
+  unsupported_media_type: ["Unsupported file type", "Save it in one of the formats listed above, then try again."],
+  unusable_media: ["This file cannot be used", "Check that it opens on your own computer; save it again or choose another."],
+  too_many_pixels: ["This file has too many pixels", "Make it smaller, then try again."],
+  empty_audio: ["There is no audio in this", "Record again, or choose another file."],
+  too_many_jobs: ["Too many jobs are queued", "Wait for some to finish, or cancel those you do not need in Jobs."],
   overloaded: ["Sensorium is busy", "Try again in a moment."],
   model_loading: ["This capability is still starting", "Try again in a moment."],
-  model_unavailable: ["This capability’s model is not installed", "Whoever runs this server can install it as said here."],
-  storage_full: ["The server’s storage is full", "Whoever runs this server has to make room."],
+  model_unavailable: ["This capability’s model is not installed", "The server’s administrator can install it as described here."],
+  storage_full: ["The server’s storage is full", "The server’s administrator has to free some space."],
   deadline_exceeded: ["It took too long", "Try a smaller or shorter input."],
-  internal_error: ["Something went wrong on the server", "Try again; if it happens again, tell who runs this server."],
+  internal_error: ["Something went wrong on the server", "Try again; if it happens again, tell the server’s administrator."],
 };
 
-/** The code that a status stands for where the body names none that is known. */
+/** The code for a status if the body names no known one. */
 const BY_STATUS = {
   0: "unreachable",
   400: "invalid_parameter",
@@ -42,23 +42,23 @@ const BY_STATUS = {
   504: "deadline_exceeded",
 };
 
-/** An error that is meant to be read. */
+/** An error that is shown to the user. */
 export class Problem extends Error {
   /**
-   * @param {number} status HTTP status; 0 where no answer came or the error is not HTTP's
-   * @param {string} [code] the server's code of it
-   * @param {string} [message] the server's words
-   * @param {number} [retryAfterS] when the server asks to try again
+   * @param {number} status HTTP status; 0 if there was no response or the error is not HTTP's
+   * @param {string} [code] the server's error code
+   * @param {string} [message] the server's message
+   * @param {number} [retryAfterS] after which the server asks to try again
    */
   constructor(status, code = "", message = "", retryAfterS = 0) {
     super(message);
     this.status = status;
-    this.code = code in TOLD ? code : (BY_STATUS[status] ?? "internal_error");
+    this.code = code in EXPLAINED ? code : (BY_STATUS[status] ?? "internal_error");
     if (this.code === "unreachable" && !navigator.onLine) this.code = "offline";
     this.retryAfterS = retryAfterS;
   }
 
-  /** Whether waiting may mend it. */
+  /** Whether waiting may solve it. */
   get isPassing() {
     return ["unreachable", "offline", "overloaded", "model_loading", "too_many_jobs"].includes(this.code);
   }
@@ -77,7 +77,7 @@ const OF_THE_INPUT = [
 ];
 
 /**
- * The problem that an answer tells of, whichever family of routes gave it.
+ * The problem that a response reports, in the error body of any family of routes.
  * @param {number} status
  * @param {string} text the body
  * @param {string | null} retryAfter the header of that name
@@ -87,19 +87,19 @@ export function problemOf(status, text, retryAfter) {
   try {
     body = JSON.parse(text) ?? {};
   } catch {
-    // a proxy in between answers in HTML or not at all: its status is all there is to tell
+    // a proxy in between answers in HTML or not at all: there is only its status
   }
-  const told = typeof body.error === "object" && body.error ? body.error : body;
-  return new Problem(status, told.code, typeof told.message === "string" ? told.message : "", Number(retryAfter) || 0);
+  const detail = typeof body.error === "object" && body.error ? body.error : body;
+  return new Problem(status, detail.code, typeof detail.message === "string" ? detail.message : "", Number(retryAfter) || 0);
 }
 
 /**
- * A problem as an element, with a way to try again where the same input may do better later.
+ * A problem as an element, with a retry button if the same input may succeed later.
  * @param {Problem} problem
  * @param {() => void} [retry]
  */
 export function problemBox(problem, retry) {
-  const [title, advice] = TOLD[problem.code];
+  const [title, advice] = EXPLAINED[problem.code];
   const box = el(
     "div",
     { class: "problem", role: "alert" },
@@ -112,7 +112,7 @@ export function problemBox(problem, retry) {
 }
 
 /**
- * @param {number} waitS the button waits so long, as the server asks
+ * @param {number} waitS how long the button stays disabled, as the server asks
  * @param {() => void} retry
  */
 function retryButton(waitS, retry) {

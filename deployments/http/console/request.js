@@ -2,14 +2,14 @@
 
 /**
  * @typedef {object} Description
- * @property {"GET" | "POST"} [method] POST where it is not said
+ * @property {"GET" | "POST"} [method] POST by default
  * @property {string} path
- * @property {Record<string, string | number | null>} [query] what is null or empty is left out
+ * @property {Record<string, string | number | null>} [query] null and empty values are left out
  * @property {object} [json] body
  * @property {{field: string, file: File | null, example: string}} [form] body: a multipart form with one file
- * @property {{file: Blob | null, example: string}} [binary] body: the file's own bytes
+ * @property {{file: Blob | null, example: string}} [binary] body: the file's bytes
  * @property {boolean} [asJob] answer with a job at once
- * @property {string} [output] where curl writes the answer to
+ * @property {string} [output] file that curl writes the response to
  */
 
 /** @param {Description} call */
@@ -46,13 +46,13 @@ export function messageOf(call) {
 }
 
 /**
- * A word that the shell takes as it stands.
+ * A word, quoted for the shell if need be.
  * @param {string} text
  */
 const quoted = (text) => (/^[\w./:=@-]+$/.test(text) ? text : `'${text.replaceAll("'", `'\\''`)}'`);
 
 /**
- * A file's name that curl does not take for an option or for standard input.
+ * A file name that curl does not mistake for an option or for standard input.
  * @param {string} name
  */
 const asPath = (name) => (name.startsWith("-") ? `./${name}` : name);
@@ -61,7 +61,7 @@ const asPath = (name) => (name.startsWith("-") ? `./${name}` : name);
  * The call as a command for a POSIX shell.
  * @param {Description} call
  * @param {string} origin
- * @param {boolean} withKey the server wants a key; its value is left to the variable
+ * @param {boolean} withKey the server requires a key, which the command takes from a variable
  */
 export function curlOf(call, origin, withKey) {
   const parts = [call.output ? `curl -s -o ${quoted(call.output)}` : "curl -sN"];
@@ -76,7 +76,7 @@ export function curlOf(call, origin, withKey) {
   if (call.json) parts.push("-H 'Content-Type: application/json'", `-d ${quoted(JSON.stringify(call.json))}`);
   if (call.form) {
     const name = asPath(call.form.file?.name ?? call.form.example);
-    // within its own quotes, curl takes ; and , as they stand
+    // inside its own quotes, curl takes ; and , literally
     const inQuotes = /[;,"\\]/.test(name) ? `"${name.replace(/["\\]/g, "\\$&")}"` : name;
     parts.push(`-F ${quoted(`${call.form.field}=@${inQuotes}`)}`);
   }

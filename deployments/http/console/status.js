@@ -9,7 +9,7 @@ const BUSY_MS = 2_000;
 
 const STATES = {
   ready: "Ready",
-  cold: "Cold: it starts with the next call",
+  cold: "Cold: starts with the next call",
   starting: "Starting",
   loading: "Loading",
   failing: "Failing",
@@ -18,7 +18,7 @@ const STATES = {
 /** @type {Map<string, {description: string, license: string, embedded: boolean}>} */
 const cards = new Map();
 
-/** Look at once, then again and again while the page is seen. */
+/** Poll now, and then for as long as the page is visible. */
 export async function watchCapabilities() {
   let pauseMs = QUIET_MS;
   if (!document.hidden) {
@@ -28,13 +28,13 @@ export async function watchCapabilities() {
   setTimeout(watchCapabilities, pauseMs);
 }
 
-/** @returns {Promise<Record<string, any> | null>} null where the server does not say */
+/** @returns {Promise<Record<string, any> | null>} null if the server does not answer */
 async function look() {
   const capabilities = await readiness();
   const banner = one("#banner");
   banner.hidden = capabilities !== null;
   if (!capabilities) {
-    banner.textContent = navigator.onLine ? "Sensorium does not answer. It is asked again every few seconds." : "This device is offline.";
+    banner.textContent = navigator.onLine ? "Sensorium is not responding. Retrying every few seconds." : "This device is offline.";
     return null;
   }
   await readCards(capabilities);
@@ -54,7 +54,7 @@ async function readiness() {
   }
 }
 
-/** The engines' own words, read again when an engine has changed. */
+/** The engines' descriptions, read again when an engine has changed. */
 async function readCards(capabilities) {
   if (Object.values(capabilities).every((it) => cards.has(cardKey(it)))) return;
   try {
@@ -82,7 +82,7 @@ function show(place, it) {
     el("span", { class: "state" }, STATES[it.state] + loading),
     el("span", {}, "Engine ", el("b", {}, it.engine)),
     it.model === it.engine ? "" : el("span", {}, "Model ", el("b", {}, it.model)),
-    card?.embedded ? el("span", { class: "badge", title: "It needs no downloaded weights and does not compete with models." }, "embedded") : "",
+    card?.embedded ? el("span", { class: "badge", title: "Needs no downloaded weights, and does not compete with real models." }, "embedded") : "",
     card ? el("p", {}, card.description) : "",
     it.reason ? el("p", { class: "reason" }, it.reason) : "",
   );

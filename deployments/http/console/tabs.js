@@ -1,4 +1,4 @@
-/** The tabs: the one that is shown stands in the address, and its panel hears "shown" and "hidden". */
+/** The tabs: the URL names the one that is shown, and its panel receives "shown" and "hidden". */
 
 const tabs = () => /** @type {HTMLAnchorElement[]} */ ([...document.querySelectorAll("[role=tab]")]);
 
@@ -7,7 +7,7 @@ const panelOf = (tab) => document.getElementById(tab.getAttribute("aria-controls
 
 const WIDE = matchMedia("(min-width: 48rem)");
 
-/** Show what the address names, and follow it. */
+/** Show the tab named by the URL, now and when it changes. */
 export function setUpTabs() {
   const list = document.querySelector("[role=tablist]");
   const turn = () => {
@@ -55,7 +55,7 @@ function onKey(event) {
   if (at < 0 || to === undefined) return;
   event.preventDefault();
   const tab = all[(to + all.length) % all.length];
-  history.replaceState(null, "", tab.hash); // moving along the tabs is not a way to come back through
+  history.replaceState(null, "", tab.hash); // moving along the tabs adds nothing to the history
   showNamed();
   tab.focus();
 }

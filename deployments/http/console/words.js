@@ -1,4 +1,4 @@
-/** Numbers and times as people read them. */
+/** Numbers and times for people to read. */
 
 /** @param {number} count */
 export function bytes(count) {
@@ -12,7 +12,7 @@ export function bytes(count) {
 }
 
 /**
- * A length of time.
+ * A duration.
  * @param {number} seconds
  */
 export function duration(seconds) {
@@ -34,7 +34,7 @@ const TIME = new Intl.DateTimeFormat(undefined, { timeStyle: "medium" });
 const DAY_AND_TIME = new Intl.DateTimeFormat(undefined, { dateStyle: "medium", timeStyle: "short" });
 
 /**
- * A moment: today's by its time, others with their day.
+ * A point in time: today's by its time, others with their date.
  * @param {number} unixS
  */
 export function moment(unixS) {

@@ -47,7 +47,7 @@ def send(client: httpx.Client, route: str, data: bytes, name: str = "file") -> h
     return client.post(route, params={"category": "bad input"}, files={field: (name, data)})
 
 
-def told(answer: httpx.Response, status: int) -> str:
+def refused(answer: httpx.Response, status: int) -> str:
     """The message of an error, once its status and the shape of its body are right."""
     assert answer.status_code == status, answer.text
     assert answer.headers["content-type"] == "application/json"
@@ -79,63 +79,63 @@ def told(answer: httpx.Response, status: int) -> str:
 @pytest.mark.parametrize("route", FILE_ROUTES)
 def test_empty_body_and_not_multipart(client: httpx.Client, route: str) -> None:
     url = f"{route}?category=x"
-    told(client.post(url), 400)
-    told(client.post(url, content=b"plain", headers={"Content-Type": "text/plain"}), 400)
-    told(client.post(url, content=b"x", headers={"Content-Type": "multipart/form-data"}), 400)
+    refused(client.post(url), 400)
+    refused(client.post(url, content=b"plain", headers={"Content-Type": "text/plain"}), 400)
+    refused(client.post(url, content=b"x", headers={"Content-Type": "multipart/form-data"}), 400)
     cut = b'--b\r\nContent-Disposition: form-data; name="file"; filename="a"\r\n\r\nabc'
-    told(client.post(url, content=cut, headers={"Content-Type": "multipart/form-data; boundary=b"}), 400)
+    refused(client.post(url, content=cut, headers={"Content-Type": "multipart/form-data; boundary=b"}), 400)
 
 
 @pytest.mark.parametrize("route", FILE_ROUTES)
 def test_missing_field(client: httpx.Client, route: str) -> None:
     answer = client.post(f"{route}?category=x", files={"other": ("a.png", png())})
-    assert "file" in told(answer, 400)
+    assert "file" in refused(answer, 400)
 
 
 @pytest.mark.parametrize("route", FILE_ROUTES)
 def test_empty_file(client: httpx.Client, route: str) -> None:
-    told(send(client, route, b""), 422)
+    refused(send(client, route, b""), 422)
 
 
 def test_missing_query_and_prompt(client: httpx.Client) -> None:
-    assert "category" in told(client.post("/uploadFile/uploadLearningFile", files={"fileToUpload": b"text"}), 400)
-    assert "text" in told(client.get("/v1/tts"), 400)
-    assert "prompt" in told(client.post("/v1/images/generations", json={}), 400)
-    assert "messages" in told(client.post("/v1/chat/completions", json={}), 400)
-    told(client.post("/v1/chat/completions"), 400)
-    told(client.post("/v1/images/generations", json={"prompt": "   "}), 400)
-    told(client.post("/v1/images/generations", json={"prompt": "a" * 4001}), 400)
-    told(client.get("/v1/tts", params={"text": "  "}), 400)
-    told(client.get("/v1/tts", params={"text": "a" * 20_001}), 400)
-    told(client.post("/v1/asr"), 422)
+    assert "category" in refused(client.post("/uploadFile/uploadLearningFile", files={"fileToUpload": b"text"}), 400)
+    assert "text" in refused(client.get("/v1/tts"), 400)
+    assert "prompt" in refused(client.post("/v1/images/generations", json={}), 400)
+    assert "messages" in refused(client.post("/v1/chat/completions", json={}), 400)
+    refused(client.post("/v1/chat/completions"), 400)
+    refused(client.post("/v1/images/generations", json={"prompt": "   "}), 400)
+    refused(client.post("/v1/images/generations", json={"prompt": "a" * 4001}), 400)
+    refused(client.get("/v1/tts", params={"text": "  "}), 400)
+    refused(client.get("/v1/tts", params={"text": "a" * 20_001}), 400)
+    refused(client.post("/v1/asr"), 422)
 
 
 @pytest.mark.parametrize("route", [*IMAGE_ROUTES, *VIDEO_ROUTES])
 @pytest.mark.parametrize("data", [b"only text", SVG, PLAYLIST, CONCAT], ids=["text", "svg", "playlist", "concat"])
 def test_text_and_scripts_are_no_media(client: httpx.Client, route: str, data: bytes) -> None:
-    told(send(client, route, data, "demo.mp4"), 415)
+    refused(send(client, route, data, "demo.mp4"), 415)
 
 
-def test_text_is_no_sound(client: httpx.Client) -> None:
+def test_text_is_no_audio(client: httpx.Client) -> None:
     for data in (b"only text", SVG, PLAYLIST, CONCAT):
-        told(client.post("/v1/asr", content=data), 415)
+        refused(client.post("/v1/asr", content=data), 415)
 
 
-def test_a_image_is_no_video_and_a_video_no_image(client: httpx.Client) -> None:
+def test_an_image_is_no_video_and_a_video_no_image(client: httpx.Client) -> None:
     for route in VIDEO_ROUTES:
-        told(send(client, route, png(), "demo.mp4"), 415)
+        refused(send(client, route, png(), "demo.mp4"), 415)
     for route in IMAGE_ROUTES:
-        told(send(client, route, mp4(frames=3), "photo.png"), 415)
+        refused(send(client, route, mp4(frames=3), "photo.png"), 415)
 
 
 def test_documents_of_kinds_that_are_not_read(client: httpx.Client) -> None:
     route = "/uploadFile/uploadLearningFile"
-    told(send(client, route, png(), "scan.pdf"), 415)
-    assert ".docx" in told(send(client, route, b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1" + bytes(5000), "old.doc"), 415)
+    refused(send(client, route, png(), "scan.pdf"), 415)
+    assert ".docx" in refused(send(client, route, b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1" + bytes(5000), "old.doc"), 415)
     archive = io.BytesIO()
     with zipfile.ZipFile(archive, "w") as file:
         file.writestr("hello.txt", "hello")
-    told(send(client, route, archive.getvalue(), "report.docx"), 415)
+    refused(send(client, route, archive.getvalue(), "report.docx"), 415)
 
 
 def jpeg() -> bytes:
@@ -146,15 +146,15 @@ def jpeg() -> bytes:
 
 @pytest.mark.parametrize("route", IMAGE_ROUTES)
 def test_truncated_image(client: httpx.Client, route: str) -> None:
-    told(send(client, route, jpeg()[:5000]), 422)
-    told(send(client, route, png()[:60]), 422)
+    refused(send(client, route, jpeg()[:5000]), 422)
+    refused(send(client, route, png()[:60]), 422)
 
 
 @pytest.mark.parametrize("route", VIDEO_ROUTES)
 def test_truncated_video(client: httpx.Client, route: str) -> None:
     video = mp4(frames=24)
-    told(send(client, route, video[:200]), 422)
-    told(send(client, route, video[: video.index(b"moov")]), 422)
+    refused(send(client, route, video[:200]), 422)
+    refused(send(client, route, video[: video.index(b"moov")]), 422)
 
 
 def docx() -> bytes:
@@ -176,8 +176,8 @@ def pdf() -> bytes:
 
 
 def test_truncated_documents(client: httpx.Client) -> None:
-    told(send(client, "/uploadFile/uploadLearningFile", docx()[:3000]), 422)
-    told(send(client, "/uploadFile/uploadLearningFile", pdf()[:300]), 422)
+    refused(send(client, "/uploadFile/uploadLearningFile", docx()[:3000]), 422)
+    refused(send(client, "/uploadFile/uploadLearningFile", pdf()[:300]), 422)
 
 
 def test_encrypted_and_textless_pdf(client: httpx.Client) -> None:
@@ -188,12 +188,12 @@ def test_encrypted_and_textless_pdf(client: httpx.Client) -> None:
     canvas = Canvas(file, encrypt=StandardEncryption("secret", canPrint=0))
     canvas.drawString(100, 700, "hidden")
     canvas.save()
-    assert "encrypted" in told(send(client, "/uploadFile/uploadLearningFile", file.getvalue()), 422)
+    assert "encrypted" in refused(send(client, "/uploadFile/uploadLearningFile", file.getvalue()), 422)
     empty = io.BytesIO()
     canvas = Canvas(empty)
     canvas.rect(10, 10, 100, 100)
     canvas.save()
-    told(send(client, "/uploadFile/uploadLearningFile", empty.getvalue()), 422)
+    refused(send(client, "/uploadFile/uploadLearningFile", empty.getvalue()), 422)
 
 
 def test_bombs(client: httpx.Client) -> None:
@@ -201,7 +201,7 @@ def test_bombs(client: httpx.Client) -> None:
     Image.new("1", (40_000, 20_000)).save(file, "PNG")
     assert len(file.getvalue()) < 200_000
     for route in IMAGE_ROUTES:
-        assert "pixels" in told(send(client, route, file.getvalue()), 422)
+        assert "pixels" in refused(send(client, route, file.getvalue()), 422)
     bomb = io.BytesIO()
     with zipfile.ZipFile(io.BytesIO(docx())) as source, zipfile.ZipFile(bomb, "w", zipfile.ZIP_DEFLATED) as target:
         for name in source.namelist():
@@ -210,7 +210,7 @@ def test_bombs(client: httpx.Client) -> None:
                 data = data.replace(b"A sentence", b"A" * 600_000_000)
             target.writestr(name, data)
     assert len(bomb.getvalue()) < 2_000_000
-    told(send(client, "/uploadFile/uploadLearningFile", bomb.getvalue()), 422)
+    refused(send(client, "/uploadFile/uploadLearningFile", bomb.getvalue()), 422)
 
 
 def silent_film() -> bytes:
@@ -224,7 +224,7 @@ def wav_without_samples() -> bytes:
     return file.getvalue()
 
 
-def sound_only_mp4() -> bytes:
+def audio_only_mp4() -> bytes:
     import av
 
     file = io.BytesIO()
@@ -236,12 +236,12 @@ def sound_only_mp4() -> bytes:
     return file.getvalue()
 
 
-def test_a_video_without_frames_and_a_sound_file_without_sound(client: httpx.Client) -> None:
+def test_a_video_without_frames_and_an_audio_file_without_audio(client: httpx.Client) -> None:
     for route in VIDEO_ROUTES:
-        told(send(client, route, sound_only_mp4()), 422)
-    told(client.post("/v1/asr", content=silent_film()), 422)
-    told(client.post("/v1/asr", content=wav_without_samples()), 422)
-    told(client.post("/v1/asr", content=b"ID3" + bytes(3000)), 422)
+        refused(send(client, route, audio_only_mp4()), 422)
+    refused(client.post("/v1/asr", content=silent_film()), 422)
+    refused(client.post("/v1/asr", content=wav_without_samples()), 422)
+    refused(client.post("/v1/asr", content=b"ID3" + bytes(3000)), 422)
 
 
 def test_categories_beyond_the_limit(client: httpx.Client) -> None:
@@ -249,10 +249,10 @@ def test_categories_beyond_the_limit(client: httpx.Client) -> None:
         answer = client.post(
             "/uploadFile/uploadLearningFile", params={"category": category}, files={"fileToUpload": b"text"}
         )
-        assert "category" in told(answer, 400)
-        told(client.get("/uploadFile/learningFiles", params={"category": category}), 400)
+        assert "category" in refused(answer, 400)
+        refused(client.get("/uploadFile/learningFiles", params={"category": category}), 400)
     long = {"messages": [{"content": "hi"}], "category": "x" * 257}
-    told(client.post("/v1/chat/completions", json=long), 400)
+    refused(client.post("/v1/chat/completions", json=long), 400)
 
 
 def chunks(size: int) -> Iterator[bytes]:
@@ -260,9 +260,9 @@ def chunks(size: int) -> Iterator[bytes]:
         yield bytes(100_000)
 
 
-def test_a_sound_over_the_cap_with_and_without_a_length(client: httpx.Client) -> None:
-    told(client.post("/v1/asr", content=bytes(25_000_001)), 413)
-    told(client.post("/v1/asr", content=chunks(26_000_000)), 413)
+def test_audio_over_the_cap_with_and_without_a_length(client: httpx.Client) -> None:
+    refused(client.post("/v1/asr", content=bytes(25_000_001)), 413)
+    refused(client.post("/v1/asr", content=chunks(26_000_000)), 413)
 
 
 def form(size: int) -> Iterator[bytes]:
@@ -272,10 +272,10 @@ def form(size: int) -> Iterator[bytes]:
     yield b"\r\n--b--\r\n"
 
 
-def test_a_image_over_the_cap_with_and_without_a_length(client: httpx.Client) -> None:
-    told(send(client, "/image/imageToText", png() + bytes(20_000_001)), 413)
+def test_an_image_over_the_cap_with_and_without_a_length(client: httpx.Client) -> None:
+    refused(send(client, "/image/imageToText", png() + bytes(20_000_001)), 413)
     headers = {"Content-Type": "multipart/form-data; boundary=b"}
-    told(client.post("/image/imageToText", content=form(21_000_000), headers=headers), 413)
+    refused(client.post("/image/imageToText", content=form(21_000_000), headers=headers), 413)
 
 
 @pytest.mark.parametrize(
@@ -303,11 +303,11 @@ def test_a_image_over_the_cap_with_and_without_a_length(client: httpx.Client) ->
     ids=range(18),
 )
 def test_wrong_json(client: httpx.Client, body: bytes) -> None:
-    told(client.post("/v1/chat/completions", content=body, headers={"Content-Type": "application/json"}), 400)
+    refused(client.post("/v1/chat/completions", content=body, headers={"Content-Type": "application/json"}), 400)
 
 
 @pytest.mark.parametrize(
-    "wish",
+    "body",
     [
         {"prompt": 7},
         {"prompt": "a pig", "n": 0},
@@ -319,19 +319,19 @@ def test_wrong_json(client: httpx.Client, body: bytes) -> None:
         {"prompt": "a pig", "response_format": "gif"},
     ],
 )
-def test_wrong_image_wishes(client: httpx.Client, wish: dict[str, Any]) -> None:
-    told(client.post("/v1/images/generations", json=wish), 400)
+def test_invalid_image_requests(client: httpx.Client, body: dict[str, Any]) -> None:
+    refused(client.post("/v1/images/generations", json=body), 400)
 
 
 @pytest.mark.parametrize("query", ["speed=NaN", "speed=9", "speed=fast", "voice=nobody", "language=xx-YY"])
-def test_wrong_speech_wishes(client: httpx.Client, query: str) -> None:
-    told(client.get(f"/v1/tts?text=hello&{query}"), 400)
+def test_invalid_speech_requests(client: httpx.Client, query: str) -> None:
+    refused(client.get(f"/v1/tts?text=hello&{query}"), 400)
 
 
 def test_fifty_megabytes_of_json(client: httpx.Client) -> None:
     body = json.dumps({"messages": [{"content": "x" * 50_000_000}]}).encode()
-    told(client.post("/v1/chat/completions", content=body), 413)
-    told(
+    refused(client.post("/v1/chat/completions", content=body), 413)
+    refused(
         client.post(
             "/v1/chat/completions", content=iter([body[i : i + 1_000_000] for i in range(0, 50_000_000, 1_000_000)])
         ),
@@ -342,7 +342,7 @@ def test_fifty_megabytes_of_json(client: httpx.Client) -> None:
 def test_a_host_or_origin_of_another_site(client: httpx.Client) -> None:
     for headers in ({"Host": "evil.example"}, {"Origin": "https://evil.example"}, {"Origin": "null"}):
         answer = client.post("/v1/images/generations", json={"prompt": "a pig"}, headers=headers)
-        told(answer, 400)
+        refused(answer, 400)
         assert "evil.example" not in answer.text
     assert client.get("/healthz", headers={"Origin": "http://localhost:3000"}).status_code == 200
 
@@ -375,6 +375,6 @@ def test_nothing_outside_is_served(graph: RunningGraph, target: str) -> None:
 
 
 def test_unknown_routes_and_methods(client: httpx.Client) -> None:
-    assert told(client.get("/v1/nothing"), 404)
+    assert refused(client.get("/v1/nothing"), 404)
     assert client.get("/v1/chat/completions").status_code == 405
     assert client.get("/image/imageToText").status_code == 405

@@ -116,10 +116,10 @@ def test_errors_are_openais(ai: openai.OpenAI) -> None:
 
 
 def test_transcriptions_in_every_format(ai: openai.OpenAI, sample) -> None:
-    sound = sample("jfk.flac").read_bytes()
+    audio = sample("jfk.flac").read_bytes()
 
     def transcribe(wanted: str):
-        return ai.audio.transcriptions.create(model="whisper-1", file=("jfk.flac", sound), response_format=wanted)
+        return ai.audio.transcriptions.create(model="whisper-1", file=("jfk.flac", audio), response_format=wanted)
 
     verbose = transcribe("verbose_json")
     assert "country" in verbose.text

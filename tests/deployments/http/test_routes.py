@@ -111,8 +111,8 @@ def test_any_unicode_text_is_a_category(client: httpx.Client, name: str) -> None
 
 
 def test_speech_recognition(client: httpx.Client, sample) -> None:
-    sound = sample("jfk.flac").read_bytes()
-    answer = client.post("/v1/asr", content=sound, headers={"Content-Type": "application/octet-stream"})
+    audio = sample("jfk.flac").read_bytes()
+    answer = client.post("/v1/asr", content=audio, headers={"Content-Type": "application/octet-stream"})
     body = answer.json()
     assert (answer.status_code, body["status"]) == (200, 20000000)
     wanted = "and so my fellow americans ask not what your country can do for you ask what you can do for your country"
@@ -175,11 +175,11 @@ def test_image_generation(client: httpx.Client, graph: RunningGraph) -> None:
 
 
 def test_image_generation_as_openai_clients_send_it(client: httpx.Client) -> None:
-    wish = {"prompt": "two red cars", "n": 2, "size": "320x256", "seed": 7, "response_format": "b64_json"}
-    first = client.post("/v1/images/generations", json=wish).json()["data"]
+    body = {"prompt": "two red cars", "n": 2, "size": "320x256", "seed": 7, "response_format": "b64_json"}
+    first = client.post("/v1/images/generations", json=body).json()["data"]
     assert len(first) == 2
     assert first[0]["b64_json"] != first[1]["b64_json"]
-    assert client.post("/v1/images/generations", json=wish).json()["data"] == first
+    assert client.post("/v1/images/generations", json=body).json()["data"] == first
 
 
 def test_image_to_text(client: httpx.Client) -> None:

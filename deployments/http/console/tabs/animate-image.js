@@ -1,4 +1,4 @@
-/** Animate image: a picture → a short video. */
+/** Animate image: an image → a short video. */
 
 import { addJobTab, fileOf, numberOf } from "../job-tab.js";
 import { download, figure, player, sourceOf } from "../media.js";

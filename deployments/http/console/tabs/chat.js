@@ -1,4 +1,4 @@
-/** Chat: a conversation whose answers come word by word, with the passages that they stand on. */
+/** Chat: a conversation with streamed answers and the passages they are based on. */
 
 import { events } from "../api.js";
 import { addCategory } from "../categories.js";
@@ -32,7 +32,7 @@ function describe(conversation) {
   return { path: "/v1/chat/completions", json: { messages, stream: true, ...(category && { category }) } };
 }
 
-/** The conversation with what is being written. */
+/** The conversation with the message being written. */
 const asWritten = () => [...turns, { role: "user", content: form.elements.text.value.trim() || "Hello" }];
 
 /** @param {Turn} turn */
@@ -45,7 +45,7 @@ function bubble(turn) {
 
 /** @param {Source[]} found */
 function sources(found) {
-  if (!found.length) return el("p", { class: "hint" }, "No passage of this category answers this.");
+  if (!found.length) return el("p", { class: "hint" }, "No passage of this category answers this question.");
   return el(
     "div",
     { class: "sources" },
@@ -69,7 +69,7 @@ function drawAll() {
   log.scrollTop = log.scrollHeight;
 }
 
-/** Ask for the answer to the conversation as it stands. */
+/** Get the answer to the conversation so far. */
 async function answer() {
   const stopping = (answering = new AbortController());
   const turn = /** @type {Turn} */ ({ role: "assistant", content: "" });
@@ -119,7 +119,7 @@ async function receive(turn, text, signal) {
   }
 }
 
-/** Stay at the end, unless the person has gone up to read. */
+/** Stay at the end, unless the user has scrolled up to read. */
 function scroll() {
   if (log.scrollHeight - log.scrollTop - log.clientHeight < 160) log.scrollTop = log.scrollHeight;
 }
@@ -146,7 +146,7 @@ form.addEventListener("submit", (event) => {
 });
 
 form.elements.text.addEventListener("keydown", (event) => {
-  // Enter also ends the choice of a word in input methods, as for Chinese
+  // Enter also confirms a word in input methods, as for Chinese
   if (event.key !== "Enter" || event.shiftKey || event.isComposing) return;
   event.preventDefault();
   form.requestSubmit();

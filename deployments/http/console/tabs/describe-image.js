@@ -1,8 +1,8 @@
-/** Describe image: a picture → caption, classes, segments. */
+/** Describe image: an image → caption, classes, segments. */
 
 import { el } from "../dom.js";
 import { addJobTab, fileOf } from "../job-tab.js";
-import { download, figure, picture } from "../media.js";
+import { download, figure, img } from "../media.js";
 
 addJobTab({
   name: "describe-image",
@@ -20,8 +20,8 @@ addJobTab({
       el(
         "div",
         { class: "pair" },
-        original && figure(picture(URL.createObjectURL(original), "The original"), "Original"),
-        figure(picture(result.samUrl, "The segments of the picture, each in its colour"), "Segments ", download(result.samUrl, "segments.png", "Open")),
+        original && figure(img(URL.createObjectURL(original), "The original"), "Original"),
+        figure(img(result.samUrl, "The segments of the image, each in its own color"), "Segments ", download(result.samUrl, "segments.png", "Open")),
       ),
     );
   },

@@ -27,7 +27,7 @@ const describe = (file) => ({
 /** @param {string} path @param {Record<string, string>} query */
 const withQuery = (path, query) => `${path}?${new URLSearchParams(query)}`;
 
-/** One after the other: indexing takes the server's processor, not the network. @param {File[]} files */
+/** One after the other: indexing is bound by the server's processor, not by the network. @param {File[]} files */
 async function upload(files) {
   if (!form.reportValidity()) return;
   addCategory(category());
@@ -75,7 +75,7 @@ function markNew(name) {
   uploads.append(el("p", { class: "done", role: "status" }, `${name} is indexed: ask about it in Chat, under “${category()}”.`));
 }
 
-/** Show what the category holds. */
+/** Show the category's documents. */
 async function list() {
   if (!category()) {
     place.replaceChildren();
@@ -115,7 +115,7 @@ function tableRow(document) {
   );
 }
 
-/** The first press asks, the second deletes; leaving the button takes the question back. @param {Document} document */
+/** The first press asks, the second deletes; leaving the button withdraws the question. @param {Document} document */
 function deleteButton(document) {
   const words = "Delete";
   const button = el("button", { type: "button", class: "small", "aria-label": `Delete ${document.name}` }, words);

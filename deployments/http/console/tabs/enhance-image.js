@@ -1,11 +1,11 @@
-/** Enhance image: a picture → a larger one, compared by a slider. */
+/** Enhance image: an image → a larger one, compared with a slider. */
 
 import { el } from "../dom.js";
 import { addJobTab, fileOf } from "../job-tab.js";
-import { compare, download, figure, picture } from "../media.js";
+import { compare, download, figure, img } from "../media.js";
 
 /**
- * Width and height as soon as they are known.
+ * Width and height, once they are known.
  * @param {HTMLImageElement} image
  */
 const sizeOf = (image) => {
@@ -27,12 +27,12 @@ addJobTab({
     const url = result.enhanceImageUrl;
     const open = download(url, "enhanced.png", "Open");
     if (!original) {
-      const image = picture(url, "The enhanced picture");
+      const image = img(url, "The enhanced image");
       return figure(image, "Enhanced, ", sizeOf(image), " ", open);
     }
     const box = compare(URL.createObjectURL(original), url);
     const [after, before] = box.querySelectorAll("img");
-    before.addEventListener("error", () => box.replaceWith(picture(url, "The enhanced picture"))); // a kind that only the server reads
+    before.addEventListener("error", () => box.replaceWith(img(url, "The enhanced image"))); // a format that only the server reads
     return figure(box, sizeOf(before), " → ", sizeOf(after), " ", open);
   },
 });

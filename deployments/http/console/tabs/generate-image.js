@@ -1,8 +1,8 @@
-/** Generate image: a prompt → pictures. */
+/** Generate image: a prompt → images. */
 
 import { el } from "../dom.js";
 import { addJobTab, numberOf } from "../job-tab.js";
-import { download, figure, picture } from "../media.js";
+import { download, figure, img } from "../media.js";
 
 addJobTab({
   name: "generate-image",
@@ -16,7 +16,7 @@ addJobTab({
 
   async show(result) {
     const figures = result.data.map(({ url }, index) =>
-      figure(picture(url, `Picture ${index + 1} of ${result.data.length}`), download(url, `picture-${index + 1}.png`, "Open")),
+      figure(img(url, `Image ${index + 1} of ${result.data.length}`), download(url, `image-${index + 1}.png`, "Open")),
     );
     return el("div", { class: figures.length > 1 ? "gallery" : "gallery single" }, ...figures);
   },

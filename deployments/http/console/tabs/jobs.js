@@ -1,19 +1,19 @@
-/** Jobs: all long work of the server, live, a page at a time. */
+/** Jobs: all jobs of the server, live, a page at a time. */
 
 import { el, one } from "../dom.js";
 import { cancel, isOver, list, remember, TAB_OF_ROUTE } from "../jobs.js";
 import { Problem, problemBox } from "../problem.js";
 import { duration, moment } from "../words.js";
 
-const EVERY_MS = 1_500;
-const STATES = { queued: "Waiting", running: "Running", succeeded: "Done", failed: "Failed", cancelled: "Cancelled" };
+const POLL_INTERVAL_MS = 1_500;
+const STATES = { queued: "Queued", running: "Running", succeeded: "Done", failed: "Failed", cancelled: "Cancelled" };
 
 const panel = one("#panel-jobs");
 const place = one(".jobs", panel);
 const newer = one("[data-do=newer]", panel);
 const older = one("[data-do=older]", panel);
 
-/** @type {(string | null)[]} what each page up to the shown one follows after */
+/** @type {(string | null)[]} the id that each page up to the shown one follows */
 let pages = [null];
 /** @type {string | null} where the next page begins */
 let next = null;
@@ -35,15 +35,15 @@ async function refresh() {
     place.replaceChildren(problemBox(problem, refresh));
     if (!problem.isPassing) return;
   }
-  timer = setTimeout(refresh, EVERY_MS);
+  timer = setTimeout(refresh, POLL_INTERVAL_MS);
 }
 
-/** Change what has changed: a button that has the focus, or is being pressed, must stay. @param {import("../jobs.js").Job[]} jobs */
+/** Update only what has changed: a button that has the focus, or is being pressed, must stay. @param {import("../jobs.js").Job[]} jobs */
 function draw(jobs) {
   newer.disabled = pages.length === 1;
   older.disabled = next === null;
   if (!jobs.length) {
-    place.replaceChildren(el("p", { class: "empty" }, "There are no jobs. Pictures and videos that are made in the other tabs appear here."));
+    place.replaceChildren(el("p", { class: "empty" }, "There are no jobs yet. Images and videos from the other tabs appear here."));
     return;
   }
   const old = new Map([...place.querySelectorAll(".job-row")].map((row) => [row.dataset.id, row]));
@@ -84,8 +84,8 @@ function detail(job) {
     const bar = el("div", { class: "bar", role: "progressbar", "aria-label": "Progress", "aria-valuenow": percent }, fill);
     return el("div", { class: "job-detail" }, el("small", {}, `${job.stage ?? "working"}, ${percent} %`), bar);
   }
-  const told = [job.engine && `by ${job.engine}`, job.started_at && job.ended_at && `took ${duration(job.ended_at - job.started_at)}`];
-  return el("p", { class: "job-detail hint" }, told.filter(Boolean).join(", "));
+  const summary = [job.engine && `by ${job.engine}`, job.started_at && job.ended_at && `took ${duration(job.ended_at - job.started_at)}`];
+  return el("p", { class: "job-detail hint" }, summary.filter(Boolean).join(", "));
 }
 
 /** @param {import("../jobs.js").Job} job @param {string} name */

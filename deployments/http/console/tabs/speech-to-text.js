@@ -1,4 +1,4 @@
-/** Speech to text: record or give a sound file → what was said. */
+/** Speech to text: a recording or an audio file → a transcript. */
 
 import { json } from "../api.js";
 import { addCurl, copy } from "../curl-box.js";
@@ -12,9 +12,9 @@ const panel = one("#panel-speech-to-text");
 const form = /** @type {HTMLFormElement} */ (one("form", panel));
 const result = one(".result", panel);
 const button = one("[data-do=record]", form);
-const told = one(".recording", form);
+const status = one(".recording", form);
 
-/** @type {File | null} what was recognised last */
+/** @type {File | null} what was recognized last */
 let latest = null;
 /** @type {MediaRecorder | null} */
 let recorder = null;
@@ -26,27 +26,27 @@ const describe = () => ({
 });
 
 /** @param {File} file */
-async function recognise(file) {
+async function recognize(file) {
   latest = file;
   form.dispatchEvent(new Event("change")); // the command names the file
   const source = file.type.startsWith("video/") ? "video" : "audio";
-  const sound = el(source, { controls: true, src: URL.createObjectURL(file), "aria-label": file.name });
-  const text = el("div", { class: "transcript" }, el("p", { class: "hint working" }, "Listening to it …"));
+  const player = el(source, { controls: true, src: URL.createObjectURL(file), "aria-label": file.name });
+  const text = el("div", { class: "transcript" }, el("p", { class: "hint working" }, "Transcribing …"));
   clear(result);
-  result.append(el("div", { class: "card" }, el("b", { class: "name" }, file.name), sound, text));
+  result.append(el("div", { class: "card" }, el("b", { class: "name" }, file.name), player, text));
   const description = describe();
   try {
     const answer = await json(addressOf(description), messageOf(description));
     text.replaceChildren(...transcript(answer.result));
   } catch (problem) {
     if (!(problem instanceof Problem)) throw problem;
-    text.replaceChildren(problemBox(problem, () => recognise(file)));
+    text.replaceChildren(problemBox(problem, () => recognize(file)));
   }
 }
 
 /** @param {string} words */
 function transcript(words) {
-  if (!words) return [el("p", { class: "hint" }, "No speech was heard in it.")];
+  if (!words) return [el("p", { class: "hint" }, "No speech was found in it.")];
   const said = el("p", { class: "said" }, words);
   const copied = el("span", { class: "hint", role: "status" });
   const copyButton = el("button", { type: "button", class: "small", onclick: () => copy(said, copied) }, "Copy");
@@ -55,7 +55,7 @@ function transcript(words) {
 
 async function record() {
   if (!navigator.mediaDevices) {
-    told.textContent = "Browsers give the microphone only to pages that come over https or from this machine.";
+    status.textContent = "Browsers allow the microphone only on pages served over HTTPS or from this machine.";
     return;
   }
   try {
@@ -63,10 +63,10 @@ async function record() {
     listen(stream);
   } catch (error) {
     if (!(error instanceof DOMException)) throw error;
-    told.textContent =
+    status.textContent =
       error.name === "NotAllowedError"
         ? "The microphone is blocked for this page: allow it in the browser’s address bar."
-        : "There is no microphone that can be used.";
+        : "No usable microphone was found.";
   }
 }
 
@@ -76,7 +76,7 @@ function listen(stream) {
   const pieces = [];
   const began = Date.now();
   const show = () => {
-    told.textContent = `Recording, ${clock((Date.now() - began) / 1000)}`;
+    status.textContent = `Recording, ${clock((Date.now() - began) / 1000)}`;
   };
   const ticking = setInterval(show, 500);
   recorder = new MediaRecorder(stream);
@@ -87,7 +87,7 @@ function listen(stream) {
     const type = recorder.mimeType.split(";")[0];
     recorder = null;
     showRecording(false);
-    recognise(new File(pieces, `recording.${type.split("/")[1]}`, { type }));
+    recognize(new File(pieces, `recording.${type.split("/")[1]}`, { type }));
   });
   recorder.start();
   showRecording(true);
@@ -96,14 +96,14 @@ function listen(stream) {
 
 /** @param {boolean} on */
 function showRecording(on) {
-  button.textContent = on ? "Stop and recognise" : "Record";
+  button.textContent = on ? "Stop and recognize" : "Record";
   button.classList.toggle("live", on);
-  if (!on) told.textContent = "";
+  if (!on) status.textContent = "";
 }
 
 button.addEventListener("click", () => (recorder ? recorder.stop() : record()));
 form.addEventListener("submit", (event) => event.preventDefault());
 takeFiles(panel, ([file]) => {
-  if (file) recognise(file);
+  if (file) recognize(file);
 });
 addCurl(panel, describe);

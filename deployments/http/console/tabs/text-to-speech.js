@@ -25,10 +25,10 @@ async function speak() {
   clear(result);
   result.append(el("p", { class: "hint working" }, "Speaking …"));
   try {
-    const sound = await (await call(addressOf(describe()))).blob();
-    const src = URL.createObjectURL(sound);
+    const speech = await (await call(addressOf(describe()))).blob();
+    const src = URL.createObjectURL(speech);
     const player = el("audio", { controls: true, src, "aria-label": "The speech" });
-    result.replaceChildren(el("div", { class: "card row" }, player, download(src, "speech.mp3"), el("small", {}, bytes(sound.size))));
+    result.replaceChildren(el("div", { class: "card row" }, player, download(src, "speech.mp3"), el("small", {}, bytes(speech.size))));
   } catch (problem) {
     if (!(problem instanceof Problem)) throw problem;
     result.replaceChildren(problemBox(problem, speak));

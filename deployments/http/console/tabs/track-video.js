@@ -1,10 +1,10 @@
-/** Track video: a video → the same with what moves in it marked, and the tracks as text. */
+/** Track video: a video → the same with its objects marked, and the tracks as text. */
 
 import { el } from "../dom.js";
 import { addJobTab, fileOf } from "../job-tab.js";
 import { besideOriginal, download, sourceOf } from "../media.js";
 
-/** @param {Record<string, number>} counts how many of each class */
+/** @param {Record<string, number>} counts of objects by class */
 const countsTable = (counts) =>
   el(
     "dl",
