@@ -1,8 +1,10 @@
-"""Chat: a conversation in, an answer piece by piece out, grounded in a category's documents where one is named."""
+"""Chat: a conversation in, an answer piece by piece out, grounded in a category's documents if one is named."""
 
-from collections.abc import AsyncIterator
+import asyncio
+from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import aclosing
 from dataclasses import replace
+from typing import TypeVar
 
 from deployments.capabilities.base import Capability
 from deployments.capabilities.embedding import embed_through
@@ -12,6 +14,8 @@ from deployments.client.handles import Handle
 from deployments.settings import Settings
 from pipelines.chat import ChatModel, ChatRequest, Delta
 from pipelines.knowledge import Passage
+
+T = TypeVar("T")
 
 PASSAGES = 8
 """How many passages are retrieved for a grounded question."""
@@ -29,8 +33,8 @@ class Chat(Capability[ChatModel]):
         """Let the answers under way end."""
         engine.close()
 
-    async def stream(self, call: ChatCall) -> AsyncIterator[EngineInfo | Delta]:
-        """Answer a conversation: first what answers, then the answer's pieces.
+    async def stream(self, call: ChatCall) -> AsyncIterator[EngineInfo | tuple[Delta, ...]]:
+        """Answer a conversation: first the engine, then the answer's deltas, those that are ready together as one.
 
         Many run at once: chat engines are asynchronous, so this does not go through the engine's thread.
         """
@@ -44,12 +48,12 @@ class Chat(Capability[ChatModel]):
             passages=await self._passages(model, call),
             options=call.options,
         )
-        async with aclosing(model.stream(request)) as deltas:
-            async for delta in deltas:
-                yield delta
+        async with aclosing(coalesced(model.stream(request))) as batches:
+            async for deltas in batches:
+                yield deltas
 
     async def _passages(self, model: ChatModel, call: ChatCall) -> tuple[Passage, ...] | None:
-        """What the category's documents say to the question; `None` where there is no such category."""
+        """What retrieval finds for the last question; `None` if no category is named, or one that does not exist."""
         if call.category is None:
             return None
         query = await model.rewrite_query(call.messages)
@@ -58,3 +62,36 @@ class Chat(Capability[ChatModel]):
         except Exception as error:
             raise from_ray(error) from error
         return found
+
+
+async def coalesced(items: AsyncGenerator[T, None], interval_s: float = 0.03) -> AsyncGenerator[tuple[T, ...], None]:
+    """Batch a stream by time: the first item at once, then at most one batch per interval, all items in their order.
+
+    Each item of a response costs Ray a message, which at many streams of tokens would cost more than the model. An
+    error of `items` follows the items before it; closing the batches closes `items`.
+    """
+    ready: list[T] = []
+    arrived = asyncio.Event()
+
+    async def collect() -> None:
+        try:
+            async for item in items:
+                ready.append(item)
+                arrived.set()
+        finally:
+            arrived.set()
+
+    collecting = asyncio.create_task(collect())
+    try:
+        while ready or not collecting.done():
+            await arrived.wait()
+            arrived.clear()
+            if ready:
+                batch = tuple(ready)
+                ready.clear()
+                yield batch
+                await asyncio.wait({collecting}, timeout=interval_s)
+        await collecting
+    finally:
+        collecting.cancel()
+        await asyncio.gather(collecting, return_exceptions=True)

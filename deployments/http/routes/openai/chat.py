@@ -84,11 +84,17 @@ def _message(message: ChatMessage) -> chat.Message:
     return chat.Message(role=role, content=content or "", extra=message.model_extra or {})
 
 
+async def _deltas(call: Call) -> AsyncIterator[chat.Delta]:
+    async for batch in call:
+        for delta in batch:
+            yield delta
+
+
 async def _completion(call: Call, head: Json, *, grounded: bool) -> ChatCompletion:
     text: list[str] = []
     tool_calls: list[Json] = []
     last = chat.Delta()
-    async for last in call:
+    async for last in _deltas(call):
         text.append(last.text)
         tool_calls.extend(last.tool_calls)
     message = ChoiceMessage(role="assistant", content="".join(text))
@@ -108,7 +114,7 @@ async def _chunks(call: Call, head: Json, body: ChatCompletionBody) -> AsyncIter
         return {**head, "choices": [{"index": 0, "delta": delta, "finish_reason": finish_reason}]}
 
     yield chunk({"role": "assistant", "content": ""})
-    async for delta in call:
+    async for delta in _deltas(call):
         changes: Json = {"content": delta.text} if delta.text else {}
         if delta.tool_calls:
             changes["tool_calls"] = list(delta.tool_calls)
