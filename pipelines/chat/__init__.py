@@ -1,4 +1,4 @@
-"""Chat: answers in a conversation, grounded in documents where passages are given."""
+"""Chat: answers in a conversation, grounded in documents if passages are given."""
 
 from typing import Annotated
 

@@ -1,7 +1,7 @@
 """What every chat engine offers.
 
 Chat engines are asynchronous, unlike the others: a language model answers many callers at once (continuous batching, or
-a server elsewhere), so one thread per engine would serialise what the model itself runs in parallel.
+a server elsewhere), so one thread per engine would serialize what the model itself runs in parallel.
 """
 
 from abc import ABC, abstractmethod
@@ -29,8 +29,8 @@ class ChatRequest:
     """One question.
 
     Attributes:
-        passages: what retrieval found for a grounded question, best first; `None` when the question is not grounded.
-        options: OpenAI's further parameters (`top_p`, `seed`, `tools`, `response_format`, …) as they were sent.
+        passages: what retrieval found for a grounded question, best first; `None` if the question is not grounded.
+        options: OpenAI's further parameters (`top_p`, `seed`, `tools`, `response_format`, …) as the client sent them.
     """
 
     messages: tuple[Message, ...]
@@ -64,7 +64,7 @@ class ChatModel(ABC):
     """One loaded model. Any number of `stream` calls may run at once on one event loop."""
 
     async def rewrite_query(self, messages: tuple[Message, ...]) -> str:
-        """The last question as a standalone query for retrieval; an engine may add what earlier turns say."""
+        """The last question as a query for retrieval; an engine may complete it from earlier turns ("and in 2023?")."""
         return next((message.content for message in reversed(messages) if message.role == "user"), "")
 
     @abstractmethod
@@ -72,8 +72,8 @@ class ChatModel(ABC):
         """Answer piece by piece; closing the iterator stops the generation.
 
         Raises:
-            InvalidInput: messages or options that the model cannot take.
+            InvalidInput: messages or options that the model does not support.
         """
 
-    def close(self) -> None:  # noqa: B027  (most engines have nothing to end)
-        """Let answers under way come to their end, then stop what runs beside them. Blocks: not for the event loop."""
+    def close(self) -> None:  # noqa: B027  (not every engine has something to close)
+        """Wait for the answers under way, then release what the engine holds. Blocks: not for the event loop."""

@@ -25,12 +25,12 @@ _SIZES = {
     "num_hidden_layers": 2,
     "num_attention_heads": 4,
     "num_key_value_heads": 2,
-    "initializer_range": 0.3,  # large, so that answers vary and the likeliest token is likeliest by far
+    "initializer_range": 0.3,  # large, so that answers vary and the likeliest token leads by far
 }
 
 
 def make_tiny_qwen2(folder: Path, seed: int = 0, max_position_embeddings: int = 2048, **sizes: int) -> Path:
-    """Qwen2 with its byte-level tokenizer and ChatML template; `sizes` are other values of its configuration."""
+    """Qwen2 with its byte-level tokenizer and ChatML template; `sizes` override its configuration."""
     import torch
     from tokenizers import pre_tokenizers, trainers
     from transformers import GenerationConfig, Qwen2Config, Qwen2ForCausalLM, Qwen2Tokenizer
@@ -56,7 +56,7 @@ def make_tiny_qwen2(folder: Path, seed: int = 0, max_position_embeddings: int = 
 
 
 def make_tiny_llama(folder: Path, seed: int = 0, max_position_embeddings: int = 2048) -> Path:
-    """Llama with a tokenizer of words that begin with a space mark, and of single bytes, and its template."""
+    """Llama with its template and a tokenizer with SentencePiece's word boundaries and byte fallback."""
     import torch
     from tokenizers import pre_tokenizers, trainers
     from transformers import GenerationConfig, LlamaConfig, LlamaForCausalLM, LlamaTokenizer

@@ -55,7 +55,7 @@ def test_a_conversation_beyond_the_budget_is_refused():
     assert refused.value.param == "messages"
 
 
-def test_no_passages_tells_the_model_to_say_so():
+def test_without_passages_the_model_is_asked_to_say_so():
     messages, kept = build_grounded_messages([QUESTION], [], words, 1000)
     assert kept == ()
     assert "No passage was found" in messages[0].content

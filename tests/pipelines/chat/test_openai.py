@@ -1,4 +1,4 @@
-"""A language model behind another server: a small real one on a socket that says what the test wants."""
+"""A language model on another server: a real server on a socket, scripted by each test."""
 
 import asyncio
 import json
@@ -75,8 +75,8 @@ async def test_pieces_come_as_they_are_made() -> None:
     assert [rest[0].text, rest[-1].finish_reason] == ["two", "length"]
 
 
-async def test_any_cut_of_the_bytes_and_other_dialects() -> None:
-    """Bytes arrive in any pieces; lines end in CR LF; comments, other fields and unknown keys are passed over."""
+async def test_any_split_of_the_bytes_and_other_dialects() -> None:
+    """Bytes arrive in any pieces; lines end in CR LF; comments, other fields and unknown keys are ignored."""
 
     async def odd(exchange: Exchange) -> None:
         await exchange.head_of(headers="transfer-encoding: chunked\r\n")
@@ -221,7 +221,7 @@ async def test_leaving_closes_the_connection() -> None:
     async def endless(exchange: Exchange) -> None:
         await exchange.head_of()
         await exchange.say("on")
-        assert await exchange.reader.read() == b""  # the other side has closed
+        assert await exchange.reader.read() == b""  # the engine has closed it
         gone.set()
 
     async with server(endless) as (url, _), asyncio.timeout(20):
@@ -274,7 +274,7 @@ async def test_refusals(status: int, body: bytes, kind: type[SensoriumError], sa
         assert caught.value.retry_after_s == 17
 
 
-async def test_what_a_server_says_is_cut_and_cleaned() -> None:
+async def test_a_reason_of_the_server_is_shortened_and_cleaned() -> None:
     reason = "in /home/me/models/x.py and C:\\data\\y\\z at http://10.0.0.1:8001/v1/x \x1b[31m" + "long " * 1000
     async with server(refusing(400, json.dumps({"error": {"message": reason}}).encode())) as (url, _):
         with pytest.raises(InvalidInput) as caught:
@@ -342,7 +342,7 @@ async def test_broken_answers(script: Script, kind: type[SensoriumError]) -> Non
     assert "/opt" not in caught.value.message
 
 
-async def test_silence_and_absence() -> None:
+async def test_a_silent_and_an_absent_server() -> None:
     async def silent(exchange: Exchange) -> None:
         await exchange.head_of()
         await exchange.say("one")
@@ -362,7 +362,7 @@ async def test_grounded_within_the_budget() -> None:
     async with server(hello) as (url, got):
         deltas = await answer(engine(url, context_tokens=2048), asked("Where?", passages=(small, large, last)))
         none = await answer(engine(url), asked("Where?", passages=()))
-        with pytest.raises(InvalidInput, match=r"tokens long, and [0-9]+ fit beside the answer"):
+        with pytest.raises(InvalidInput, match=r"and [0-9]+ fit beside the answer"):
             await answer(engine(url, context_tokens=2048), asked("x" * 9000, passages=(small,)))
     assert deltas[-1].sources == (small, last)
     assert none[-1].sources == ()
@@ -429,7 +429,7 @@ async def test_an_empty_rewrite_leaves_the_question_as_it_is() -> None:
 
 
 @pytest.mark.parametrize("url", ["127.0.0.1:8001", "ftp://x/v1", "file:///etc/passwd", "http://", "http:///v1"])
-def test_addresses_that_are_none(url: str) -> None:
+def test_invalid_base_urls(url: str) -> None:
     with pytest.raises(ValueError, match="base_url"):
         OpenAIConfig(base_url=url)
 
@@ -440,7 +440,7 @@ def test_importing_it_loads_no_client() -> None:
     assert done.stdout.strip() == "set()"
 
 
-def test_tool_calls_are_put_together() -> None:
+def test_tool_calls_are_joined() -> None:
     first, second = ({"name": name, "arguments": "{}"} for name in ("one", "two"))
     interleaved = [
         {"index": 0, "id": "a", "type": "function", "function": {"name": "one", "arguments": "{"}},
