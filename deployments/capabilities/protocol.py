@@ -1,7 +1,7 @@
 """What crosses a handle between the ingress or the job worker and a capability: requests and events.
 
-A call is a stream of events: first `EngineInfo`, then `Update`s, last `ResultEvent`. Chat and speech synthesis stream
-deltas and encoded bytes after `EngineInfo` instead. Imports neither Ray nor torch: both sides of a handle use it.
+A call is a stream of events: first `EngineInfo`, then `Update`s, last `ResultEvent`. Chat streams tuples of deltas
+and speech synthesis encoded bytes after `EngineInfo`. Imports neither Ray nor torch: both sides of a handle use it.
 """
 
 from dataclasses import dataclass, field
