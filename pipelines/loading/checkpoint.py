@@ -7,6 +7,7 @@ from pydantic import Field
 
 from pipelines.contracts.engine import EngineConfig
 from pipelines.loading.device import DeviceName, DtypeName
+from pipelines.loading.packaged import is_packaged, package_of
 from pipelines.loading.weights import Weights, is_path
 
 
@@ -21,7 +22,7 @@ class CheckpointConfig(EngineConfig):
     files: ClassVar[tuple[str, ...]] = ()
     """Glob patterns of the files that the engine reads; empty means all."""
 
-    model: str = Field(description="Hub id or local folder.")
+    model: str = Field(description="Hub id, local folder, or `package:` and a place in a Python package.")
     revision: str = Field("main", description="Commit, tag or branch on the hub.")
     device: DeviceName = Field("auto", description="Where it runs: `auto` takes a GPU if there is one.")
 
@@ -33,6 +34,8 @@ class CheckpointConfig(EngineConfig):
     @property
     def license(self) -> str:
         """The model's license, as far as it is known here."""
+        if is_packaged(self.model):
+            return package_of(self.model).license
         return self.licenses.get(self.model, "see the model's page")
 
     def weights(self) -> tuple[Weights, ...]:

@@ -1,4 +1,4 @@
-"""Where model weights come from: a local folder, or a hub repository that `make pull` has fetched into the cache.
+"""Where model weights come from: a local folder, a Python package, or a hub repository that `make pull` has fetched.
 
 An engine never fetches: serving must not depend on the network, and a download of gigabytes inside a call or a start
 would look like a hang. An error names what is missing and the command that fetches it.
@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from pipelines.contracts.errors import ModelUnavailable
+from pipelines.loading.packaged import is_packaged, locate_packaged, package_of
 
 
 @dataclass(frozen=True)
@@ -16,7 +17,7 @@ class Weights:
     """What one engine needs from one hub repository.
 
     Attributes:
-        model: hub id ("owner/name"), or a local folder or file.
+        model: hub id ("owner/name"), a local folder or file, or `package:` and a place in a Python package.
         revision: commit, tag or branch on the hub; ignored for a local path.
         files: glob patterns of the needed files; empty means all.
     """
@@ -28,12 +29,14 @@ class Weights:
     @property
     def name(self) -> str:
         """What the model is called: its hub id, or its folder's or file's name."""
-        return Path(self.model).name if self.is_local else self.model
+        if is_packaged(self.model):
+            return package_of(self.model).model
+        return Path(self.model).name if is_path(self.model) else self.model
 
     @property
     def is_local(self) -> bool:
-        """`model` is a path, not a hub id."""
-        return is_path(self.model)
+        """`model` is a path or in a package, not on a hub."""
+        return is_path(self.model) or is_packaged(self.model)
 
 
 def is_path(model: str) -> bool:
@@ -47,6 +50,8 @@ def locate(weights: Weights) -> Path:
     Raises:
         ModelUnavailable: missing, or not a hub id; the message says what to do.
     """
+    if is_packaged(weights.model):
+        return locate_packaged(weights.model)
     if weights.is_local:
         path = Path(weights.model).expanduser()
         if not path.exists():
