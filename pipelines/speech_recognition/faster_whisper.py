@@ -2,7 +2,8 @@
 
 Library: faster-whisper (MIT) on CTranslate2 (MIT), https://github.com/SYSTRAN/faster-whisper. Model: any Whisper that
 was converted to CTranslate2, by default large-v3-turbo (MIT), 1.6 GB; small enough for a CPU is
-Systran/faster-whisper-base (MIT), 145 MB. Paper: https://arxiv.org/abs/2212.04356.
+Systran/faster-whisper-base (MIT), 145 MB. Systran/faster-whisper-tiny.en (MIT), 75 MB, English only, comes in a Python
+package. Paper: https://arxiv.org/abs/2212.04356.
 
 Audio goes through Silero VAD (MIT, in faster-whisper's wheel), is cut at pauses into clips of at most 30 s, and several
 clips are decoded at once. Whisper can invent words in noise that resembles speech, and repeat itself; it does not tell
@@ -21,6 +22,7 @@ from pipelines.contracts.errors import InvalidInput, ModelUnavailable
 from pipelines.contracts.progress import Progress, no_progress
 from pipelines.loading.checkpoint import CheckpointConfig
 from pipelines.loading.errors import reading, unreadable
+from pipelines.loading.packaged import is_packaged
 from pipelines.loading.weights import locate, require
 from pipelines.media import Waveform
 from pipelines.speech_recognition.base import SAMPLE_RATE_HZ, Segment, SpeechRecognizer, Word
@@ -69,11 +71,14 @@ class FasterWhisperConfig(CheckpointConfig):
 
     def card(self) -> ModelCard:
         """What this configuration answers with."""
+        english_only = self.name.endswith(".en")
+        languages = "English speech" if english_only else "speech in 99 languages, detects the language"
         return ModelCard(
             model=self.name,
             license=self.license,
-            description="Whisper: recognizes and punctuates speech in 99 languages, detects the language, gives each "
-            "word's time. Can invent words in noisy audio; does not tell speakers apart.",
+            description=f"Whisper: recognizes and punctuates {languages}, gives each word's time. Can invent words in "
+            "noisy audio; does not tell speakers apart.",
+            embedded=is_packaged(self.model),
         )
 
     def load(self, resources: Resources) -> "FasterWhisper":
@@ -146,10 +151,12 @@ class FasterWhisper(SpeechRecognizer):
         is_known = code in self._model.supported_languages and (
             not self._model.model.is_multilingual or self._model.hf_tokenizer.token_to_id(f"<|{code}|>") is not None
         )
-        if not is_known:
-            known = "ISO 639-1 codes such as en, zh, de" if self._model.model.is_multilingual else "en"
-            raise InvalidInput(f"Unknown language {language[:40]!r}. Supported: {known}.", "language")
-        return code
+        if is_known:
+            return code
+        problem = f"Unknown language {language[:40]!r}. Supported: ISO 639-1 codes such as en, zh, de."
+        if not self._model.model.is_multilingual:
+            problem = f"This model recognizes English only: {language[:40]!r} needs a larger, multilingual model."
+        raise InvalidInput(problem, "language")
 
     def _segments(
         self, blocks: Iterable[Waveform], duration_s: float | None, language: str | None, progress: Progress

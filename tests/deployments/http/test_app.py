@@ -30,7 +30,6 @@ MODEL_LIBRARIES = (
     "supervision",
     "trackers",
     "lancedb",
-    "pocketsphinx",
     "espeakng_loader",
     "pypdfium2",
     "docx",
@@ -141,10 +140,6 @@ def test_the_ingress_loads_no_model_library() -> None:
 @pytest.mark.parametrize(
     ("statement", "used"),
     [
-        (
-            "from pipelines.speech_recognition import Config; Config(engine='pocketsphinx').load(Resources())",
-            {"pocketsphinx"},
-        ),
         (
             "from pipelines.speech_synthesis import Config; Config(engine='espeak-ng').load(Resources())",
             {"espeakng_loader"},
