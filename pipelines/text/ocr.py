@@ -1,8 +1,8 @@
 """Printed text in images, English and Chinese, by PP-OCRv6 small (Apache-2.0): a detector of lines and a recognizer.
 
-Library: rapidocr (Apache-2.0) on onnxruntime, whose wheel carries the models. It downloads in silence what it misses, so
-it is given the paths of files that were checked before. Reads slanted lines, but no handwriting; columns side by side
-are read across.
+Library: rapidocr (Apache-2.0) on onnxruntime, whose wheel carries the models. It downloads silently whatever it misses,
+so it is given the paths of files that were checked before. Reads slanted lines, but no handwriting; columns side by
+side are read across.
 """
 
 from dataclasses import dataclass
