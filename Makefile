@@ -41,7 +41,7 @@ check: .venv/.test
 	$(BIN)/mypy
 
 bench: .venv/.test
-	$(BIN)/python -m tests.bench $(BENCH)
+	$(BIN)/python -m tests.bench $(BENCH) --config $(CONFIG)
 
 # The second environment, for the engines mmtracking and mmediting: see openmmlab/build.sh.
 openmmlab:

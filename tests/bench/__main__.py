@@ -11,10 +11,13 @@ import signal
 import tempfile
 from pathlib import Path
 
-from tests.bench import documents, latency, models, openmmlab, start, video
+from tests.bench import documents, latency, models, openmmlab, quality, start, video
 from tests.bench.setting import Bench, table
+from tests.serving import ROOT
 
+LOCAL = ROOT / "serve_config.local.yaml"
 GROUPS = {
+    "quality": quality,
     "start": start,
     "latency": latency,
     "video": video,
@@ -26,7 +29,10 @@ GROUPS = {
 parser = argparse.ArgumentParser(prog="python -m tests.bench", description="What the graph costs.")
 parser.add_argument("groups", nargs="*", metavar="group", help=f"any of {', '.join(GROUPS)}; default: all")
 parser.add_argument("--full", action="store_true", help="more calls, 10-minute videos, 100,000 passages")
+parser.add_argument("--config", type=Path, default=LOCAL, help="a serve_config*.yaml, for the group quality")
 chosen = parser.parse_args()
+if chosen.config.resolve() != LOCAL and chosen.groups != ["quality"]:
+    parser.error("only `quality` takes another configuration; the others stand beside the engines of the local one")
 if unknown := set(chosen.groups) - set(GROUPS):
     parser.error(f"there is no group {', '.join(sorted(unknown))}")
 print(
@@ -37,9 +43,9 @@ for number in (
     signal.SIGTERM,
 ):  # so that the graph ends with this process, in the background of a shell too
     signal.signal(number, signal.default_int_handler)
-with tempfile.TemporaryDirectory() as folder, Bench(Path(folder), full=chosen.full) as bench:
+with tempfile.TemporaryDirectory() as folder, Bench(Path(folder), full=chosen.full, config=chosen.config) as bench:
     for name, group in GROUPS.items():
         if not chosen.groups or name in chosen.groups:
-            rows = group.measure(bench)
+            rows = list(group.measure(bench))
             print(f'\n{name}: {group.__doc__}\nmake bench BENCH="{name}{" --full" * chosen.full}"\n')
             table(getattr(group, "HEAD", ("figure", "n", "graph", "bare", "ratio")) + group.FURTHER, rows)

@@ -16,9 +16,9 @@ from tests.serving import RunningGraph, running
 class Bench(ExitStack):
     """One run. The graph and the engines are started when a group first wants them, and end with it."""
 
-    def __init__(self, folder: Path, *, full: bool) -> None:
+    def __init__(self, folder: Path, *, full: bool, config: Path) -> None:
         super().__init__()
-        self.folder, self.full = folder, full
+        self.folder, self.full, self.config = folder, full, config
         self.starts_s: list[float] = []
 
     @contextmanager
@@ -28,7 +28,7 @@ class Bench(ExitStack):
         folder = self.folder / f"graph{len(self.starts_s)}"
         folder.mkdir()
         started_s = time.perf_counter()
-        with running(folder) as graph:
+        with running(folder, self.config) as graph:
             self.starts_s.append(time.perf_counter() - started_s)
             yield graph
 
