@@ -38,14 +38,16 @@ class Chat(Capability[ChatModel]):
 
         Many run at once: chat engines are asynchronous, so this does not go through the engine's thread.
         """
-        yield await self.answering()
+        answering = await self.answering()
         model = self._loaded_engine()
+        passages = await self._passages(model, call)
+        yield replace(answering, model=model.answers_as(grounded=passages is not None) or answering.model)
         request = ChatRequest(
             messages=call.messages,
             temperature=call.temperature,
             max_tokens=call.max_tokens,
             stop=call.stop,
-            passages=await self._passages(model, call),
+            passages=passages,
             options=call.options,
         )
         async with aclosing(coalesced(model.stream(request))) as batches:

@@ -8,9 +8,10 @@ from pipelines.chat.base import ChatModel, ChatRequest, Delta, FinishReason, Mes
 from pipelines.chat.extractive import ExtractiveConfig
 from pipelines.chat.grounding import build_grounded_messages
 from pipelines.chat.openai import OpenAIConfig
+from pipelines.chat.starter import StarterConfig
 from pipelines.chat.transformers import TransformersConfig
 
-Config = Annotated[ExtractiveConfig | TransformersConfig | OpenAIConfig, Field(discriminator="engine")]
+Config = Annotated[StarterConfig | ExtractiveConfig | TransformersConfig | OpenAIConfig, Field(discriminator="engine")]
 
 __all__ = [
     "ChatModel",
@@ -22,6 +23,7 @@ __all__ = [
     "Message",
     "OpenAIConfig",
     "Role",
+    "StarterConfig",
     "TransformersConfig",
     "Usage",
     "build_grounded_messages",

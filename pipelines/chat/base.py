@@ -67,6 +67,10 @@ class ChatModel(ABC):
         """The last question as a query for retrieval; an engine may complete it from earlier turns ("and in 2023?")."""
         return next((message.content for message in reversed(messages) if message.role == "user"), "")
 
+    def answers_as(self, *, grounded: bool) -> str | None:
+        """The model that answers such questions, if it is another than the configuration's card names."""
+        return None
+
     @abstractmethod
     def stream(self, request: ChatRequest) -> AsyncGenerator[Delta, None]:
         """Answer piece by piece; closing the iterator stops the generation.

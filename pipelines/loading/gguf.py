@@ -12,6 +12,23 @@ from pathlib import Path
 from typing import Any
 
 from pipelines.loading.errors import reading
+from pipelines.loading.weights import Weights, locate
+
+
+def without_gguf(weights: Weights, data_dir: Path | None) -> Weights:
+    """The same weights, as a folder of safetensors if they are a GGUF file.
+
+    Args:
+        weights: a GGUF file, or anything else.
+        data_dir: where the folder is kept; `None`: with temporary files.
+
+    Raises:
+        ModelUnavailable: missing, damaged, or of an architecture that transformers does not know.
+    """
+    place = locate(weights)
+    if place.suffix != ".gguf":
+        return weights
+    return Weights(str(unpacked(place, (data_dir or Path(tempfile.gettempdir())) / "models")))
 
 
 def unpacked(file: Path, home: Path) -> Path:

@@ -27,6 +27,7 @@ from pipelines.contracts.errors import InvalidInput, ModelUnavailable
 from pipelines.knowledge.base import Passage
 from pipelines.loading.checkpoint import TorchCheckpointConfig
 from pipelines.loading.device import select_device
+from pipelines.loading.gguf import without_gguf
 from pipelines.loading.pretrained import read_model, read_tokenizer
 
 T = TypeVar("T")
@@ -59,7 +60,8 @@ class TransformersConfig(TorchCheckpointConfig):
 
     engine: Literal["transformers"] = "transformers"
     model: str = Field(
-        "Qwen/Qwen2.5-7B-Instruct", description="Hub id or local folder of an instruction-tuned language model."
+        "Qwen/Qwen2.5-7B-Instruct",
+        description="Hub id or local folder of an instruction-tuned language model, or a GGUF file of one.",
     )
     cache_tokens: int = Field(
         32_768,
@@ -83,7 +85,7 @@ class TransformersConfig(TorchCheckpointConfig):
         from transformers import AutoModelForCausalLM, AutoTokenizer
         from transformers.utils.import_utils import is_flash_attn_2_available
 
-        (weights,) = self.weights()
+        weights = without_gguf(self.weights()[0], resources.data_dir)
         tokenizer = read_tokenizer(AutoTokenizer, weights)
         if not tokenizer.chat_template:
             raise ModelUnavailable(f"{self.name} has no chat template: choose an instruction-tuned model.")
