@@ -136,6 +136,7 @@ class OpenAIChat(ChatModel):
 
     async def _events(self, body: dict[str, Any]) -> AsyncGenerator[dict[str, Any], None]:
         """The server's events, as plain JSON: what other servers add to OpenAI's schema passes through."""
+        import httpx2
         import openai
 
         if self._client.is_closed():
@@ -157,17 +158,19 @@ class OpenAIChat(ChatModel):
                     if not isinstance(event, dict):
                         raise self._broken_off()
                     yield event
-        except openai.APITimeoutError as error:
+        except (openai.APITimeoutError, httpx2.TimeoutException) as error:
             raise Overloaded(f"{self._config.model}'s server did not answer in time; try again.", 10) from error
         except openai.APIStatusError as error:
             raise self._refusal(error.status_code, error.response.text, error.response.headers) from error
-        except (openai.APIConnectionError, ValueError) as error:  # a ValueError is an event that is not JSON
+        except openai.APIConnectionError as error:
             if events is None:
                 raise ModelUnavailable(f"{self._config.model}'s server cannot be reached.") from error
             raise self._broken_off() from error
         except openai.APIError as error:  # sent as an event
             status = int(error.code) if error.code and error.code.isdecimal() else 500
             raise self._refusal(status, error.body, {}) from error
+        except (httpx2.TransportError, ValueError) as error:  # while reading a refusal; an event that is not JSON
+            raise self._broken_off() from error
         finally:
             self._answering -= 1
 

@@ -342,6 +342,23 @@ async def test_broken_answers(script: Script, kind: type[SensoriumError]) -> Non
     assert "/opt" not in caught.value.message
 
 
+async def test_a_refusal_that_breaks_off_or_never_ends() -> None:
+    async def broken_off(exchange: Exchange) -> None:
+        await exchange.head_of(400, "application/json", "content-length: 100\r\n")
+        await exchange.send(b'{"error": ')
+
+    async def silent(exchange: Exchange) -> None:
+        await broken_off(exchange)
+        await exchange.reader.read()
+
+    async with server(broken_off) as (url, _):
+        with pytest.raises(Overloaded, match="broke off"):
+            await answer(engine(url), asked())
+    async with server(silent) as (url, _):
+        with pytest.raises(Overloaded, match="in time"):
+            await answer(engine(url, timeout_s=0.3), asked())
+
+
 async def test_a_silent_and_an_absent_server() -> None:
     async def silent(exchange: Exchange) -> None:
         await exchange.head_of()
