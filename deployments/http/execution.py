@@ -14,7 +14,7 @@ from deployments.http.answers import Answer, BodyT, job_record
 from deployments.http.families import Family, Responses
 from deployments.http.schemas.jobs import JobRecord
 from deployments.http.services import Services, ServicesDep
-from deployments.http.uploads import Accepted, Upload, form_file
+from deployments.http.uploads import FileSpec, Upload, form_file
 from deployments.jobs.table import Job
 
 
@@ -35,10 +35,10 @@ class Execution:
     idempotency_key: str | None
 
     async def run_on_file(
-        self, request: Request, accepted: Accepted, answer: Answer[BodyT], *options: Any
+        self, request: Request, spec: FileSpec, answer: Answer[BodyT], *options: Any
     ) -> BodyT | JSONResponse:
         """Run an operation that takes the request's file, then `options`."""
-        async with form_file(self.services, request, accepted) as upload:
+        async with form_file(self.services, request, spec) as upload:
             asked = f"{upload.received.sha256}?{request.url.query}"
             return await self.run(answer, upload.source, *options, asked=asked, upload=upload)
 
@@ -116,7 +116,7 @@ ExecutionDep = Annotated[Execution, Depends(_execution)]
 """Type of a handler's parameter that takes the execution of its request."""
 
 
-def accepted(family: Family) -> Responses:
+def job_responses(family: Family) -> Responses:
     """OpenAPI's responses that a route adds if it may answer with a job."""
     described = {
         "model": JobRecord,

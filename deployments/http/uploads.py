@@ -17,7 +17,7 @@ from pipelines.media import kinds
 
 
 @dataclass(frozen=True)
-class Accepted:
+class FileSpec:
     """What a route accepts as its file.
 
     Attributes:
@@ -63,12 +63,12 @@ class Accepted:
         return {"requestBody": {"required": True, "content": {"multipart/form-data": {"schema": schema}}}}
 
 
-IMAGE = Accepted("image", "png, jpeg, webp, gif, bmp, tiff, avif", lambda settings: settings.max_image_bytes)
-AUDIO = Accepted(
+IMAGE = FileSpec("image", "png, jpeg, webp, gif, bmp, tiff, avif", lambda settings: settings.max_image_bytes)
+AUDIO = FileSpec(
     "audio", "wav, mp3, flac, ogg, m4a, webm and other audio or video", lambda settings: settings.max_audio_bytes
 )
-VIDEO = Accepted("video", "mp4, mov, webm, mkv, avi, mpeg, flv, ogg, wmv", lambda settings: settings.max_video_bytes)
-DOCUMENT = Accepted("document", "txt, docx, pdf", lambda settings: settings.max_document_bytes, field="fileToUpload")
+VIDEO = FileSpec("video", "mp4, mov, webm, mkv, avi, mpeg, flv, ogg, wmv", lambda settings: settings.max_video_bytes)
+DOCUMENT = FileSpec("document", "txt, docx, pdf", lambda settings: settings.max_document_bytes, field="fileToUpload")
 
 
 @dataclass
@@ -87,25 +87,25 @@ class Upload:
 
 
 @asynccontextmanager
-async def form_file(services: Services, request: Request, accepted: Accepted) -> AsyncIterator[Upload]:
+async def form_file(services: Services, request: Request, spec: FileSpec) -> AsyncIterator[Upload]:
     """The file of a multipart form as an object, for as long as the call lasts or, if it is `kept`, longer.
 
     Raises:
         InvalidInput, InputTooLarge, UnsupportedMedia, UnusableMedia: what is wrong with the upload; nothing is left.
     """
-    accepted.check_declared(request, services.settings, MAX_OVERHEAD_BYTES)
+    spec.check_declared(request, services.settings, MAX_OVERHEAD_BYTES)
     key = upload_name()
     upload = None
     try:
         received = await receive_file(
             request.stream(),
             request.headers.get("content-type", ""),
-            field=accepted.field,
+            field=spec.field,
             store=services.store,
             key=key,
-            max_bytes=accepted.max_bytes(services.settings),
+            max_bytes=spec.max_bytes(services.settings),
         )
-        upload = Upload(accepted.source(key, received.head, received.name), received)
+        upload = Upload(spec.source(key, received.head, received.name), received)
         yield upload
     finally:
         if upload is None or not upload.kept:

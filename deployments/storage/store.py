@@ -131,7 +131,7 @@ class ObjectStore:
                 async for block in blocks:
                     size += len(block)
                     if max_bytes is not None and size > max_bytes:
-                        raise InputTooLarge(f"The file is larger than the {max_bytes:,} bytes that are taken here.")
+                        raise InputTooLarge(f"The file exceeds the {max_bytes:,}-byte limit.")
                     await _to_its_end(writer.write, block)
         except BaseException as error:
             with suppress(Overloaded):  # the first error is the one to tell; a sweep takes what could not be aborted

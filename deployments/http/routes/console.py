@@ -12,6 +12,7 @@ from urllib.parse import urlsplit
 from fastapi import Request, Response
 
 from deployments.http import families
+from deployments.http.routes.files import has_current_copy
 from deployments.http.services import Services, ServicesDep
 from deployments.storage import Bucket, image_name
 from pipelines.contracts.errors import NotFound
@@ -91,8 +92,7 @@ async def _serve(services: Services, request: Request, name: str) -> Response:
         "Referrer-Policy": "no-referrer",
         "X-Content-Type-Options": "nosniff",
     }
-    known = [tag.strip().removeprefix("W/") for tag in request.headers.get("if-none-match", "").split(",")]
-    if file.etag in known:
+    if has_current_copy(request, file.etag):
         return Response(status_code=304, headers=headers)
     return Response(file.content, headers=headers, media_type=file.media_type)
 

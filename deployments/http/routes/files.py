@@ -41,7 +41,7 @@ async def signed_image(services: ServicesDep, request: Request, bucket: Bucket, 
 async def _serve(services: Services, request: Request, key: str) -> Response:
     meta = await services.store.head(key)
     headers = _headers(meta)
-    if _is_unchanged(request, meta):
+    if has_current_copy(request, meta.etag):
         return Response(status_code=304, headers=headers)
     byte_range = None
     if request.headers.get("if-range", meta.etag) == meta.etag:
@@ -69,8 +69,7 @@ def _headers(meta: ObjectMeta) -> dict[str, str]:
     }
 
 
-def _is_unchanged(request: Request, meta: ObjectMeta) -> bool:
-    """Whether the client's copy is still valid, by its `If-None-Match`."""
-    if tags := request.headers.get("if-none-match"):
-        return tags.strip() == "*" or meta.etag in [tag.strip().removeprefix("W/") for tag in tags.split(",")]
-    return False
+def has_current_copy(request: Request, etag: str) -> bool:
+    """Whether the client's copy is current, by its `If-None-Match`."""
+    tags = [tag.strip().removeprefix("W/") for tag in request.headers.get("if-none-match", "").split(",")]
+    return etag in tags or "*" in tags

@@ -6,7 +6,7 @@ from fastapi import Query, Request
 from fastapi.responses import JSONResponse
 
 from deployments.http import answers, families
-from deployments.http.execution import ExecutionDep, accepted
+from deployments.http.execution import ExecutionDep, job_responses
 from deployments.http.families import UPLOAD_ERRORS
 from deployments.http.schemas.media import EnhancedImage, GeneratedVideo, ImageText
 from deployments.http.uploads import IMAGE
@@ -15,7 +15,7 @@ from pipelines.video_generation import VideoRequest
 FORM = IMAGE.form_schema()
 
 router = families.IMAGES.router(
-    "Images", responses={**families.IMAGES.errors(*UPLOAD_ERRORS), **accepted(families.IMAGES)}
+    "Images", responses={**families.IMAGES.errors(*UPLOAD_ERRORS), **job_responses(families.IMAGES)}
 )
 
 

@@ -6,7 +6,7 @@ from fastapi import Query, Request
 from fastapi.responses import JSONResponse
 
 from deployments.http import answers, families
-from deployments.http.execution import ExecutionDep, accepted
+from deployments.http.execution import ExecutionDep, job_responses
 from deployments.http.families import UPLOAD_ERRORS
 from deployments.http.schemas.media import InterpolatedVideo, TrackedVideo
 from deployments.http.uploads import VIDEO
@@ -14,7 +14,7 @@ from deployments.http.uploads import VIDEO
 FORM = VIDEO.form_schema()
 
 router = families.VIDEOS.router(
-    "Videos", responses={**families.VIDEOS.errors(*UPLOAD_ERRORS), **accepted(families.VIDEOS)}
+    "Videos", responses={**families.VIDEOS.errors(*UPLOAD_ERRORS), **job_responses(families.VIDEOS)}
 )
 
 

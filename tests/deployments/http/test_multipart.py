@@ -224,7 +224,7 @@ async def test_part_without_a_name(store, left, disposition, match):
 async def test_cap_of_the_file_is_exact(store, left):
     await receive(store, form(FILE), max_bytes=len(DATA))
     await store.delete(KEY)
-    await refused(store, left, form(FILE), InputTooLarge, f"{len(DATA) - 1:,} bytes", max_bytes=len(DATA) - 1)
+    await refused(store, left, form(FILE), InputTooLarge, f"{len(DATA) - 1:,}-byte limit", max_bytes=len(DATA) - 1)
 
 
 async def test_other_fields_are_capped(store, left):

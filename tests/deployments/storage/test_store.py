@@ -200,7 +200,7 @@ async def test_cap_is_exact_and_leaves_nothing(case):
     for size in (10, BLOCK_BYTES, 2 * PART_BYTES):
         assert await put(case.store, "uploads/a", BYTES[:size], max_bytes=size) == size
         await case.store.delete("uploads/a")
-        with pytest.raises(InputTooLarge, match=f"{size:,} bytes"):
+        with pytest.raises(InputTooLarge, match=f"{size:,}-byte limit"):
             await put(case.store, "uploads/a", BYTES[: size + 1], max_bytes=size)
         assert await case.is_empty()
 

@@ -5,7 +5,7 @@ import secrets
 from fastapi.responses import JSONResponse
 
 from deployments.http import answers, families
-from deployments.http.execution import ExecutionDep, accepted
+from deployments.http.execution import ExecutionDep, job_responses
 from deployments.http.families import CALL_ERRORS
 from deployments.http.schemas.openai import GeneratedImages, ImageBody
 from pipelines.contracts.errors import InvalidInput
@@ -32,7 +32,7 @@ def image_requests(body: ImageBody) -> list[ImageRequest]:
 @router.post(
     "/images/generations",
     response_model=GeneratedImages,
-    responses={**families.OPENAI.errors(*CALL_ERRORS), **accepted(families.OPENAI)},
+    responses={**families.OPENAI.errors(*CALL_ERRORS), **job_responses(families.OPENAI)},
     response_model_exclude_none=True,
 )
 async def generate_images(body: ImageBody, execution: ExecutionDep) -> GeneratedImages | JSONResponse:
