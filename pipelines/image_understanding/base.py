@@ -16,7 +16,7 @@ class Description:
 
     Attributes:
         caption: one sentence.
-        classes: category names, the most likely first, at least one.
+        classes: category names, the most likely first; at least one.
         masks: bool (N, H, W) over the described image, the largest segment first.
     """
 

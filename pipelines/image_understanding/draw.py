@@ -1,4 +1,4 @@
-"""Segments drawn over the image that they were found in, by `supervision` (MIT)."""
+"""Draws segments over their image, by `supervision` (MIT)."""
 
 from typing import Final
 
@@ -12,7 +12,7 @@ PALETTE: Final = (
     "#ff6b6b", "#4dabf7", "#ffd43b", "#51cf66", "#cc5de8", "#ff922b", "#22b8cf", "#f06595",
     "#94d82d", "#845ef7", "#fcc419", "#20c997",
 )  # fmt: skip
-"""Clear, light colours, so arranged that neighbours in size differ."""
+"""Clear, light colors, ordered so that segments of similar size differ."""
 
 
 def draw_masks(image: Rgb, masks: NDArray[np.bool_]) -> Rgb:
@@ -31,7 +31,7 @@ def draw_masks(image: Rgb, masks: NDArray[np.bool_]) -> Rgb:
     if not len(used):
         return image.copy()
     found = sv.Detections(sv.mask_to_xyxy(used), mask=used, class_id=np.arange(len(used)))
-    scene = np.ascontiguousarray(image[..., ::-1])  # the library draws blue first
+    scene = np.ascontiguousarray(image[..., ::-1])  # the library draws in BGR
     palette = sv.ColorPalette.from_hex(list(PALETTE))
     scene = sv.MaskAnnotator(palette, opacity=OPACITY).annotate(scene, found)
     thickness = max(1, round(max(image.shape[:2]) / 600))

@@ -1,4 +1,4 @@
-"""Image understanding without a model: colours, light, people, kind of image, areas of one look."""
+"""Image understanding without a model: colors, light, people, kind of image, areas of one look."""
 
 from pipelines.image_understanding.classical.engine import Classical, ClassicalConfig
 

@@ -1,4 +1,4 @@
-"""Names for colours as people use them: the nearest of a table in CIE Lab."""
+"""Names for colors as people use them: the nearest of a table in CIE Lab."""
 
 from dataclasses import dataclass
 from typing import Final
@@ -7,72 +7,48 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipelines.media import Rgb
+from pipelines.media.image import fit
 
-NAMES: Final[dict[str, tuple[tuple[int, int, int], ...]]] = {
-    "black": ((0, 0, 0), (24, 24, 24)),
-    "dark gray": ((64, 64, 64),),
-    "gray": ((110, 110, 110), (145, 145, 145)),
-    "light gray": ((185, 185, 185), (212, 212, 212)),
-    "white": ((255, 255, 255), (240, 240, 240)),
-    "red": ((225, 30, 30), (200, 40, 50)),
-    "dark red": ((140, 15, 15), (95, 15, 20)),
-    "pink": ((255, 150, 190), (235, 190, 195), (255, 105, 180)),
-    "salmon": ((235, 125, 110),),
-    "orange": ((250, 140, 20), (225, 105, 35), (215, 85, 50), (235, 125, 70)),
-    "brown": ((125, 70, 30), (90, 60, 40), (150, 95, 60), (60, 35, 20)),
-    "tan": ((195, 155, 115), (170, 140, 105)),
-    "cream": ((250, 235, 205), (235, 215, 180)),
-    "yellow": ((255, 225, 40), (240, 205, 80)),
-    "gold": ((205, 160, 45),),
-    "olive": ((120, 120, 40), (85, 85, 35), (140, 135, 80)),
-    "green": ((40, 150, 60), (90, 170, 70), (60, 130, 60)),
-    "light green": ((150, 220, 130), (180, 225, 165)),
-    "dark green": ((20, 75, 35), (30, 55, 30)),
-    "turquoise": ((60, 200, 195), (0, 235, 235)),
-    "teal": ((20, 115, 115), (45, 90, 95)),
-    "light blue": ((150, 200, 240), (185, 215, 240)),
-    "blue": ((45, 100, 210), (30, 60, 200), (75, 135, 200), (20, 20, 240)),
-    "dark blue": ((20, 30, 95), (25, 40, 70), (50, 65, 110)),
-    "purple": ((115, 45, 145), (80, 50, 120), (150, 70, 190)),
-    "lilac": ((195, 165, 220),),
-    "magenta": ((220, 40, 190),),
-}
-"""Typical sRGB values of each name: one name may reach far in lightness and not in hue."""
-
-LIGHTNESS_WEIGHT: Final = 0.7
-"""Light and shade move lightness more than they move the name."""
+NAMES: Final = {
+    "black": "000000 181818", "dark gray": "404040", "gray": "6e6e6e 919191", "light gray": "b9b9b9 d4d4d4",
+    "white": "ffffff f0f0f0", "red": "e11e1e c82832", "dark red": "8c0f0f 5f0f14", "pink": "ff96be ebbec3 ff69b4",
+    "salmon": "eb7d6e", "orange": "fa8c14 e16923 d75532 eb7d46", "brown": "7d461e 5a3c28 965f3c 3c2314",
+    "tan": "c39b73 aa8c69", "cream": "faebcd ebd7b4", "yellow": "ffe128 f0cd50", "gold": "cda02d",
+    "olive": "787828 555523 8c8750", "green": "28963c 5aaa46 3c823c", "light green": "96dc82 b4e1a5",
+    "dark green": "144b23 1e371e", "turquoise": "3cc8c3 00ebeb", "teal": "147373 2d5a5f",
+    "light blue": "96c8f0 b9d7f0", "blue": "2d64d2 1e3cc8 4b87c8 1414f0", "dark blue": "141e5f 192846 32416e",
+    "purple": "732d91 503278 9646be", "lilac": "c3a5dc", "magenta": "dc28be",
+}  # fmt: skip
+"""Typical sRGB values of each name, in hexadecimal: one name may span much lightness but little hue."""
+WEIGHTS: Final = np.array([0.7, 1, 1], np.float32)
+"""Of L*, a*, b*: light and shade change lightness more than they change the name."""
 
 
 @dataclass(frozen=True)
 class Palette:
-    """The colours of an image.
+    """The colors of an image.
 
     Attributes:
-        shares: names with the part of the image that they cover, the largest first.
+        shares: part of the image that each named color covers, the largest first.
         lightness: mean L* of CIE Lab, 0 to 100.
         contrast: standard deviation of L*.
         colorless: no pixel has a hue that one would name.
     """
 
-    shares: tuple[tuple[str, float], ...]
+    shares: dict[str, float]
     lightness: float
     contrast: float
     colorless: bool
 
 
 def palette(image: Rgb) -> Palette:
-    """Name what colours an image (H, W, 3) has, and how light it is."""
-    import cv2
-
-    side = 64
-    if max(image.shape[:2]) > side:
-        image = np.asarray(cv2.resize(image, (side, side), interpolation=cv2.INTER_AREA), np.uint8)
-    names = names_of(image)
-    lab = lab_of(image)
-    present, counts = np.unique(names, return_counts=True)
-    shares = sorted(zip(present.tolist(), (counts / names.size).tolist(), strict=True), key=lambda share: -share[1])
+    """Measure which colors an image (H, W, 3) has, and how light it is."""
+    small = fit(image, 64)
+    lab = lab_of(small)
+    names, counts = np.unique(names_of(small), return_counts=True)
+    order = np.argsort(-counts, kind="stable")
     return Palette(
-        shares=tuple(shares),
+        shares=dict(zip(names[order].tolist(), (counts[order] / counts.sum()).tolist(), strict=True)),
         lightness=float(lab[..., 0].mean()),
         contrast=float(lab[..., 0].std()),
         colorless=bool(np.percentile(np.hypot(lab[..., 1], lab[..., 2]), 98) < 4),
@@ -80,13 +56,11 @@ def palette(image: Rgb) -> Palette:
 
 
 def names_of(image: Rgb) -> NDArray[np.str_]:
-    """The name of each pixel's colour: str (H, W) for uint8 (H, W, 3)."""
-    labels = [name for name, values in NAMES.items() for _ in values]
-    values = np.array([value for values in NAMES.values() for value in values], np.uint8)
-    weights = np.array([LIGHTNESS_WEIGHT, 1, 1], np.float32)
-    table = lab_of(values[None]) * weights
-    distances = np.linalg.norm(lab_of(image)[:, :, None] * weights - table[:, None], axis=3)
-    return np.asarray(np.array(labels)[distances.argmin(axis=2)], np.str_)
+    """The name of each pixel's color: str (H, W) for uint8 (H, W, 3)."""
+    names = np.array([name for name, values in NAMES.items() for _ in values.split()])
+    typical = np.frombuffer(bytes.fromhex(" ".join(NAMES.values())), np.uint8).reshape(1, -1, 3)
+    differences = (lab_of(image)[:, :, None] - lab_of(typical)) * WEIGHTS
+    return np.asarray(names[np.linalg.norm(differences, axis=3).argmin(axis=2)], np.str_)
 
 
 def lab_of(image: Rgb) -> NDArray[np.float32]:

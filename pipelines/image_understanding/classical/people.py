@@ -1,14 +1,12 @@
 """People and faces by OpenCV's classical detectors (Apache-2.0).
 
-Faces: two Haar cascades (Viola and Jones, https://doi.org/10.1109/CVPR.2001.990517), trained apart, that must agree;
-one alone sees faces in coins and engines. People: histograms of oriented gradients (Dalal and Triggs,
+Faces: two Haar cascades (Viola and Jones, https://doi.org/10.1109/CVPR.2001.990517), trained separately, that must
+agree; one alone sees faces in coins and engines. People: histograms of oriented gradients (Dalal and Triggs,
 https://doi.org/10.1109/CVPR.2005.177), which find people who stand or walk and are seen whole. Faces in profile, turned
-or covered, and people who sit, are cut off or less than an eighth of the image tall are missed.
+or covered are missed, and so are people who sit, are cut off or are less than an eighth of the image tall.
 """
 
-from collections.abc import Iterable
-from dataclasses import dataclass
-from typing import Any, Final, Self
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,108 +14,58 @@ from numpy.typing import NDArray
 from pipelines.media import Rgb
 from pipelines.media.image import fit
 
-FACES_SIDE: Final = 720
-FACE_PX: Final = 28
-PEOPLE_SIDE: Final = 960
-PERSON_PX: Final = (64, 128)
-PERSON_MARGIN: Final = 1.2
-"""Of the classifier: rockets and letters reach 1.1, pedestrians 1.2 to 4."""
+CASCADES: Final = ("haarcascade_frontalface_alt2.xml", "haarcascade_frontalface_default.xml")
+FACES_SIDE_PX: Final = 720
+MIN_FACE_PX: Final = 28
+PEOPLE_SIDE_PX: Final = 960
+MIN_PERSON_PX: Final = (128, 64)
+"""Rows and columns of the detector's window: it crashes on smaller images."""
+MIN_MARGIN: Final = 1.2
+"""Of the people classifier: rockets and letters reach 1.1, pedestrians 1.2 to 4."""
 
-Box = tuple[int, int, int, int]
-"""Left, top, right, bottom in px."""
-
-
-@dataclass(frozen=True)
-class People:
-    """Whom an image shows.
-
-    Attributes:
-        faces: boxes of faces, the largest first.
-        count: people seen, by their faces or whole.
-    """
-
-    faces: tuple[Box, ...]
-    count: int
-
-
-NOBODY: Final = People(faces=(), count=0)
+Boxes = NDArray[np.float64]
+"""Left, top, right, bottom (N, 4), as parts of the image's width and height."""
 
 
 class PeopleDetector:
-    """OpenCV's detectors. Not thread-safe.
+    """The classifiers that OpenCV's wheel contains. Not thread-safe."""
 
-    Args:
-        faces: cascades that must agree on a face, OpenCV's `CascadeClassifier`.
-        people: OpenCV's `HOGDescriptor` with a people classifier.
-    """
-
-    def __init__(self, faces: tuple[Any, ...], people: Any) -> None:
-        self._faces = faces
-        self._people = people
-
-    @classmethod
-    def load(cls) -> Self:
-        """Read the classifiers that OpenCV's wheel carries."""
+    def __init__(self) -> None:
         import cv2
 
-        names = ("haarcascade_frontalface_alt2.xml", "haarcascade_frontalface_default.xml")
-        people = cv2.HOGDescriptor()
-        people.setSVMDetector(cv2.HOGDescriptor_getDefaultPeopleDetector())  # type: ignore[attr-defined]
         folder = cv2.data.haarcascades  # type: ignore[attr-defined]
-        return cls(tuple(cv2.CascadeClassifier(folder + name) for name in names), people)
+        self._faces = [cv2.CascadeClassifier(folder + name) for name in CASCADES]
+        self._people = cv2.HOGDescriptor()
+        self._people.setSVMDetector(cv2.HOGDescriptor_getDefaultPeopleDetector())  # type: ignore[attr-defined]
 
-    def detect(self, image: Rgb) -> People:
-        """Find faces and people in an image (H, W, 3)."""
-        faces, whole = self._detect_faces(image), self._detect_whole(image)
-        alone = [face for face in faces if not any(_inside(face, person) for person in whole)]
-        return People(faces=tuple(faces), count=len(alone) + len(whole))
+    def detect(self, image: Rgb) -> tuple[int, float]:
+        """How many people an image (H, W, 3) shows, whole or by their faces; what part of it the largest face takes."""
+        faces, people = self._detect_faces(fit(image, FACES_SIDE_PX)), self._detect_whole(fit(image, PEOPLE_SIDE_PX))
+        middles = (faces[:, None, :2] + faces[:, None, 2:]) / 2
+        counted = np.all((people[:, :2] < middles) & (middles < people[:, 2:]), axis=2).any(axis=1)
+        areas = np.prod(faces[:, 2:] - faces[:, :2], axis=1)
+        return len(people) + int(np.count_nonzero(~counted)), float(areas.max(initial=0))
 
-    def _detect_faces(self, image: Rgb) -> list[Box]:
+    def _detect_faces(self, image: Rgb) -> Boxes:
         import cv2
+        import supervision as sv
 
-        small = fit(image, FACES_SIDE)
-        if min(small.shape[:2]) < FACE_PX:
-            return []
-        gray = cv2.cvtColor(small, cv2.COLOR_RGB2GRAY)
-        agreed: list[Box] = []
-        for number, cascade in enumerate(self._faces):
-            found = _boxes(cascade.detectMultiScale(gray, 1.1, 4, minSize=(FACE_PX, FACE_PX)), image, small)
-            agreed = [box for box in found if number == 0 or any(_overlap(box, other) > 0.4 for other in agreed)]
-            if not agreed:
-                return []
-        return sorted(agreed, key=lambda box: (-_area(box), box))
+        gray = cv2.cvtColor(image, cv2.COLOR_RGB2GRAY)
+        smallest = (MIN_FACE_PX, MIN_FACE_PX)
+        one, other = (_boxes(faces.detectMultiScale(gray, 1.1, 4, minSize=smallest), image) for faces in self._faces)
+        return other[(sv.box_iou_batch(one, other) > 0.4).any(axis=0)]
 
-    def _detect_whole(self, image: Rgb) -> list[Box]:
-        small = fit(image, PEOPLE_SIDE)
-        if small.shape[1] < PERSON_PX[0] or small.shape[0] < PERSON_PX[1]:  # smaller ones crash the detector
-            return []
-        bgr = np.ascontiguousarray(small[..., ::-1])
+    def _detect_whole(self, image: Rgb) -> Boxes:
+        if image.shape[0] < MIN_PERSON_PX[0] or image.shape[1] < MIN_PERSON_PX[1]:
+            return np.empty((0, 4))
+        bgr = np.ascontiguousarray(image[..., ::-1])
         found, margins = self._people.detectMultiScale(bgr, winStride=(8, 8), padding=(8, 8), scale=1.06)
-        sure = np.ravel(margins) > PERSON_MARGIN
-        return sorted(_boxes(np.reshape(found, (-1, 4))[sure], image, small))
+        return _boxes(found, image)[np.ravel(margins) > MIN_MARGIN]
 
 
-def _boxes(found: Iterable[NDArray[np.int32]], image: Rgb, small: Rgb) -> list[Box]:
-    """OpenCV's left, top, width, height in the small image as boxes in the whole one."""
-    scale = image.shape[1] / small.shape[1]
-    return [
-        (round(x * scale), round(y * scale), round((x + w) * scale), round((y + h) * scale)) for x, y, w, h in found
-    ]
-
-
-def _area(box: Box) -> int:
-    return max(0, box[2] - box[0]) * max(0, box[3] - box[1])
-
-
-def _common(one: Box, other: Box) -> int:
-    return _area((max(one[0], other[0]), max(one[1], other[1]), min(one[2], other[2]), min(one[3], other[3])))
-
-
-def _overlap(one: Box, other: Box) -> float:
-    """Intersection over union."""
-    common = _common(one, other)
-    return common / (_area(one) + _area(other) - common)
-
-
-def _inside(inner: Box, outer: Box) -> bool:
-    return _common(inner, outer) > 0.5 * _area(inner)
+def _boxes(found: Any, image: Rgb) -> Boxes:
+    """OpenCV's left, top, width, height in px as the parts of the image that they are."""
+    rows, columns = image.shape[:2]
+    boxes: Boxes = np.reshape(found, (-1, 4)) / np.array([columns, rows, columns, rows])
+    boxes[:, 2:] += boxes[:, :2]
+    return boxes

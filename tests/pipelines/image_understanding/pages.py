@@ -1,4 +1,4 @@
-"""Drawn pages and screens, the kinds of image that scikit-image ships no sample of."""
+"""Drawn pages and screens: kinds of image of which scikit-image ships no sample."""
 
 import numpy as np
 from PIL import Image, ImageDraw, ImageFilter, ImageFont
@@ -27,7 +27,7 @@ def _paragraph(pen: ImageDraw.ImageDraw, box: tuple[int, int, int, int], size: i
 
 
 def page(paper: str = "white", ink: str = "black") -> Rgb:
-    """A page of a printed text with a heading."""
+    """A printed page of text with a heading."""
     image = Image.new("RGB", (850, 1100), paper)
     pen = ImageDraw.Draw(image)
     pen.text((90, 80), "Annual report", font=ImageFont.load_default(40), fill=ink)
@@ -36,7 +36,7 @@ def page(paper: str = "white", ink: str = "black") -> Rgb:
 
 
 def scan() -> Rgb:
-    """The same page, photographed: turned a little, blurred, unevenly lit, with the camera's noise."""
+    """The same page, photographed: slightly rotated, blurred, unevenly lit, with the camera's noise."""
     image = Image.fromarray(page()).rotate(2, fillcolor="white", resample=Image.Resampling.BICUBIC)
     pixels = np.asarray(image.filter(ImageFilter.GaussianBlur(0.8)), np.float64)
     y, x = np.mgrid[:1100, :850]
@@ -46,7 +46,7 @@ def scan() -> Rgb:
 
 
 def screen() -> Rgb:
-    """A window of a program: bars, buttons, a list, a text field."""
+    """A window of an application: bars, buttons, a list, a text field."""
     image = Image.new("RGB", (1280, 800), "#f3f4f6")
     pen = ImageDraw.Draw(image)
     small = ImageFont.load_default(15)
@@ -67,7 +67,7 @@ def screen() -> Rgb:
 
 
 def drawing() -> Rgb:
-    """A child's drawing: flat colours with outlines."""
+    """A child's drawing: flat colors with outlines."""
     image = Image.new("RGB", (800, 600), "#bfe3ff")
     pen = ImageDraw.Draw(image)
     pen.rectangle((0, 420, 800, 600), fill="#6cbf5a")

@@ -1,4 +1,4 @@
-"""Drawn scenes with their true masks: shapes of plain, shaded, noisy and textured look."""
+"""Drawn scenes with their true masks: plain, shaded, noisy and textured shapes."""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -73,7 +73,7 @@ SCENES: dict[str, tuple[tuple[str, tuple[int, int, int]], list[Part]]] = {
             ("ellipse", (270, 90, 430, 250), "striped", (50, 100, 120)),
         ],
     ),
-    "near colours": (
+    "similar colors": (
         ("shaded", (150, 150, 150)),
         [
             ("ellipse", (60, 60, 220, 220), "noisy", (185, 150, 120)),
@@ -95,13 +95,13 @@ SCENES: dict[str, tuple[tuple[str, tuple[int, int, int]], list[Part]]] = {
 
 
 def draw(name: str, seed: int = 0) -> tuple[Rgb, list[Mask]]:
-    """A scene and the masks of all that it shows, the ground first; later parts cover earlier ones."""
+    """A scene and the masks of all that it shows, the background first; later parts cover earlier ones."""
     rng = np.random.default_rng(seed)
     (ground, color), parts = SCENES[name]
-    picture = _look(ground, color, rng)
+    image = _look(ground, color, rng)
     masks: list[Mask] = [np.ones((HEIGHT, WIDTH), bool)]
     for kind, box, look, part_color in parts:
         mask = _shape(kind, box)
-        picture[mask] = _look(look, part_color, rng)[mask]
+        image[mask] = _look(look, part_color, rng)[mask]
         masks = [other & ~mask for other in masks] + [mask]
-    return np.clip(np.rint(picture), 0, 255).astype(np.uint8), masks
+    return np.clip(np.rint(image), 0, 255).astype(np.uint8), masks

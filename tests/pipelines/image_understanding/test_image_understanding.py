@@ -1,4 +1,4 @@
-"""Understanding by classical means, on photographs that scikit-image ships and on drawn scenes with known masks."""
+"""Classical image understanding, on photographs that scikit-image ships and on drawn scenes with known masks."""
 
 import subprocess
 import sys
@@ -28,7 +28,7 @@ def understander() -> ImageUnderstander:
 
 @pytest.fixture(scope="module")
 def describe(understander: ImageUnderstander) -> Callable[[str], Description]:
-    """What is said of a photograph of scikit-image, by name, looked at once."""
+    """The description of one of scikit-image's photographs, by name, made once."""
     seen: dict[str, Description] = {}
 
     def describe(name: str) -> Description:
@@ -43,8 +43,8 @@ def describe(understander: ImageUnderstander) -> Callable[[str], Description]:
 def photograph(name: str) -> Rgb:
     if name == "motorcycle":
         return np.asarray(data.stereo_motorcycle()[0])
-    picture = np.asarray(getattr(data, name)())
-    return picture[..., :3] if picture.ndim == 3 else color.gray2rgb(picture)
+    image = np.asarray(getattr(data, name)())
+    return image[..., :3] if image.ndim == 3 else color.gray2rgb(image)
 
 
 PEOPLE_FREE = ("chelsea", "coffee", "rocket", "brick", "coins", "moon", "hubble_deep_field", "motorcycle")
@@ -57,7 +57,7 @@ def test_astronaut_is_a_photo_of_a_face(describe: Callable[[str], Description]) 
 
 
 @pytest.mark.parametrize("name", PEOPLE_FREE)
-def test_no_people_where_there_are_none(name: str, describe: Callable[[str], Description]) -> None:
+def test_no_people_if_there_are_none(name: str, describe: Callable[[str], Description]) -> None:
     found = describe(name)
     assert found.classes[0] == "photo"
     assert "person" not in found.classes
@@ -91,8 +91,8 @@ def test_photographed_writing_is_a_page(name: str, describe: Callable[[str], Des
 
 @pytest.mark.parametrize("name", ["horse", "logo"])
 def test_graphics_are_drawings(name: str, understander: ImageUnderstander) -> None:
-    picture = photograph(name) if name == "logo" else np.uint8(255) * np.dstack([data.horse()] * 3).astype(np.uint8)
-    assert understander.describe(picture).classes[0] == "drawing"
+    image = photograph(name) if name == "logo" else np.uint8(255) * np.dstack([data.horse()] * 3).astype(np.uint8)
+    assert understander.describe(image).classes[0] == "drawing"
 
 
 @pytest.mark.parametrize(
@@ -120,7 +120,7 @@ def test_several_people_are_counted(understander: ImageUnderstander) -> None:
     assert "two people" in found.caption
 
 
-def test_pedestrians_are_seen(sample: Callable[[str], Path], understander: ImageUnderstander) -> None:
+def test_pedestrians_are_found(sample: Callable[[str], Path], understander: ImageUnderstander) -> None:
     import av
 
     with av.open(str(sample("pedestrians.mp4"))) as video:
@@ -131,15 +131,15 @@ def test_pedestrians_are_seen(sample: Callable[[str], Path], understander: Image
 
 
 def mean_iou(truth: list[scenes.Mask], masks: NDArray[np.bool_]) -> float:
-    """Of each true mask with the one that fits it best."""
+    """Of each true mask with the mask that fits it best."""
     return float(np.mean([max((true & mask).sum() / (true | mask).sum() for mask in masks) for true in truth]))
 
 
 def test_segments_match_drawn_scenes() -> None:
     scores = []
     for name in scenes.SCENES:
-        picture, truth = scenes.draw(name)
-        masks = segment(picture)
+        image, truth = scenes.draw(name)
+        masks = segment(image)
         scores.append(mean_iou(truth, masks))
         print(f"{name}: mean IoU {scores[-1]:.3f}, {len(masks)} segments for {len(truth)}")
         assert len(masks) <= 2 * len(truth)
@@ -170,22 +170,22 @@ def test_one_color(name: str, understander: ImageUnderstander) -> None:
 
 @pytest.mark.parametrize("size", [(1, 1), (1, 1500), (1500, 1), (3, 2), (9, 9), (127, 63), (40, 700)])
 def test_odd_sizes(size: tuple[int, int], understander: ImageUnderstander) -> None:
-    picture = np.random.default_rng(0).integers(0, 256, (*size, 3)).astype(np.uint8)
-    found = understander.describe(picture)
+    image = np.random.default_rng(0).integers(0, 256, (*size, 3)).astype(np.uint8)
+    found = understander.describe(image)
     assert found.classes
     assert found.caption.startswith("A ")
     assert found.caption.endswith(".")
     assert (found.masks.sum(axis=0) == 1).all()
-    assert draw_masks(picture, found.masks).shape == picture.shape
+    assert draw_masks(image, found.masks).shape == image.shape
 
 
 def test_large_image_and_the_same_result_each_time(understander: ImageUnderstander) -> None:
-    picture = np.asarray(Image.fromarray(photograph("astronaut")).resize((1536, 1536), Image.Resampling.BICUBIC))
+    image = np.asarray(Image.fromarray(photograph("astronaut")).resize((1536, 1536), Image.Resampling.BICUBIC))
     start = time.process_time()
-    first = understander.describe(picture)
+    first = understander.describe(image)
     print(f"1,536 px: {time.process_time() - start:.1f} s of processor time")
     assert "face" in first.classes
-    smaller = fit(picture, 600)
+    smaller = fit(image, 600)
     one, other = understander.describe(smaller), understander.describe(smaller)
     assert one.caption == other.caption
     assert np.array_equal(one.masks, other.masks)
@@ -201,24 +201,24 @@ def test_cancelled_between_stages(understander: ImageUnderstander) -> None:
 
 
 def test_drawn_masks_tint_and_outline() -> None:
-    picture = np.full((60, 80, 3), 100, np.uint8)
+    image = np.full((60, 80, 3), 100, np.uint8)
     masks = np.zeros((3, 60, 80), bool)
     masks[0, 10:50, 10:35] = True
     masks[1, 10:50, 45:70] = True
-    drawn = draw_masks(picture, masks)
-    assert drawn.shape == picture.shape
+    drawn = draw_masks(image, masks)
+    assert drawn.shape == image.shape
     assert drawn[30, 20, 0] > drawn[30, 20, 2], "the first tint is red"
     assert drawn[30, 57, 2] > drawn[30, 57, 0], "the second is blue"
     assert (drawn[30, 10] > 240).all(), "outlines are white"
     assert (drawn[2, 2] == 100).all()
-    assert (picture == 100).all()
-    assert np.array_equal(draw_masks(picture, masks[2:]), picture)
-    assert np.array_equal(draw_masks(picture, masks[:0]), picture)
+    assert (image == 100).all()
+    assert np.array_equal(draw_masks(image, masks[2:]), image)
+    assert np.array_equal(draw_masks(image, masks[:0]), image)
 
 
 def test_drawn_masks_of_one_row() -> None:
-    picture = np.zeros((1, 40, 3), np.uint8)
-    assert draw_masks(picture, np.ones((1, 1, 40), bool)).shape == (1, 40, 3)
+    image = np.zeros((1, 40, 3), np.uint8)
+    assert draw_masks(image, np.ones((1, 1, 40), bool)).shape == (1, 40, 3)
 
 
 def test_importing_loads_no_library() -> None:
