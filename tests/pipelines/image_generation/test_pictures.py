@@ -89,7 +89,7 @@ def test_night_is_darker_than_day(illustrator: IconIllustrator) -> None:
 
 
 def test_a_pig_is_pink(illustrator: IconIllustrator) -> None:
-    scene = illustrator.plan("a pig", 1)
+    scene = illustrator.plan(ImageRequest("a pig", 256, 256, 1))
     image = draw(illustrator, "a pig")
     (pig,) = scene.figures
     row, column = round((pig.top + pig.height * 0.25) * 256), round(pig.x * 256)

@@ -7,27 +7,28 @@ import pytest
 from pipelines.contracts.errors import InvalidInput
 from pipelines.image_generation import ImageRequest
 from pipelines.image_generation.icons.engine import IconIllustrator
-from pipelines.image_generation.icons.scene import Figure, Scene
-from pipelines.image_generation.icons.words import COLOURS
+from pipelines.image_generation.icons.layout import Figure, Scene
+from pipelines.image_generation.icons.prompt import rgb, vocabulary
 
 SEEDS = range(6)
+COLORS = {name: rgb(value) for name, value in vocabulary()["color"].items()}
 
 
 @dataclass
 class Case:
-    """A prompt, and what it must give: icon, count and colour (`None`: any) of each thing, and the surroundings."""
+    """A prompt, and what it must give: icon, count and color (`None`: any) of each thing, and the surroundings."""
 
     prompt: str
     things: list[tuple[str, int, str | None]]
     ground: str | None = None
     sky: str | None = None
-    sky_colour: str | None = None
+    sky_color: str | None = None
     features: set[str] = field(default_factory=set)
 
 
 CASES = [
     Case("a pig", [("mdi:pig", 1, None)], ground="grass"),
-    Case("two red cars under a blue sky", [("fa:car-side", 2, "red")], sky_colour="blue"),
+    Case("two red cars under a blue sky", [("fa:car-side", 2, "red")], sky_color="blue"),
     Case("three yellow ducks on a lake", [("mdi:duck", 3, "yellow")], ground="sea"),
     Case("a black cat to the left of a white dog", [("fa:cat", 1, "black"), ("fa:dog", 1, "white")]),
     Case("a green tree next to a red house", [("mdi:tree", 1, "green"), ("fa:house-chimney", 1, "red")]),
@@ -49,7 +50,7 @@ CASES = [
     Case("a sailboat on the sea in a storm", [("fa:sailboat", 1, None)], ground="sea", sky="storm"),
     Case("a palm tree on the beach", [("mdi:palm-tree", 1, None)], ground="beach"),
     Case("an elephant in the rain", [("mdi:elephant", 1, None)], sky="rain", features={"rain"}),
-    Case("a castle on a hill under a purple sky", [("mdi:castle", 1, None)], sky_colour="purple", features={"hills"}),
+    Case("a castle on a hill under a purple sky", [("mdi:castle", 1, None)], sky_color="purple", features={"hills"}),
     Case("a cup of coffee and a croissant", [("fa:mug-hot", 1, None), ("mdi:food-croissant", 1, None)], ground="table"),
     Case("a woman in a red dress", [("fa:person-dress", 1, "red")]),
     Case("a yellow taxi in the city at night", [("mdi:taxi", 1, "yellow")], sky="night", features={"city"}),
@@ -77,9 +78,14 @@ CASES = [
     # emoji, Chinese
     Case("🐷", [("mdi:pig", 1, None)]),
     Case("🚗🚗 under a rainbow", [("fa:car-side", 2, None)], features={"rainbow"}),
-    Case("两只红色的猫在蓝天下", [("fa:cat", 2, "red")], sky_colour="blue"),
+    Case("两只红色的猫在蓝天下", [("fa:cat", 2, "red")], sky_color="blue"),
     Case("一辆黄色的汽车和三棵绿树", [("fa:car-side", 1, "yellow"), ("mdi:tree", 3, "green")]),
 ]
+
+
+def plan(illustrator: IconIllustrator, prompt: str, seed: int = 0, aspect: float = 1.0) -> Scene:
+    width, height = (2048, round(2048 / aspect)) if aspect > 1 else (round(2048 * aspect), 2048)
+    return illustrator.plan(ImageRequest(prompt, width, height, seed))
 
 
 def groups(scene: Scene) -> list[list[Figure]]:
@@ -92,22 +98,22 @@ def faults(case: Case, scene: Scene) -> list[str]:
     found = groups(scene)
     drawn = [(group[0].look.icon, len(group)) for group in found]
     wrong = [] if drawn == [(icon, count) for icon, count, _ in case.things] else [f"drew {drawn}"]
-    for group, (_, _, colour) in zip(found, case.things, strict=False):
-        if colour and any(figure.colour != COLOURS[colour] for figure in group):
-            wrong.append(f"{group[0].word} is {group[0].colour}")
+    for group, (_, _, color) in zip(found, case.things, strict=False):
+        if color and any(figure.color != COLORS[color] for figure in group):
+            wrong.append(f"{group[0].word} is {group[0].color}")
     if case.ground and scene.ground != case.ground:
         wrong.append(f"on {scene.ground}")
     if case.sky and scene.sky != case.sky:
         wrong.append(f"sky {scene.sky}")
-    if case.sky_colour and scene.sky_colour != COLOURS[case.sky_colour]:
-        wrong.append(f"sky colour {scene.sky_colour}")
+    if case.sky_color and scene.sky_color != COLORS[case.sky_color]:
+        wrong.append(f"sky color {scene.sky_color}")
     if not case.features <= scene.features:
         wrong.append(f"features {set(scene.features)}")
     return wrong
 
 
-def test_prompts_give_the_right_icons_colours_counts_and_surroundings(illustrator: IconIllustrator) -> None:
-    wrong = {case.prompt: found for case in CASES if (found := faults(case, illustrator.plan(case.prompt)))}
+def test_prompts_give_the_right_icons_colors_counts_and_surroundings(illustrator: IconIllustrator) -> None:
+    wrong = {case.prompt: found for case in CASES if (found := faults(case, plan(illustrator, case.prompt)))}
     print(f"{len(CASES) - len(wrong)} of {len(CASES)} prompts right")
     assert not wrong
 
@@ -140,13 +146,13 @@ RELATIONS = {
 def test_relations_hold_whatever_the_seed_and_the_shape(illustrator: IconIllustrator, prompt: str) -> None:
     for seed in SEEDS:
         for aspect in (1.0, 16 / 9, 0.5):
-            subjects, objects = groups(illustrator.plan(prompt, seed, aspect))
+            subjects, objects = groups(plan(illustrator, prompt, seed, aspect))
             assert all(RELATIONS[prompt](subject, objects[0]) for subject in subjects), (seed, aspect)
 
 
 def test_what_is_under_a_table_is_between_its_legs(illustrator: IconIllustrator) -> None:
     for seed in SEEDS:
-        dog, table = (group[0] for group in groups(illustrator.plan("a dog under a table", seed)))
+        dog, table = (group[0] for group in groups(plan(illustrator, "a dog under a table", seed)))
         assert not table.floats
         assert table.top < dog.top
         assert abs(dog.base - table.base) < table.height / 5
@@ -154,12 +160,12 @@ def test_what_is_under_a_table_is_between_its_legs(illustrator: IconIllustrator)
 
 def test_between_is_between(illustrator: IconIllustrator) -> None:
     for seed in SEEDS:
-        ball, cat, dog = (group[0] for group in groups(illustrator.plan("a red ball between a cat and a dog", seed)))
+        ball, cat, dog = (group[0] for group in groups(plan(illustrator, "a red ball between a cat and a dog", seed)))
         assert cat.x < ball.x < dog.x
 
 
 def test_two_things_share_a_table(illustrator: IconIllustrator) -> None:
-    cup, cake, table = (group[0] for group in groups(illustrator.plan("a cup and a cake on a table")))
+    cup, cake, table = (group[0] for group in groups(plan(illustrator, "a cup and a cake on a table")))
     assert abs(cup.base - table.top) < 0.03
     assert abs(cake.base - table.top) < 0.03
     assert abs(cup.x - cake.x) > (cup.width + cake.width) / 2 * 0.95
@@ -174,7 +180,7 @@ def test_everything_stays_in_the_image_and_equal_things_apart(
     illustrator: IconIllustrator, prompt: str, aspect: float
 ) -> None:
     for seed in SEEDS:
-        scene = illustrator.plan(prompt, seed, aspect)
+        scene = plan(illustrator, prompt, seed, aspect)
         for figure in scene.figures:
             assert figure.width > 0
             assert figure.height > 0
@@ -197,7 +203,7 @@ def test_what_stands_has_ground_under_it(illustrator: IconIllustrator) -> None:
         "a lighthouse and a boat by the sea",
     ):
         for seed in SEEDS:
-            scene = illustrator.plan(prompt, seed)
+            scene = plan(illustrator, prompt, seed)
             assert all(figure.base >= scene.horizon for figure in scene.figures if not figure.floats)
 
 
@@ -206,17 +212,17 @@ def test_what_stands_has_ground_under_it(illustrator: IconIllustrator) -> None:
 )
 def test_a_prompt_that_names_nothing_is_refused(illustrator: IconIllustrator, prompt: str) -> None:
     with pytest.raises(InvalidInput) as refused:
-        illustrator.plan(prompt)
+        plan(illustrator, prompt)
     assert refused.value.param == "prompt"
 
 
 def test_the_refusal_says_what_to_do(illustrator: IconIllustrator) -> None:
     with pytest.raises(InvalidInput, match=r"icons.*diffusers"):
-        illustrator.plan("quantum freedom")
+        plan(illustrator, "quantum freedom")
 
 
 def test_a_prompt_may_have_4000_characters_and_no_more(illustrator: IconIllustrator) -> None:
-    assert illustrator.plan("pig, " * 799 + "pigs,").figures
+    assert plan(illustrator, "pig, " * 799 + "pigs,").figures
     (refused,) = illustrator.generate([ImageRequest("pig, " * 800 + "!", 64, 64, 1)])
     assert isinstance(refused, InvalidInput)
     assert "4,000" in refused.message
@@ -226,7 +232,7 @@ def test_a_prompt_may_have_4000_characters_and_no_more(illustrator: IconIllustra
     "prompt", ["\ud800 pig", "\x00pig", "ＰＩＧ", "<b>pig</b>", "pig" + "\u202e", "9" * 30 + " pigs", "-3 pigs"]
 )
 def test_odd_text_still_draws_the_pig(illustrator: IconIllustrator, prompt: str) -> None:
-    assert {figure.look.icon for figure in illustrator.plan(prompt).figures} == {"mdi:pig"}
+    assert {figure.look.icon for figure in plan(illustrator, prompt).figures} == {"mdi:pig"}
 
 
 @pytest.mark.parametrize(
@@ -235,6 +241,6 @@ def test_odd_text_still_draws_the_pig(illustrator: IconIllustrator, prompt: str)
 )
 def test_contradictions_end(illustrator: IconIllustrator, prompt: str) -> None:
     try:
-        assert illustrator.plan(prompt).figures
+        assert plan(illustrator, prompt).figures
     except InvalidInput:
         assert prompt == "on in of"

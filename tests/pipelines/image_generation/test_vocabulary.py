@@ -5,33 +5,17 @@ import sys
 
 import pytest
 
-from pipelines.image_generation import IconsConfig
+from pipelines.image_generation import IconsConfig, ImageRequest
 from pipelines.image_generation.icons.engine import IconIllustrator
-from pipelines.image_generation.icons.looks import known_looks
-from pipelines.image_generation.icons.prompt import describe
-from pipelines.image_generation.icons.vocabulary import Vocabulary
-from pipelines.image_generation.icons.words import CHINESE, SCENERY, SENSES
+from pipelines.image_generation.icons.prompt import known_look, vocabulary
 
 
-@pytest.fixture(scope="module")
-def vocabulary() -> Vocabulary:
-    return Vocabulary.load()
-
-
-def test_every_look_has_a_glyph(vocabulary: Vocabulary) -> None:
-    looks = known_looks()
-    assert len(looks) > 400
-    for look in looks.values():
-        assert 0.1 < vocabulary.aspect(look.icon) < 10, look.name
-
-
-def test_every_second_sense_and_chinese_noun_is_read(vocabulary: Vocabulary) -> None:
-    for senses in SENSES.values():
-        for _, noun in senses:
-            assert vocabulary.exact(noun), noun
-    for chinese, english in CHINESE.items():
-        if english not in SCENERY and vocabulary.exact(english):
-            assert [thing.word for thing in describe(chinese, vocabulary).things] == [english]
+def test_every_thing_of_the_vocabulary_is_drawn(illustrator: IconIllustrator) -> None:
+    assert len(vocabulary()["thing"]) > 300
+    for noun in vocabulary()["thing"]:
+        article = "a " if noun.isascii() else ""
+        (figure,) = illustrator.plan(ImageRequest(article + noun, 64, 64, 0)).figures
+        assert figure.look == known_look(noun), noun
 
 
 def test_the_card_is_honest() -> None:
@@ -56,5 +40,5 @@ def test_importing_loads_no_library() -> None:
 
 
 def test_reading_fonts_needs_no_qt(illustrator: IconIllustrator) -> None:
-    illustrator.plan("a pig")
+    illustrator.generate([ImageRequest("a pig", 64, 64, 0)])
     assert not [name for name in sys.modules if name.startswith(("qtawesome", "qtpy", "PyQt", "PySide"))]
