@@ -1,9 +1,9 @@
 """Speech synthesis by Kokoro: natural voices in seven languages, faster than real time on a few CPU cores.
 
 Model: Kokoro-82M v1.0 (Apache-2.0, https://huggingface.co/hexgrad/Kokoro-82M), a StyleTTS 2
-(https://arxiv.org/abs/2306.07691) with an ISTFTNet, in the layout of onnx-community/Kokoro-82M-v1.0-ONNX:
+(https://arxiv.org/abs/2306.07691) with an ISTFTNet, in either published layout. onnx-community/Kokoro-82M-v1.0-ONNX has
 `onnx/model.onnx` (310 MB; smaller ones beside it) and `voices/<name>.bin` (float32, one style of 256 numbers for each
-count of phonemes).
+count of phonemes); kokoro-onnx's own releases have `kokoro-v1.0.onnx` and all voices in `voices-v1.0.bin`.
 Library: kokoro-onnx (MIT) on onnxruntime (MIT); a GPU needs onnxruntime-gpu.
 
 Words become phonemes by phonemizer and eSpeak NG (both GPL-3.0-or-later). Japanese and Chinese voices are left out:
@@ -32,7 +32,7 @@ from pipelines.speech_synthesis.tempo import change_tempo
 
 _DEFAULT = "onnx-community/Kokoro-82M-v1.0-ONNX"
 _STYLE_SIZE = 256
-_INPUTS = {"input_ids", "style", "speed"}
+_INPUTS = ({"input_ids", "style", "speed"}, {"tokens", "style", "speed"})
 MIN_OWN_SPEED, MAX_OWN_SPEED = 0.5, 2.0  # the model's own range; beyond it the tempo of its speech is changed
 
 # By a voice's first letter: BCP 47, and eSpeak NG's name for it.
@@ -53,11 +53,12 @@ class KokoroConfig(CheckpointConfig):
     licenses: ClassVar = {_DEFAULT: "Apache-2.0"}
 
     engine: Literal["kokoro"] = "kokoro"
-    model: str = Field(_DEFAULT, description="Hub id or local folder in the layout of the default.")
+    model: str = Field(_DEFAULT, description="Hub id or local folder, in either published layout.")
     file: str = Field(
         "model.onnx",
         pattern=r"^[\w.-]+\.onnx$",
-        description="The graph in the folder `onnx`: model.onnx, or a smaller one such as model_quantized.onnx.",
+        description="The graph, in the folder `onnx` or beside the voices: model.onnx, or a smaller one such as "
+        "model_quantized.onnx or kokoro-v1.0.int8.onnx.",
     )
     voice: str = Field("af_heart", description="Voice of Latin text, unless the call names a voice or a language.")
 
@@ -72,7 +73,7 @@ class KokoroConfig(CheckpointConfig):
 
     def weights(self) -> tuple[Weights, ...]:
         """One graph and all voices."""
-        return (Weights(self.model, self.revision, (f"onnx/{self.file}", "voices/*.bin")),)
+        return (Weights(self.model, self.revision, (f"onnx/{self.file}", "voices/*.bin", self.file, "voices-*.bin")),)
 
     def load(self, resources: Resources) -> "Kokoro":
         """Load the graph and the voices."""
@@ -82,11 +83,12 @@ class KokoroConfig(CheckpointConfig):
             raise ModelUnavailable("Kokoro's library is not installed: pip install kokoro-onnx.") from error
         (weights,) = self.weights()
         folder = locate(weights)
-        require(folder, weights, [f"onnx/{self.file}"])
-        styles = _read_styles(folder / "voices", self.name)
+        graph = self.file if (folder / self.file).is_file() else f"onnx/{self.file}"
+        require(folder, weights, [graph])
+        styles = _read_styles(folder, self.name)
         if self.voice not in styles:
             raise ModelUnavailable(f"{self.name} has no voice {self.voice!r} that speaks a known language.")
-        session = self._open(folder / "onnx" / self.file)
+        session = self._open(folder / graph)
         with tempfile.TemporaryDirectory() as packed_folder:  # kokoro-onnx reads all voices from one file
             packed = Path(packed_folder, "voices.npz")
             np.savez(packed, **styles)
@@ -108,20 +110,23 @@ class KokoroConfig(CheckpointConfig):
             session = onnxruntime.InferenceSession(path, options, [*providers, "CPUExecutionProvider"])
         if self.device == "cuda" and session.get_providers()[0] != "CUDAExecutionProvider":
             raise ModelUnavailable("onnxruntime cannot use the GPU: its CUDA or cuDNN libraries are missing.")
-        if {each.name for each in session.get_inputs()} != _INPUTS:
+        if {each.name for each in session.get_inputs()} not in _INPUTS:
             raise unreadable(self.name)
         return session
 
 
 def _read_styles(folder: Path, model: str) -> dict[str, Any]:
     """Float32 (phonemes, 1, 256) of each voice whose language is known."""
+    found: dict[str, NDArray[Any]] = {path.stem: np.fromfile(path, "<f4") for path in folder.glob("voices/*.bin")}
+    for path in folder.glob("voices-*.bin"):
+        with reading(model), np.load(path, allow_pickle=False) as packed:
+            found.update(packed)
     styles = {}
-    for path in sorted(folder.glob("*.bin")):
-        numbers = np.fromfile(path, "<f4")
+    for name, numbers in found.items():
         if not numbers.size or numbers.size % _STYLE_SIZE or not np.isfinite(numbers).all():
             raise unreadable(model)
-        if path.stem[0] in _LANGUAGES:
-            styles[path.stem] = numbers.reshape(-1, 1, _STYLE_SIZE)
+        if name[0] in _LANGUAGES:
+            styles[name] = numbers.astype(np.float32, copy=False).reshape(-1, 1, _STYLE_SIZE)
     return styles
 
 

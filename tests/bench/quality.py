@@ -82,12 +82,13 @@ def measure(bench: Bench) -> Iterator[list[object]]:
             yield from part(http)
 
 
-def _words(text: str) -> str:
+def plain_words(text: str) -> str:
+    """Words without capitals and punctuation."""
     return " ".join("".join(c if c.isalnum() else " " for c in text.lower()).split())
 
 
 def _hear(http: httpx.Client, audio: bytes) -> str:
-    return _words(http.post("/v1/asr", content=audio).raise_for_status().json()["result"])
+    return plain_words(http.post("/v1/asr", content=audio).raise_for_status().json()["result"])
 
 
 def _speech(http: httpx.Client) -> Iterator[list[object]]:
@@ -95,7 +96,7 @@ def _speech(http: httpx.Client) -> Iterator[list[object]]:
     for sentence in SENTENCES:
         spoken = http.get("/v1/tts", params={"text": sentence}).raise_for_status()
         engine = spoken.headers["x-sensorium-engine"]
-        rates.append(jiwer.wer(_words(sentence), _hear(http, spoken.content) or "-"))
+        rates.append(jiwer.wer(plain_words(sentence), _hear(http, spoken.content) or "-"))
     yield [f"speech: {engine} heard again, WER", len(rates), f"{np.mean(rates):.3f}", ""]
     if (sample := SAMPLES / "jfk.flac").is_file():
         yield ["speech: a recording of 1961, WER", 1, f"{jiwer.wer(JFK, _hear(http, sample.read_bytes())):.3f}", ""]
@@ -154,7 +155,7 @@ def _understanding(http: httpx.Client) -> Iterator[list[object]]:
     named = 0
     for name, expected in PHOTOGRAPHS.items():
         answer = _describe(http, getattr(skimage.data, name)())
-        words = _words(f"{answer['caption']} {answer['classification']}").split()
+        words = plain_words(f"{answer['caption']} {answer['classification']}").split()
         named += bool(set(words) & set(expected.split("|")))
     yield ["images: photographs named rightly", len(PHOTOGRAPHS), f"{named} right", ""]
     found = _describe(http, scan(ENGLISH_TEXT, LATIN)).get("text", "")
@@ -168,7 +169,7 @@ def _generation(http: httpx.Client) -> Iterator[list[object]]:
         body = {"prompt": f"a {thing}", "size": "512x512", "seed": 1}
         made = http.post("/v1/images/generations", json=body).raise_for_status().json()["data"][0]["url"]
         answer = _describe(http, np.asarray(Image.open(io.BytesIO(httpx.get(made).content)).convert("RGB")))
-        named += thing in _words(f"{answer['caption']} {answer['classification']}").split()
+        named += thing in plain_words(f"{answer['caption']} {answer['classification']}").split()
     yield ["images: generated, then named by this graph", len(things), f"{named} right", ""]
 
 
@@ -183,12 +184,13 @@ def _enhancement(http: httpx.Client) -> Iterator[list[object]]:
         files = {"file": ("image.png", _png(np.asarray(small)))}
         url = http.post("/image/enhanceImage", files=files).raise_for_status().json()["enhanceImageUrl"]
         enhanced = Image.open(io.BytesIO(httpx.get(url).content)).convert("RGB")
-        ours.append(_likeness(np.asarray(enhanced.resize((width, height), Image.Resampling.BICUBIC)), truth))
-        bicubic.append(_likeness(np.asarray(small.resize((width, height), Image.Resampling.BICUBIC)), truth))
+        ours.append(likeness(np.asarray(enhanced.resize((width, height), Image.Resampling.BICUBIC)), truth))
+        bicubic.append(likeness(np.asarray(small.resize((width, height), Image.Resampling.BICUBIC)), truth))
     yield ["images: enhanced ×4, PSNR in dB, SSIM", len(truths), _pair(ours), f"bicubic {_pair(bicubic)}"]
 
 
-def _likeness(image: np.ndarray, truth: np.ndarray) -> tuple[float, float]:
+def likeness(image: np.ndarray, truth: np.ndarray) -> tuple[float, float]:
+    """PSNR in dB and SSIM."""
     return psnr(truth, image), float(structural_similarity(truth, image, channel_axis=2))
 
 
@@ -223,9 +225,9 @@ def _interpolation(http: httpx.Client) -> Iterator[list[object]]:
         made = _frames(http.get("/" + answer.json()["data"]).content)
         for index, t in list(enumerate(times))[1::2]:
             truth = scene(name, t)
-            ours.append(_likeness(made[index], truth))
+            ours.append(likeness(made[index], truth))
             blend = cv2.addWeighted(shown[index // 2], 0.5, shown[index // 2 + 1], 0.5, 0)
-            average.append(_likeness(blend, truth))
+            average.append(likeness(blend, truth))
     yield ["videos: frames in between, PSNR in dB, SSIM", len(ours), _pair(ours), f"averaged {_pair(average)}"]
 
 

