@@ -9,14 +9,15 @@ from pipelines.chat.starter import Starter
 from pipelines.contracts.engine import Embed, Resources
 from pipelines.contracts.errors import ModelUnavailable
 from pipelines.knowledge import Passage
+from tests.serving import MODELS
 
 PUMP = Passage("pumps.txt", None, "The AquaLift pump weighs 42 kilograms. It was built in 1987.", 0.9)
 
 
 @pytest.fixture(scope="module")
-def starter(embed: Embed, tmp_path_factory: pytest.TempPathFactory):
+def starter(embed: Embed):
     try:
-        engine = StarterConfig().load(Resources(embed=embed, data_dir=tmp_path_factory.mktemp("data")))
+        engine = StarterConfig().load(Resources(embed=embed, data_dir=MODELS.parent))
     except ModelUnavailable as error:
         pytest.skip(error.message)
     yield engine
