@@ -10,6 +10,7 @@ import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from botocore.exceptions import BotoCoreError, ClientError
 from obstore.exceptions import BaseError
 
 from pipelines.contracts.errors import NotFound, Overloaded, SensoriumError, StorageFull
@@ -45,7 +46,7 @@ def translated() -> Iterator[None]:
     """Turn what the storage library raises into `NotFound`, `StorageFull` or `Overloaded`; the log keeps its words."""
     try:
         yield
-    except (BaseError, OSError) as error:
+    except (BaseError, BotoCoreError, ClientError, OSError) as error:
         text = str(error)
         found = _OS_ERROR.search(text)
         number = int(found[1]) if found else getattr(error, "errno", None)

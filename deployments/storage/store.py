@@ -83,18 +83,18 @@ class ObjectStore:
 
     @classmethod
     def open(cls, url: str, *, public_url: str) -> "ObjectStore":
-        """Open a store. Makes a missing folder; does no network I/O.
+        """Open a store. Creates a missing folder; of S3, it looks for credentials only.
 
         Args:
             url: `s3://bucket/prefix`, `file:///folder` or a path.
             public_url: where clients reach the product, for the URLs that a local store signs.
 
         Raises:
-            ValueError: a URL of another kind, or S3 without credentials in the environment.
+            ValueError: a URL of another kind, or S3 without credentials.
         """
         parts = urlsplit(url)
         if parts.scheme == "s3":
-            return cls(S3Bucket(url), public_url)
+            return cls(S3Bucket(url, public_url), public_url)
         if parts.scheme == "file" and parts.netloc in ("", "localhost"):
             return cls(LocalFolder(unquote(parts.path), public_url), public_url)
         if url and "://" not in url:
@@ -245,8 +245,8 @@ class ObjectStore:
     async def sign(self, key: str, *, expires_s: int = 7200, content_type: str = "image/*") -> str:
         """An absolute URL that lets anybody read the object for `expires_s`, answered as `content_type`.
 
-        On S3 it is S3's own. Elsewhere it is `{public_url}/{key}?response-content-type=…&expires=…&signature=…`, and
-        the route that serves it calls `verify`.
+        On S3 it is S3's own, unless the credentials expire before the URL. Then, and for a local folder, it is
+        `{public_url}/{key}?response-content-type=…&expires=…&signature=…`, and the route that serves it calls `verify`.
         """
         self._backend.check(key)
         return await _in_thread(self._backend.sign, key, expires_s, content_type)

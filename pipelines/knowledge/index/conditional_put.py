@@ -24,6 +24,7 @@ def probe_conditional_put(url: str, storage_options: Mapping[str, str]) -> None:
         ModelUnavailable: the server ignores the condition, or it does not answer.
     """
     import obstore
+    from botocore.exceptions import BotoCoreError
     from obstore.exceptions import AlreadyExistsError, BaseError
     from obstore.store import from_url
 
@@ -31,6 +32,8 @@ def probe_conditional_put(url: str, storage_options: Mapping[str, str]) -> None:
     config = {key: value for key, value in storage_options.items() if key not in client}
     key = f"conditional-put-{uuid4().hex}"
     try:
+        if "aws_access_key_id" not in config:
+            config |= _current_keys()
         store = from_url(  # type: ignore[call-overload]
             url,
             config=config or None,
@@ -44,7 +47,7 @@ def probe_conditional_put(url: str, storage_options: Mapping[str, str]) -> None:
             return
         finally:
             obstore.delete(store, key)
-    except (BaseError, OSError, ValueError) as error:
+    except (BaseError, BotoCoreError, OSError, ValueError) as error:
         raise ModelUnavailable(
             "The knowledge base's object store does not answer, or refuses the credentials."
         ) from error
@@ -52,3 +55,19 @@ def probe_conditional_put(url: str, storage_options: Mapping[str, str]) -> None:
         "The knowledge base's object store ignores `If-None-Match: *` on PUT, so writers at the same time would lose "
         "documents in silence. Use a server that honours it (AWS S3, Ceph), or a local folder."
     )
+
+
+def _current_keys() -> dict[str, str]:
+    """The keys of AWS's default chain (environment, files, roles), which LanceDB follows too, and renews in time."""
+    from botocore.session import get_session
+
+    credentials = get_session().get_credentials()
+    if credentials is None:
+        return {}
+    keys = credentials.get_frozen_credentials()
+    found = {
+        "aws_access_key_id": keys.access_key,
+        "aws_secret_access_key": keys.secret_key,
+        "aws_session_token": keys.token,
+    }
+    return {name: value for name, value in found.items() if value}

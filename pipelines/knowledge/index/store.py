@@ -85,7 +85,8 @@ class KnowledgeStore:
             url: a folder, or "s3://bucket/prefix".
             model: what makes the vectors; kept with them.
             dimension: of the vectors.
-            storage_options: for a bucket, as LanceDB takes them; what is missing comes from the environment (`AWS_…`).
+            storage_options: for a bucket, as LanceDB takes them; what is missing comes from the environment (`AWS_…`)
+                or from a role, by AWS's default chain.
 
         Raises:
             ModelUnavailable: made for another model, unreachable, or on a server on which documents could be lost.

@@ -4,6 +4,7 @@ import http.server
 import re
 import threading
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -11,6 +12,7 @@ from pipelines.contracts.errors import ModelUnavailable
 from pipelines.knowledge.index.store import KnowledgeStore
 from tests.pipelines.knowledge.test_store import begin, check_whole, finish, writers
 from tests.pipelines.knowledge.vectors import DIMENSION, MODEL, put, unit
+from tests.roles import serving_role
 from tests.s3 import S3Server
 
 
@@ -90,3 +92,19 @@ def test_processes_at_once_in_a_bucket(s3_server: S3Server) -> None:
     assert store.search("other", "red car", unit(0), 1)[0].document == "猫.txt"
     assert store.delete_document("other", record.id)
     check_whole(store, acknowledged)
+
+
+@pytest.mark.parametrize("way", ["container", "process"])
+def test_a_role_is_followed_and_renewed(
+    s3_server: S3Server, way: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    with serving_role(s3_server) as role:
+        role.assume(monkeypatch, way, tmp_path)
+        role.lifetime_s = 30
+        url = f"s3://{s3_server.bucket}/{tmp_path.name}"
+        store = KnowledgeStore.open(url, model=MODEL, dimension=DIMENSION)
+        handed_out = role.handed_out
+        assert handed_out >= 2, "to the probe and to LanceDB"
+        put(store, "cars", "car", text="a red car")
+        assert store.search("cars", "red car", unit(0), 1)[0].document == "car.txt"
+        assert role.handed_out > handed_out, "before it expires"
