@@ -14,8 +14,8 @@ class SuperResolver(ABC):
 
     Attributes:
         scale: how many times larger each side becomes.
-        tile_px: side of the square that is worked on at once, before enlargement.
-        overlap_px: how far outside its tile a pixel's result still depends on the image.
+        tile_px: side of the square that is enlarged at once, px of the small image.
+        overlap_px: how far beyond a tile its result still depends on the image, px of the small image.
     """
 
     scale: int

@@ -1,7 +1,7 @@
 """RRDBNet, the generator of ESRGAN and Real-ESRGAN, written from the papers.
 
 Wang et al., "ESRGAN" (2018), https://arxiv.org/abs/1809.00219: residual-in-residual dense blocks without batch
-normalisation. Wang et al., "Real-ESRGAN" (2021), https://arxiv.org/abs/2107.10833: pixel-unshuffle ahead of the same
+normalization. Wang et al., "Real-ESRGAN" (2021), https://arxiv.org/abs/2107.10833: pixel-unshuffle ahead of the same
 network for ×2. Parameter names and shapes are those of the published checkpoints. Importing this imports torch.
 """
 
@@ -49,7 +49,7 @@ class DenseBlock(nn.Module):
 
 
 class ResidualBlock(nn.Module):
-    """Three dense blocks with a residual path round them (RRDB)."""
+    """Three dense blocks with a residual path around them (RRDB)."""
 
     def __init__(self, features: int, growth: int) -> None:
         super().__init__()
@@ -88,7 +88,7 @@ class RRDBNet(nn.Module):
 
     @classmethod
     def shaped_like(cls, tensors: Mapping[str, Tensor]) -> Self:
-        """A network of the size that a checkpoint's shapes tell; its values are not loaded.
+        """A network of the size that a checkpoint's shapes imply; its values are not loaded.
 
         Raises:
             LookupError, ValueError: the tensors are not those of this architecture.

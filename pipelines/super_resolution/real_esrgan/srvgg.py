@@ -1,7 +1,7 @@
 """SRVGGNetCompact, the small network of Real-ESRGAN's general-x4v3 and animevideov3.
 
-A plain row of convolutions at the size of the input that computes what is added to the image enlarged by repeating
-its pixels; all enlargement is one pixel shuffle at the end. From https://github.com/xinntao/Real-ESRGAN (BSD-3-Clause);
+A plain stack of convolutions at the size of the input computes what is added to the image enlarged by repeating its
+pixels; all enlargement is one pixel shuffle at the end. From https://github.com/xinntao/Real-ESRGAN (BSD-3-Clause);
 parameter names and shapes are those of the published checkpoints. Importing this imports torch.
 """
 
@@ -35,7 +35,7 @@ class SRVGGNetCompact(nn.Module):
 
     @classmethod
     def shaped_like(cls, tensors: Mapping[str, Tensor]) -> Self:
-        """A network of the size that a checkpoint's shapes tell; its values are not loaded.
+        """A network of the size that a checkpoint's shapes imply; its values are not loaded.
 
         Raises:
             LookupError, ValueError: the tensors are not those of this architecture.
