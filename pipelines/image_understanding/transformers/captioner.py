@@ -1,4 +1,4 @@
-"""A sentence about an image, by BLIP.
+"""Captions by BLIP.
 
 Checkpoint: Salesforce/blip-image-captioning-base (BSD-3-Clause, https://arxiv.org/abs/2201.12086).
 Says what is likely, in English; it can name what is not there.
@@ -13,7 +13,7 @@ from pipelines.loading.weights import Weights
 from pipelines.media import Rgb
 
 BEAMS = 3
-MOST_TOKENS = 30
+MAX_TOKENS = 30
 
 
 class Captioner:
@@ -46,36 +46,36 @@ class Captioner:
         return cls(read_model(BlipForConditionalGeneration, weights, where), processor, tokenizer, where)
 
     def caption(self, image: Rgb, *, progress: Progress) -> str:
-        """Say what an image shows.
+        """Describe an image in a sentence.
 
         Args:
             image: RGB uint8 (H, W, 3).
-            progress: is told after each token how much of the longest sentence is there; stops the work.
+            progress: called after each token.
         """
         import torch
 
         inputs = self._processor(image, input_data_format="channels_last", return_tensors="pt")
         steps = 0
 
-        def told(tokens: torch.Tensor, scores: Any, **rest: Any) -> torch.Tensor:
+        def count(tokens: torch.Tensor, scores: Any, **rest: Any) -> torch.Tensor:
             nonlocal steps
             steps += 1
-            progress(min(steps / MOST_TOKENS, 1.0), "captioning")
+            progress(min(steps / MAX_TOKENS, 1.0), "captioning")
             return torch.zeros(len(tokens), dtype=torch.bool, device=tokens.device)
 
         with torch.inference_mode():
             (tokens,) = self._model.generate(
                 pixel_values=inputs["pixel_values"].to(self._where.device, self._where.dtype),
                 num_beams=BEAMS,
-                max_new_tokens=MOST_TOKENS,
+                max_new_tokens=MAX_TOKENS,
                 do_sample=False,
-                stopping_criteria=[told],
+                stopping_criteria=[count],
             )
-        # The first is the mark that a caption begins with, which not every published tokenizer knows to be one.
+        # The first token marks the beginning; not every published tokenizer knows that and would skip it.
         return sentence(self._tokenizer.decode(tokens[1:], skip_special_tokens=True))
 
 
 def sentence(text: str) -> str:
-    """A caption that begins with a capital: BLIP writes none."""
+    """The caption with a capital first letter: BLIP writes none."""
     text = " ".join(text.split())
     return f"{text[:1].upper()}{text[1:]}"

@@ -1,7 +1,7 @@
-"""Which of some given names fit an image, by CLIP, without training for them.
+"""Zero-shot classification by CLIP: which of the given names fit an image.
 
 Checkpoint: openai/clip-vit-base-patch32 (MIT, https://arxiv.org/abs/2103.00020).
-Compares the names with each other: it chooses the best of them also where none fits.
+It only compares the names with each other: it chooses the best even if none fits.
 """
 
 from collections.abc import Sequence
@@ -16,7 +16,7 @@ from pipelines.loading.pretrained import read_image_processor, read_model, read_
 from pipelines.loading.weights import Weights
 from pipelines.media import Rgb
 
-TEXTS_AT_ONCE = 64
+TEXT_BATCH_SIZE = 64
 
 
 class Classifier:
@@ -25,11 +25,11 @@ class Classifier:
     Args:
         model: a `CLIPModel`, on the device of `where`.
         processor: prepares its images.
-        tokenizer: reads the names.
+        tokenizer: tokenizes the names.
         where: device and number format.
         name: for messages.
         labels: the names.
-        prompt: sentence that a name stands in, in place of `{}`.
+        prompt: sentence in which each name replaces `{}`.
     """
 
     def __init__(
@@ -48,11 +48,11 @@ class Classifier:
         self._where = where
         self._name = name
         self.labels = tuple(labels)
-        self._names = self._read([prompt.replace("{}", label) for label in labels], tokenizer)
+        self._names = self._embed([prompt.replace("{}", label) for label in labels], tokenizer)
 
     @classmethod
     def load(cls, weights: Weights, where: Placement, *, labels: Sequence[str], prompt: str) -> Self:
-        """Read the checkpoint, and the names with it.
+        """Read the checkpoint and embed the names.
 
         Raises:
             ModelUnavailable: missing, damaged, or of another kind.
@@ -65,7 +65,7 @@ class Classifier:
         return cls(model, processor, tokenizer, where, weights.name, labels=labels, prompt=prompt)
 
     def probabilities(self, image: Rgb) -> NDArray[np.float32]:
-        """How well each of `labels` fits an image beside the others.
+        """How well each of `labels` fits an image, compared with the others.
 
         Args:
             image: RGB uint8 (H, W, 3).
@@ -87,22 +87,22 @@ class Classifier:
             raise overflowed(self._name)
         return np.asarray(logits.softmax(0).cpu().numpy(), np.float32)
 
-    def _read(self, texts: list[str], tokenizer: Any) -> Any:
+    def _embed(self, texts: list[str], tokenizer: Any) -> Any:
         """Unit vectors of texts, float32 (N, dimension)."""
         import torch
 
         vectors = []
-        longest = self._model.config.text_config.max_position_embeddings
+        max_length = self._model.config.text_config.max_position_embeddings
         with torch.inference_mode():
-            for start in range(0, len(texts), TEXTS_AT_ONCE):
-                some = texts[start : start + TEXTS_AT_ONCE]
-                tokens = tokenizer(some, padding=True, truncation=True, max_length=longest, return_tensors="pt")
+            for start in range(0, len(texts), TEXT_BATCH_SIZE):
+                batch = texts[start : start + TEXT_BATCH_SIZE]
+                tokens = tokenizer(batch, padding=True, truncation=True, max_length=max_length, return_tensors="pt")
                 tokens = tokens.to(self._where.device)
                 vectors.append(_unit(self._model.get_text_features(**tokens).pooler_output))
         return torch.cat(vectors)
 
 
 def _unit(vectors: Any) -> Any:
-    """Vectors in float32: half precision would shift probabilities by some percent."""
+    """Unit vectors in float32: half precision would shift probabilities by several percent."""
     vectors = vectors.float()
     return vectors / vectors.norm(dim=-1, keepdim=True)

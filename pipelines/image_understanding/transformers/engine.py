@@ -1,10 +1,10 @@
-"""Image understanding by three models of transformers: BLIP captions, CLIP names classes, SAM segments.
+"""Image understanding by three models of transformers: BLIP captions, CLIP classifies, SAM segments.
 
-Sources and licenses stand in `captioner.py`, `classifier.py` and `segmenter.py`. Each model looks for itself: the
-caption can speak of what the classes do not know.
+Sources and licenses are in `captioner.py`, `classifier.py` and `segmenter.py`. Each model sees the image by itself: the
+caption can mention what is not among the classes.
 """
 
-from typing import Annotated, Literal, Self
+from typing import Annotated, Literal
 
 import numpy as np
 from pydantic import Field, StringConstraints
@@ -29,7 +29,7 @@ _PICKLED = {_BLIP, _CLIP}
 """Published in torch's own format alone; only tensors are read from it."""
 
 _CAPTIONED, _CLASSIFIED = 0.2, 0.25
-"""Part of the work that is done when the caption and then the classes are there."""
+"""Part of the work that is done after the caption and after the classes."""
 
 Label = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=100)]
 
@@ -44,9 +44,9 @@ class TransformersConfig(EngineConfig):
     class_revision: str = Field("main", description="Commit, tag or branch of it on the hub.")
     segmentation_model: str = Field(_SAM, description="Hub id or local folder of a SAM model.")
     segmentation_revision: str = Field("main", description="Commit, tag or branch of it on the hub.")
-    device: DeviceName = Field("auto", description="Where all of them run.")
+    device: DeviceName = Field("auto", description="Where all of them run: `auto` takes a GPU if there is one.")
     dtype: DtypeName = Field(
-        "auto", description="Number format. `auto`: float32 everywhere, as masks and probabilities need its digits."
+        "auto", description="Number format. `auto`: float32 everywhere, as masks and probabilities need its precision."
     )
     labels: tuple[Label, ...] = Field(
         EVERYDAY, min_length=1, max_length=2000, description="Names of the classes that an image can have."
@@ -54,23 +54,26 @@ class TransformersConfig(EngineConfig):
     prompt: str = Field(
         "a photo of a {}.", pattern=r"\{\}", max_length=200, description="What CLIP reads; `{}` is the class."
     )
-    most_classes: int = Field(5, ge=1, description="Classes that are told at most; the likeliest is always told.")
-    least_probability: float = Field(0.1, ge=0, le=1, description="Probability from which on others are told too.")
+    most_classes: int = Field(5, ge=1, description="Maximum number of classes reported; the most likely one always is.")
+    least_probability: float = Field(0.1, ge=0, le=1, description="Minimum probability of the others.")
     points_per_side: int = Field(
-        32, ge=1, le=64, description="Points that segments are sought at, in each direction; on a CPU rather 12."
+        32,
+        ge=1,
+        le=64,
+        description="Points of the grid at which SAM looks for segments, in each direction; on a CPU, 12 is better.",
     )
-    least_quality: float = Field(0.88, le=1, description="SAM's own estimate of a segment, from which on it is kept.")
+    least_quality: float = Field(0.88, le=1, description="Minimum quality of a segment, as SAM itself estimates it.")
     least_stability: float = Field(
-        0.95, ge=0, le=1, description="Part of a segment that stays when its threshold moves, from which on it is kept."
+        0.95, ge=0, le=1, description="Minimum part of a segment that stays when its threshold moves."
     )
 
     def card(self) -> ModelCard:
         """What this configuration answers with."""
         models = self.weights()
-        licenses = dict.fromkeys(_LICENSES.get(each.model, "see the model's page") for each in models)
+        licenses = [_LICENSES[each.model] for each in models if each.model in _LICENSES]
         return ModelCard(
             model=" + ".join(each.name for each in models),
-            license=" AND ".join(licenses) if set(licenses) <= set(_LICENSES.values()) else "see the models' pages",
+            license=" AND ".join(dict.fromkeys(licenses)) if len(licenses) == len(models) else "see the models' pages",
             description="Captions in English, chooses among configured classes and outlines things without naming "
             "them. A caption can name what is not there.",
         )
@@ -88,23 +91,35 @@ class TransformersConfig(EngineConfig):
         )
 
     def load(self, resources: Resources) -> ImageUnderstander:
-        """Read the three models.
+        """Read the three models."""
+        import supervision  # noqa: F401  so that a missing library shows now and not at the first image
 
-        Raises:
-            ModelUnavailable: weights of one are missing, damaged or of another kind.
-        """
-        return TransformersUnderstander.load(self)
+        where = select_device(self.device, "float32" if self.dtype == "auto" else self.dtype)
+        caption, classes, segmentation = self.weights()
+        return TransformersUnderstander(
+            Captioner.load(caption, where),
+            Classifier.load(classes, where, labels=self.labels, prompt=self.prompt),
+            Segmenter.load(
+                segmentation,
+                where,
+                points_per_side=self.points_per_side,
+                least_quality=self.least_quality,
+                least_stability=self.least_stability,
+            ),
+            most_classes=self.most_classes,
+            least_probability=self.least_probability,
+        )
 
 
 class TransformersUnderstander(ImageUnderstander):
-    """Three models that look at the same image, one after another. Not thread-safe.
+    """Three models that see the same image, one after another. Not thread-safe.
 
     Args:
         captioner: says what the image shows.
         classifier: chooses among names.
         segmenter: outlines things.
-        most_classes: told at most, at least 1.
-        least_probability: from which on a class is told beside the likeliest.
+        most_classes: reported at most, at least 1.
+        least_probability: from which on a class is reported beside the most likely one.
     """
 
     def __init__(
@@ -122,47 +137,26 @@ class TransformersUnderstander(ImageUnderstander):
         self._most_classes = most_classes
         self._least_probability = least_probability
 
-    @classmethod
-    def load(cls, config: TransformersConfig) -> Self:
-        """Read the three models; see `TransformersConfig.load`."""
-        import supervision  # noqa: F401  imported here so that what is missing shows now and not at the first image
-
-        where = select_device(config.device, "float32" if config.dtype == "auto" else config.dtype)
-        caption, classes, segmentation = config.weights()
-        return cls(
-            Captioner.load(caption, where),
-            Classifier.load(classes, where, labels=config.labels, prompt=config.prompt),
-            Segmenter.load(
-                segmentation,
-                where,
-                points_per_side=config.points_per_side,
-                least_quality=config.least_quality,
-                least_stability=config.least_stability,
-            ),
-            most_classes=config.most_classes,
-            least_probability=config.least_probability,
-        )
-
     def describe(self, image: Rgb, *, progress: Progress = no_progress) -> Description:
         """Caption, classify and segment one image: see the base class. An image can have no segments."""
         progress(0.0, "captioning")
         caption = self._captioner.caption(image, progress=_part(progress, 0.0, _CAPTIONED))
         progress(_CAPTIONED, "classifying")
-        classes = self._likeliest(self._classifier.probabilities(image))
+        classes = self._most_likely(self._classifier.probabilities(image))
         progress(_CLASSIFIED, "segmenting")
         masks = self._segmenter.segment(image, progress=_part(progress, _CLASSIFIED, 1.0))
         return Description(caption=caption, classes=classes, masks=masks)
 
-    def _likeliest(self, probabilities: np.ndarray) -> tuple[str, ...]:
+    def _most_likely(self, probabilities: np.ndarray) -> tuple[str, ...]:
         first, *more = np.argsort(-probabilities, kind="stable")[: self._most_classes].tolist()
-        told = [first, *(n for n in more if probabilities[n] >= self._least_probability)]
-        return tuple(self._classifier.labels[n] for n in told)
+        kept = [first, *(n for n in more if probabilities[n] >= self._least_probability)]
+        return tuple(self._classifier.labels[n] for n in kept)
 
 
 def _part(progress: Progress, start: float, end: float) -> Progress:
     """Progress of a part of the work, from `start` to `end` of the whole."""
 
-    def told(fraction: float | None, stage: str, /) -> None:
+    def report(fraction: float | None, stage: str, /) -> None:
         progress(start + (end - start) * (fraction or 0.0), stage)
 
-    return told
+    return report

@@ -1,4 +1,4 @@
-"""What a classifier looks for where nobody has said otherwise: things and places that people take images of."""
+"""The classes by default: things and places that people take photos of."""
 
 from typing import Final
 
@@ -17,4 +17,4 @@ EVERYDAY: Final = (
     *("Pump", "Pipe", "Cable", "Circuit Board", "Box", "Money", "Coins", "Musical Instrument", "Ball", "Sports"),
     *("Document", "Page of Text", "Screenshot", "Chart", "Map", "Drawing", "Painting", "Sign", "Logo", "Texture"),
 )
-"""CLIP reads capitals as small letters; they are for people."""
+"""CLIP ignores case: the capitals are for people."""

@@ -1,8 +1,8 @@
-"""Whatever is a thing or a part of one in an image, by SAM asked at a grid of points.
+"""Segments by SAM, prompted with a grid of points: things and parts of things.
 
-Checkpoint: facebook/sam-vit-base (Apache-2.0, https://arxiv.org/abs/2304.02643). The choice among its answers follows
-section 5 and appendix B of the paper: sure by its own estimate, and stable under a change of the threshold. Doubles are
-found by their masks and not by their boxes. It names nothing.
+Checkpoint: facebook/sam-vit-base (Apache-2.0, https://arxiv.org/abs/2304.02643). The choice among its masks follows
+section 5 and appendix B of the paper: good by its own estimate, and stable when the threshold moves. Duplicates are
+found by their masks rather than by their boxes. It names nothing.
 """
 
 from collections.abc import Iterator
@@ -22,17 +22,17 @@ from pipelines.media import Rgb
 if TYPE_CHECKING:
     from torch import Tensor
 
-POINTS_AT_ONCE = 64
-DOUBLE = 0.7
-"""Masks that share more of their union are one."""
-SMALLEST = 0.0005
-"""Part of the image; less is a speck."""
-MOST = 60
+POINT_BATCH_SIZE = 64
+MAX_OVERLAP = 0.7
+"""Masks of a greater intersection over union are duplicates."""
+MIN_SHARE = 0.0005
+"""Part of the image; anything smaller is dropped."""
+MAX_SEGMENTS = 60
 
 
 @dataclass(frozen=True)
 class Frame:
-    """Where an image of `size` (rows, columns) lies in the square that the model reads: at the top left.
+    """Where an image of `size` (rows, columns) lies in the square that the model sees: at the top left.
 
     Attributes:
         size: of the image, px.
@@ -68,8 +68,8 @@ class Segmenter:
         where: device and number format.
         name: for messages.
         points_per_side: of the grid of points, in each direction.
-        least_quality: least estimate, by the model, of how well a mask fits (intersection over union).
-        least_stability: least part that a mask keeps when its threshold moves by 1 to both sides.
+        least_quality: minimum, by the model's own estimate, of how well a mask fits (intersection over union).
+        least_stability: minimum part that a mask keeps when its threshold moves by 1 to either side.
     """
 
     def __init__(
@@ -104,11 +104,11 @@ class Segmenter:
         return cls(read_model(SamModel, weights, where), processor, where, weights.name, **options)
 
     def segment(self, image: Rgb, *, progress: Progress) -> NDArray[np.bool_]:
-        """Find the segments of an image; they may lie in each other.
+        """Find the segments of an image; they may overlap.
 
         Args:
             image: RGB uint8 (H, W, 3).
-            progress: is told when the image is read and after each batch of points; stops the work.
+            progress: called when the image is embedded and after each batch of points.
 
         Returns:
             bool (N, H, W), 0 ≤ N ≤ 60, the largest first.
@@ -126,18 +126,18 @@ class Segmenter:
             for done, answers, qualities in self._answers(embedding, frame):
                 progress(done, "segmenting")
                 good = self._good(frame.cut(answers), qualities)
-                # Doubles go at once: a grid of points has thousands of answers, each a quarter of a megabyte.
+                # Duplicates are dropped at once: a grid gives thousands of masks, each a quarter of a megabyte.
                 logits, scores = torch.cat([*found, answers[good]]), torch.cat([*best, qualities[good]])
                 distinct = _distinct(frame.cut(logits), scores)
                 found, best = [logits[distinct]], [scores[distinct]]
             areas = (frame.cut(found[0]) > 0).sum((1, 2))
-            largest = areas.argsort(descending=True, stable=True)[:MOST]
+            largest = areas.argsort(descending=True, stable=True)[:MAX_SEGMENTS]
             masks = [frame.enlarge(logits) for logits in found[0][largest]]
         masks.sort(key=np.count_nonzero, reverse=True)
         return np.stack(masks) if masks else np.zeros((0, *frame.size), bool)
 
     def _embed(self, image: Rgb) -> "tuple[Tensor, Frame]":
-        """What the model sees in the image, and where the image lies in what it reads."""
+        """The image's embedding, and where the image lies in the model's square."""
         import torch
 
         inputs = self._processor(image, input_data_format="channels_last", return_tensors="pt")
@@ -152,16 +152,16 @@ class Segmenter:
     def _answers(self, embedding: "Tensor", frame: Frame) -> "Iterator[tuple[float, Tensor, Tensor]]":
         """The part of the grid that is done, logits (N, h, w) and estimated qualities (N,), batch by batch.
 
-        The model answers each point by three masks: a whole, a part, a part of that.
+        The model answers each point with three masks: a whole, a part, a part of that.
         """
         import torch
 
-        # In float64, as the library has them: the model reads points as waves of high frequency.
+        # In float64, as in the library: the model encodes points by waves of high frequency.
         places = (torch.arange(self._points_per_side, dtype=torch.float64) + 0.5) / self._points_per_side
         down, across = torch.meshgrid(places * frame.inner[0], places * frame.inner[1], indexing="ij")
         grid = torch.stack((across, down), -1).reshape(-1, 2).to(self._where.device)
-        for start in range(0, len(grid), POINTS_AT_ONCE):
-            points = grid[start : start + POINTS_AT_ONCE]
+        for start in range(0, len(grid), POINT_BATCH_SIZE):
+            points = grid[start : start + POINT_BATCH_SIZE]
             answer = self._model(image_embeddings=embedding, input_points=points[None, :, None])
             done = min(1.0, (start + len(points)) / len(grid))
             yield done, answer.pred_masks[0].flatten(0, 1).float(), answer.iou_scores[0].flatten().float()
@@ -170,15 +170,15 @@ class Segmenter:
         """Which masks (N, h, w) are worth keeping, bool (N,)."""
         certain, possible = (logits > 1).sum((1, 2)), (logits > -1).sum((1, 2))
         stable = certain > self._least_stability * possible
-        return (qualities > self._least_quality) & stable & ((logits > 0).float().mean((1, 2)) > SMALLEST)
+        return (qualities > self._least_quality) & stable & ((logits > 0).float().mean((1, 2)) > MIN_SHARE)
 
 
 def _distinct(logits: "Tensor", qualities: "Tensor") -> "Tensor":
-    """Which masks (N, h, w) are no double of a better one, bool (N,)."""
+    """Which masks (N, h, w) are not duplicates of a better one, bool (N,)."""
     import supervision as sv
     import torch
 
     masks = (logits[:, ::2, ::2] > 0).cpu().numpy()
     scores = np.zeros((len(masks), 5))
     scores[:, 4] = qualities.cpu().numpy()
-    return torch.from_numpy(sv.mask_non_max_suppression(scores, masks, DOUBLE)).to(logits.device)
+    return torch.from_numpy(sv.mask_non_max_suppression(scores, masks, MAX_OVERLAP)).to(logits.device)

@@ -1,4 +1,4 @@
-"""Real-ESRGAN: names and shapes as published, numbers as upstream's, tiles without seams, files of every kind."""
+"""Real-ESRGAN: published names and shapes, upstream's numbers, tiles without seams, all kinds of files."""
 
 import pickle
 import subprocess
@@ -23,7 +23,7 @@ from tests.checkpoints.super_resolution import make_tiny_rrdbnet, make_tiny_srvg
 
 @pytest.fixture(autouse=True, scope="module")
 def one_thread() -> Iterator[None]:
-    """These networks are too small to gain from more."""
+    """These networks are too small to gain from more threads."""
     before = torch.get_num_threads()
     torch.set_num_threads(1)
     yield
@@ -79,7 +79,7 @@ PUBLISHED = {
         ("general-x4v3", SRVGGNetCompact, {"scale": 4, "features": 64, "convolutions": 32}),
     ],
 )
-def test_names_and_shapes_are_those_published(name: str, make: type, keys: dict[str, int]) -> None:
+def test_names_and_shapes_are_as_published(name: str, make: type, keys: dict[str, int]) -> None:
     expected, file_bytes = PUBLISHED[name]
     with torch.device("meta"):
         network = make(**keys)
@@ -120,7 +120,7 @@ def test_same_numbers_as_upstream(name: str, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("kept_as", ["params_ema", "params", None])
 @pytest.mark.parametrize("make", [make_tiny_rrdbnet, make_tiny_srvgg])
-def test_every_layout_gives_the_same(make, kept_as: str | None, tmp_path: Path) -> None:
+def test_every_file_layout_gives_the_same_result(make, kept_as: str | None, tmp_path: Path) -> None:
     plain = load(make(tmp_path, "a.safetensors")).upscale(noise(8, 8))
     np.testing.assert_array_equal(load(make(tmp_path, "b.pth", kept_as=kept_as)).upscale(noise(8, 8)), plain)
 
@@ -155,14 +155,14 @@ def test_a_folder_and_a_name(tmp_path: Path) -> None:
     ],
 )
 def test_tiles_leave_no_seam(make, keys: dict[str, int], exact: bool, tmp_path: Path) -> None:
-    """The image in tiles equals the image at once, within a step of eight bits; odd sizes too."""
+    """Enlarged in tiles or at once, an image is the same within a step of 8 bits; odd sizes too."""
     tiled = load(make(tmp_path, **keys), tile_px=32)
     whole = load(make(tmp_path, **keys), tile_px=2048)
     fine = data.coffee()[100:175, 150:233].astype(np.uint16) * 257
     parts, once = (enhance(DecodedImage(fine), resolver).pixels.astype(int) for resolver in (tiled, whole))
     worst = np.abs(parts - once).max() / 257
     print(
-        f"{make.__name__} {keys}: looks {tiled.overlap_px} px far, differs by {worst:.3f}/255 "
+        f"{make.__name__} {keys}: overlap {tiled.overlap_px} px, differs by {worst:.3f}/255 "
         f"(standard deviation {once.std() / 257:.0f}/255)"
     )
     assert once.std() / 257 > 10
@@ -190,7 +190,7 @@ def test_half_precision(make, dtype: str, tmp_path: Path) -> None:
     assert 0 < worst < (2 if dtype == "float16" else 12)
 
 
-def test_overflow_is_told(tmp_path: Path) -> None:
+def test_overflow_is_reported(tmp_path: Path) -> None:
     tensors = {name: value * 400 for name, value in torch.load(make_tiny_srvgg(tmp_path, kept_as=None)).items()}
     path = save(tensors, tmp_path / "large.pth")
     assert np.isfinite(load(path).upscale(noise(8, 8))).all()
@@ -198,7 +198,7 @@ def test_overflow_is_told(tmp_path: Path) -> None:
         load(path, dtype="float16").upscale(noise(8, 8))
 
 
-def test_the_same_twice(tmp_path: Path) -> None:
+def test_same_image_same_result(tmp_path: Path) -> None:
     path = make_tiny_rrdbnet(tmp_path)
     np.testing.assert_array_equal(*(load(path).upscale(noise(9, 9)) for _ in range(2)))
 
@@ -223,7 +223,7 @@ class Evil:
 
 
 def broken(path: Path) -> dict[str, object]:
-    """What may lie where a checkpoint should."""
+    """What may be found in place of a checkpoint."""
     good = torch.load(path)["params"]
     fewer = {name: value for name, value in good.items() if name != "body.2.weight"}
     return {
@@ -245,7 +245,7 @@ def broken(path: Path) -> dict[str, object]:
     }
 
 
-def test_broken_checkpoints_are_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_broken_checkpoints_are_reported(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     good = make_tiny_srvgg(tmp_path)
     for kind, content in broken(good).items():
         for ending in (".pth", ".safetensors"):
@@ -263,8 +263,8 @@ def test_broken_checkpoints_are_told(tmp_path: Path, capsys: pytest.CaptureFixtu
 
 
 @pytest.mark.parametrize("ending", [".pth", ".old.pth", ".safetensors"])
-def test_cut_and_scrambled_files_are_told(ending: str, tmp_path: Path) -> None:
-    """Cut anywhere, or with bytes changed at random: either it is refused, or what was changed is a weight."""
+def test_truncated_and_corrupted_files_are_reported(ending: str, tmp_path: Path) -> None:
+    """Truncated anywhere, or with random bytes changed: either it is rejected, or only a weight has changed."""
     path = tmp_path / f"file{ending}"
     make_tiny_srvgg(tmp_path, path.name, features=2, convolutions=1, scale=2)
     if ending == ".old.pth":
@@ -275,7 +275,7 @@ def test_cut_and_scrambled_files_are_told(ending: str, tmp_path: Path) -> None:
         path.write_bytes(whole[:cut])
         with pytest.raises(ModelUnavailable):
             load(path)
-    refused = 0
+    rejected = 0
     for _ in range(120):
         changed = np.frombuffer(whole, np.uint8).copy()
         changed[numbers.randint(0, len(whole), 4)] = numbers.randint(0, 256, 4)
@@ -283,12 +283,12 @@ def test_cut_and_scrambled_files_are_told(ending: str, tmp_path: Path) -> None:
         try:
             load(path)
         except ModelUnavailable:
-            refused += 1
-    print(f"{ending}: {refused} of 120 scrambled files refused")
-    assert refused > 20
+            rejected += 1
+    print(f"{ending}: {rejected} of 120 corrupted files rejected")
+    assert rejected > 20
 
 
-def test_what_is_not_here_names_the_command() -> None:
+def test_missing_weights_name_the_command() -> None:
     with pytest.raises(ModelUnavailable, match="make pull"):
         RealEsrganConfig(model="nobody/has-this", device="cpu").load(Resources())
     with pytest.raises(ModelUnavailable, match="does not exist"):

@@ -1,4 +1,4 @@
-"""The classical resolver, measured on images whose truth is known."""
+"""The classical resolver, measured on images with known ground truth."""
 
 import time
 from collections.abc import Callable
@@ -27,7 +27,7 @@ def opened(path: Path) -> RgbFloat:
 
 
 def resized(image: RgbFloat, width: int, height: int) -> RgbFloat:
-    """Bicubic, in eight bits, as a photo editor does it."""
+    """Bicubic, in 8 bits, as a photo editor does it."""
     small = Image.fromarray(np.rint(image * 255).astype(np.uint8)).resize((width, height), Image.Resampling.BICUBIC)
     return np.asarray(small, np.float32) / 255
 
@@ -51,13 +51,13 @@ def sharpness(image: RgbFloat) -> float:
 
 
 def edge_width(image: RgbFloat) -> int:
-    """Pixels in which the middle row rises from a tenth to nine tenths of its way."""
+    """Pixels over which the middle row rises from 10 % to 90 %."""
     row = luma(image)[image.shape[0] // 2]
     low, high = row.min(), row.max()
     return int(np.count_nonzero((row > low + 0.1 * (high - low)) & (row < high - 0.1 * (high - low))))
 
 
-def test_baboon_is_nearer_the_truth_than_bicubic_and_sharper(
+def test_baboon_is_closer_to_the_truth_than_bicubic_and_sharper(
     sample: Callable[[str], Path], resolver: SuperResolver
 ) -> None:
     small, truth = opened(sample("baboon_lq.png")), opened(sample("baboon_gt.png"))
@@ -73,7 +73,7 @@ LUMA = np.array([0.299, 0.587, 0.114], np.float32)
 
 
 @pytest.mark.parametrize("name", ["astronaut", "coffee", "chelsea"])
-def test_photographs_are_nearer_the_truth_than_bicubic(name: str, resolver: SuperResolver) -> None:
+def test_photographs_are_closer_to_the_truth_than_bicubic(name: str, resolver: SuperResolver) -> None:
     truth = getattr(data, name)()[:256, :400].astype(np.float32) / 255
     small = resized(truth, 100, 64)
     ours, bicubic = resolver.upscale(small), enlarged(small)

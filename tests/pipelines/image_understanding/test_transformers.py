@@ -14,17 +14,18 @@ from skimage import data
 
 from pipelines.contracts.engine import Resources
 from pipelines.contracts.errors import Cancelled, ModelUnavailable
+from pipelines.contracts.progress import no_progress
 from pipelines.image_understanding import Description, TransformersConfig, draw_masks
-from pipelines.image_understanding.transformers.captioner import BEAMS, MOST_TOKENS, sentence
+from pipelines.image_understanding.transformers.captioner import BEAMS, MAX_TOKENS, sentence
 from pipelines.image_understanding.transformers.engine import TransformersUnderstander
-from pipelines.image_understanding.transformers.segmenter import MOST
+from pipelines.image_understanding.transformers.segmenter import MAX_SEGMENTS
 from pipelines.media import Rgb
 from tests.checkpoints.image_understanding import make_tiny_blip, make_tiny_clip, make_tiny_sam
 
 LABELS = ("Person", "Coffee", "Rocket", "Cat", "Forklift", "Fuel Pump")
 PHOTOGRAPHS = ("astronaut", "coffee", "rocket", "chelsea")
 CHOICE = {"least_quality": 0.3, "least_stability": 0.75}
-"""What random weights answer is less sure and less stable than what trained ones do."""
+"""Masks of random weights are less certain and less stable than those of trained ones."""
 
 
 @pytest.fixture(autouse=True)
@@ -59,10 +60,6 @@ def photograph(name: str) -> Rgb:
     return np.asarray(getattr(data, name)())
 
 
-def silent(fraction: float | None, stage: str, /) -> None:
-    pass
-
-
 @pytest.mark.parametrize("name", PHOTOGRAPHS)
 def test_captions_as_the_library_does(name: str, folders: dict, understander: TransformersUnderstander) -> None:
     from transformers import BlipForConditionalGeneration, BlipProcessor
@@ -70,8 +67,8 @@ def test_captions_as_the_library_does(name: str, folders: dict, understander: Tr
     processor = BlipProcessor.from_pretrained(folders["caption_model"])
     model = BlipForConditionalGeneration.from_pretrained(folders["caption_model"]).eval()
     inputs = processor(images=photograph(name), return_tensors="pt")
-    (tokens,) = model.generate(**inputs, num_beams=BEAMS, max_new_tokens=MOST_TOKENS, do_sample=False)
-    caption = understander._captioner.caption(photograph(name), progress=silent)
+    (tokens,) = model.generate(**inputs, num_beams=BEAMS, max_new_tokens=MAX_TOKENS, do_sample=False)
+    caption = understander._captioner.caption(photograph(name), progress=no_progress)
     print(name, caption)
     assert processor.decode(tokens[:1]) == "[DEC]"
     assert len(tokens) > 4
@@ -79,7 +76,7 @@ def test_captions_as_the_library_does(name: str, folders: dict, understander: Tr
 
 
 def test_captions_depend_on_the_image(understander: TransformersUnderstander) -> None:
-    captions = {understander._captioner.caption(photograph(name), progress=silent) for name in PHOTOGRAPHS}
+    captions = {understander._captioner.caption(photograph(name), progress=no_progress) for name in PHOTOGRAPHS}
     assert len(captions) >= 3
 
 
@@ -99,7 +96,7 @@ def test_classifies_as_the_library_does(name: str, folders: dict, understander: 
     assert np.abs(found - expected).max() < 1e-5
 
 
-def test_many_labels_are_read_as_few_are(folders: dict, understander: TransformersUnderstander) -> None:
+def test_many_labels_are_embedded_like_few(folders: dict, understander: TransformersUnderstander) -> None:
     many = tuple(f"Thing {number}" for number in range(70)) + LABELS
     found = (
         configured(folders, labels=many)
@@ -122,7 +119,7 @@ def reference_masks(folder: Path, image: Rgb, per_side: int) -> tuple[torch.Tens
     inputs = processor(image, input_points=[points], return_tensors="pt")
     down, across = inputs["reshaped_input_sizes"][0].tolist()
     exact = torch.tensor([[[x * across, y * down]] for y in places for x in places], dtype=torch.float64)
-    assert (inputs.pop("input_points") - exact).abs().max() < 1e-9  # what is left would be magnified
+    assert (inputs.pop("input_points") - exact).abs().max() < 1e-9  # a remaining difference would be magnified
     with torch.no_grad():
         outputs = model(**inputs, input_points=exact[None])
     (masks,) = processor.post_process_masks(
@@ -142,20 +139,20 @@ def test_segments_as_the_library_does(name: str, folders: dict, understander: Tr
         found = torch.cat([each for _, each, _ in answers])
         enlarged = np.stack([frame.enlarge(each) for each in found])
     off = (found - logits).abs().max().item()
-    print(name, "logits", round(logits.std().item(), 1), "strong, off by", off)
+    print(name, "logits", round(logits.std().item(), 1), "standard deviation, off by", off)
     assert [len(each) for _, each, _ in answers] == [192, 108]
     assert off < 1e-4
     assert (torch.cat([each for _, _, each in answers]) - qualities).abs().max() < 1e-5
     assert (enlarged != masks).mean() < 1e-6
-    told = segmenter.segment(image, progress=silent)
+    kept = segmenter.segment(image, progress=no_progress)
     sure = masks[(qualities > CHOICE["least_quality"]).numpy()]
-    assert 3 <= len(told) <= MOST
-    for mask in told:
+    assert 3 <= len(kept) <= MAX_SEGMENTS
+    for mask in kept:
         assert min(int((mask != each).sum()) for each in sure) <= 2
 
 
-def test_segments_are_different_large_ones_first(understander: TransformersUnderstander) -> None:
-    masks = understander._segmenter.segment(photograph("chelsea"), progress=silent)
+def test_segments_differ_and_the_largest_come_first(understander: TransformersUnderstander) -> None:
+    masks = understander._segmenter.segment(photograph("chelsea"), progress=no_progress)
     sizes = masks.sum(axis=(1, 2))
     assert masks.dtype == np.bool_
     assert masks.shape[1:] == (300, 451)
@@ -165,21 +162,23 @@ def test_segments_are_different_large_ones_first(understander: TransformersUnder
     common = flat @ flat.T
     shared = common / (sizes[:, None] + sizes - common)
     np.fill_diagonal(shared, 0)
-    print(len(masks), "segments, the most alike share", shared.max())
+    print(len(masks), "segments, the most similar share", shared.max())
     assert shared.max() < 0.75
 
 
-def test_only_good_segments_are_told(folders: dict, understander: TransformersUnderstander) -> None:
+def test_only_good_segments_are_reported(folders: dict, understander: TransformersUnderstander) -> None:
     image = photograph("coffee")
-    count = len(understander._segmenter.segment(image, progress=silent))
-    surer = configured(folders, least_quality=0.8).load(Resources())._segmenter.segment(image, progress=silent)
-    stabler = configured(folders, least_stability=0.93).load(Resources())._segmenter.segment(image, progress=silent)
-    print("segments:", count, "surer:", len(surer), "stabler:", len(stabler))
-    assert 0 < len(surer) < count
-    assert 0 < len(stabler) < count
+    count = len(understander._segmenter.segment(image, progress=no_progress))
+    better = configured(folders, least_quality=0.8).load(Resources())._segmenter.segment(image, progress=no_progress)
+    steadier = (
+        configured(folders, least_stability=0.93).load(Resources())._segmenter.segment(image, progress=no_progress)
+    )
+    print("segments:", count, "better:", len(better), "more stable:", len(steadier))
+    assert 0 < len(better) < count
+    assert 0 < len(steadier) < count
 
 
-def test_a_image_can_have_no_segments(folders: dict) -> None:
+def test_an_image_can_have_no_segments(folders: dict) -> None:
     image = photograph("coffee")
     found = configured(folders, least_stability=1.0).load(Resources()).describe(image)
     assert found.masks.shape == (0, *image.shape[:2])
@@ -191,8 +190,8 @@ def test_classes_are_chosen_by_probability(folders: dict, understander: Transfor
     probabilities = understander._classifier.probabilities(image)
     ranked = [LABELS[number] for number in np.argsort(-probabilities)]
     for least in (0.0, 0.05, 1.0):
-        told = configured(folders, least_probability=least).load(Resources()).describe(image).classes
-        assert list(told) == ranked[: min(5, max(1, int((probabilities >= least).sum())))]
+        classes = configured(folders, least_probability=least).load(Resources()).describe(image).classes
+        assert list(classes) == ranked[: min(5, max(1, int((probabilities >= least).sum())))]
     assert configured(folders, most_classes=2, least_probability=0).load(Resources()).describe(image).classes == tuple(
         ranked[:2]
     )
@@ -202,18 +201,18 @@ def same(one: Description, other: Description) -> bool:
     return (one.caption, one.classes) == (other.caption, other.classes) and np.array_equal(one.masks, other.masks)
 
 
-def test_tells_its_progress_and_looks_once(understander: TransformersUnderstander) -> None:
-    told: list[tuple[float | None, str]] = []
+def test_reports_progress_and_embeds_the_image_once(understander: TransformersUnderstander) -> None:
+    reports: list[tuple[float | None, str]] = []
     looks = []
     hook = understander._segmenter._model.vision_encoder.register_forward_hook(lambda *_: looks.append(1))
     try:
-        understander.describe(photograph("coffee"), progress=lambda done, stage: told.append((done, stage)))
+        understander.describe(photograph("coffee"), progress=lambda done, stage: reports.append((done, stage)))
     finally:
         hook.remove()
-    done = [fraction for fraction, _ in told]
-    assert list(dict.fromkeys(stage for _, stage in told)) == ["captioning", "classifying", "segmenting"]
-    assert sum(stage == "captioning" for _, stage in told) > 4
-    assert sum(stage == "segmenting" for _, stage in told) == 4
+    done = [fraction for fraction, _ in reports]
+    assert list(dict.fromkeys(stage for _, stage in reports)) == ["captioning", "classifying", "segmenting"]
+    assert sum(stage == "captioning" for _, stage in reports) > 4
+    assert sum(stage == "segmenting" for _, stage in reports) == 4
     assert done == sorted(done)
     assert (done[0], done[-1]) == (0, 1)
     assert len(looks) == 1
@@ -222,19 +221,21 @@ def test_tells_its_progress_and_looks_once(understander: TransformersUnderstande
 @pytest.mark.parametrize(
     ("stage", "calls"), [("captioning", 1), ("captioning", 3), ("classifying", 1), ("segmenting", 3)]
 )
-def test_stops_at_every_stage_and_works_on(stage: str, calls: int, understander: TransformersUnderstander) -> None:
+def test_works_again_after_a_cancellation_at_any_stage(
+    stage: str, calls: int, understander: TransformersUnderstander
+) -> None:
     image = photograph("chelsea")
     before = understander.describe(image)
     seen = 0
 
-    def gone(fraction: float | None, now: str, /) -> None:
+    def leave(fraction: float | None, now: str, /) -> None:
         nonlocal seen
         seen += now == stage
         if seen == calls:
             raise Cancelled("the caller went away")
 
     with pytest.raises(Cancelled):
-        understander.describe(image, progress=gone)
+        understander.describe(image, progress=leave)
     assert same(understander.describe(image), before)
 
 
@@ -257,14 +258,16 @@ def test_reads_tensors_in_torch_s_own_format(folders: dict, tmp_path: Path) -> N
     pickled = make_tiny_blip(tmp_path / "blip", pickled=True)
     image = photograph("coffee")
     ours, same_weights = (
-        configured({**folders, "caption_model": folder}).load(Resources())._captioner.caption(image, progress=silent)
+        configured({**folders, "caption_model": folder})
+        .load(Resources())
+        ._captioner.caption(image, progress=no_progress)
         for folder in (pickled, folders["caption_model"])
     )
     assert ours == same_weights
 
 
 class Hostile:
-    """Writes a file where it is unpickled."""
+    """Writes a file when it is unpickled."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
@@ -282,7 +285,7 @@ def test_code_in_weights_is_not_run(folders: dict, tmp_path: Path) -> None:
     assert not (tmp_path / "trace").exists()
 
 
-def cut_short(folder: Path) -> None:
+def truncated(folder: Path) -> None:
     path = folder / "model.safetensors"
     path.write_bytes(path.read_bytes()[:5000])
 
@@ -304,27 +307,29 @@ def without(*names: str) -> Callable[[Path], None]:
     "change",
     [
         *(without(name) for name in ("config.json", "preprocessor_config.json", "model.safetensors")),
-        *(cut_short, one_tensor_less),
+        *(truncated, one_tensor_less),
     ],
-    ids=["no-config", "no-preprocessor", "no-weights", "cut-short", "one-tensor-less"],
+    ids=["no-config", "no-preprocessor", "no-weights", "truncated", "one-tensor-less"],
 )
-def test_what_cannot_be_loaded_is_said(change: Callable[[Path], None], key: str, folders: dict, tmp_path: Path) -> None:
+def test_unreadable_models_are_reported(
+    change: Callable[[Path], None], key: str, folders: dict, tmp_path: Path
+) -> None:
     broken = shutil.copytree(folders[key], tmp_path / "broken")
     change(broken)
-    with pytest.raises(ModelUnavailable, match="broken") as refused:
+    with pytest.raises(ModelUnavailable, match="broken") as rejected:
         configured({**folders, key: broken}).load(Resources())
-    assert str(tmp_path) not in refused.value.message
+    assert str(tmp_path) not in rejected.value.message
 
 
 @pytest.mark.parametrize("key", ["caption_model", "class_model"])
-def test_a_model_without_its_words_is_refused(key: str, folders: dict, tmp_path: Path) -> None:
+def test_a_model_without_its_vocabulary_is_rejected(key: str, folders: dict, tmp_path: Path) -> None:
     broken = shutil.copytree(folders[key], tmp_path / "broken")
     without("tokenizer.json", "vocab.txt", "vocab.json")(broken)
     with pytest.raises(ModelUnavailable, match="broken"):
         configured({**folders, key: broken}).load(Resources())
 
 
-def test_a_model_of_another_kind_is_refused(folders: dict) -> None:
+def test_a_model_of_another_kind_is_rejected(folders: dict) -> None:
     with pytest.raises(ModelUnavailable, match="clip"):
         configured({**folders, "segmentation_model": folders["class_model"]}).load(Resources())
     with pytest.raises(ModelUnavailable, match="sam"):
@@ -341,7 +346,7 @@ def test_a_missing_model_names_the_command_that_fetches_it(monkeypatch: pytest.M
     "options",
     [{"labels": ()}, {"labels": ("Cat", " ")}, {"prompt": "a photo"}, {"points_per_side": 0}, {"most_classes": 0}],
 )
-def test_a_configuration_that_cannot_work_is_refused(options: dict) -> None:
+def test_invalid_configurations_are_rejected(options: dict) -> None:
     with pytest.raises(ValidationError):
         TransformersConfig(**options)
 
