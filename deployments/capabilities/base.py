@@ -86,7 +86,7 @@ class Capability(Generic[EngineT]):
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
         self.store = ObjectStore.open(settings.store_url, public_url=settings.public_url)
-        self.resources = Resources(cache_dir=settings.data_dir / "cache", data_dir=settings.data_dir)
+        self.resources = Resources(data_dir=settings.data_dir)
         assigned = ray.get_runtime_context().get_assigned_resources()  # type: ignore[no-untyped-call]  # Ray's
         if share := assigned.get("GPU"):
             limit_memory(min(share, 1.0))

@@ -1,4 +1,4 @@
-"""What every engine's configuration states: how it is chosen, what answers, what it needs, how it is loaded."""
+"""What every engine's configuration states: how it is chosen, what it answers with, what it needs, how it loads."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
@@ -18,22 +18,20 @@ Embed = Callable[[Sequence[str]], NDArray[np.float32]]
 
 
 def no_embedder(_: Sequence[str]) -> NDArray[np.float32]:
-    """The `Embed` of a process that has no knowledge base at hand."""
-    raise ModelUnavailable("This engine compares texts by their embeddings, and no embedding model is at hand.")
+    """The `Embed` of a process that has no knowledge base."""
+    raise ModelUnavailable("This engine compares texts by their embeddings, and no embedding model is available here.")
 
 
 @dataclass(frozen=True)
 class Resources:
-    """What the process that loads an engine lends it.
+    """What the process that loads an engine provides.
 
     Attributes:
         embed: sentence embeddings.
-        cache_dir: a folder for what can be computed again; `None` where nothing may be kept.
-        data_dir: the folder of everything that the installation keeps; `None` where it keeps nothing.
+        data_dir: the folder of everything that the installation keeps; `None` if it keeps nothing.
     """
 
     embed: Embed = no_embedder
-    cache_dir: Path | None = None
     data_dir: Path | None = None
 
 
@@ -43,7 +41,7 @@ class ModelCard(BaseModel):
     Attributes:
         model: the checkpoint (hub id or file name), or the algorithm's name.
         license: SPDX name of the model's license (of the algorithm's library if there is no model).
-        description: one honest sentence: what it does and what it does not.
+        description: one honest sentence: what it does and what it does not do.
         embedded: runs without any download.
     """
 
@@ -56,9 +54,9 @@ class ModelCard(BaseModel):
 
 
 class EngineConfig(BaseModel, ABC):
-    """A capability's `user_config`: flat, `engine` chooses, unknown keys are refused.
+    """A capability's `user_config`: flat, chosen by `engine`, without unknown keys.
 
-    Importing the module of a configuration imports no model library: those are imported inside `load()`.
+    Importing a configuration's module imports no model library: `load()` does.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True, protected_namespaces=())
@@ -75,7 +73,7 @@ class EngineConfig(BaseModel, ABC):
 
     @abstractmethod
     def load(self, resources: Resources) -> Any:
-        """Load the engine: what its capability's `base.py` describes. Blocks, for minutes if the model is large.
+        """Load the engine that the capability's `base.py` describes. Blocks, for minutes if the model is large.
 
         Raises:
             ModelUnavailable: weights, a library or the device are missing, damaged or of another kind.

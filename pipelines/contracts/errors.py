@@ -1,21 +1,21 @@
 """The errors that pipelines raise, without HTTP: `deployments/http/errors.py` gives each its status.
 
 SensoriumError
-├── InvalidInput           a parameter or text that cannot be taken, whoever sends it
+├── InvalidInput           an invalid parameter or text
 ├── InputTooLarge          more bytes than the limit
-├── UnsupportedMedia       bytes of a kind that is not served
-├── UnusableMedia          the right kind, but damaged, encrypted, empty, without the needed track
+├── UnsupportedMedia       an unsupported file type
+├── UnusableMedia          a supported type, but damaged, encrypted, empty, or without the required track
 │   ├── TooManyPixels      decodes to more pixels than the limit
 │   └── EmptyAudio         no audio at all
 ├── NotFound               no such object, document, job
 ├── ModelUnavailable       weights or an environment are missing, or the engine failed to load
 ├── ModelLoading           the engine is still being loaded
-├── Overloaded             no room at present: memory, queue
+├── Overloaded             no room at the moment: memory, queue
 ├── StorageFull            the store cannot take more bytes
-└── Cancelled              the caller went away
+└── Cancelled              the caller has left
 
-A message is written for the person who made the call: it never carries a path, a traceback or a library's own words.
-Errors cross process borders by pickle, so each takes positional arguments and hands all of them to `Exception`.
+A message is written for the person who made the call: it never carries a path, a traceback or a library's own message.
+Errors cross process borders by pickle, so each takes positional arguments and passes all of them to `Exception`.
 """
 
 from typing import ClassVar
@@ -36,7 +36,7 @@ class SensoriumError(Exception):
 
 
 class InvalidInput(SensoriumError):
-    """A parameter that cannot be taken; `param` names it."""
+    """An invalid parameter or text; `param` names it."""
 
     code = "invalid_parameter"
 
@@ -52,13 +52,13 @@ class InputTooLarge(SensoriumError):
 
 
 class UnsupportedMedia(SensoriumError):
-    """Bytes of a kind that is not served here."""
+    """An unsupported file type."""
 
     code = "unsupported_media_type"
 
 
 class UnusableMedia(SensoriumError):
-    """The right kind of file, but it cannot be used."""
+    """A file of a supported type that cannot be used."""
 
     code = "unusable_media"
 
@@ -76,7 +76,7 @@ class EmptyAudio(UnusableMedia):
 
 
 class NotFound(SensoriumError):
-    """What was asked for does not exist (any more)."""
+    """What was requested does not exist, or no longer."""
 
     code = "not_found"
 
@@ -98,7 +98,7 @@ class ModelLoading(SensoriumError):
 
 
 class Overloaded(SensoriumError):
-    """No room at present; try again in `retry_after_s`."""
+    """No room at the moment; try again in `retry_after_s`."""
 
     code = "overloaded"
 
@@ -114,6 +114,6 @@ class StorageFull(SensoriumError):
 
 
 class Cancelled(SensoriumError):
-    """The caller went away; the work stopped."""
+    """The caller has left; the work stopped."""
 
     code = "cancelled"

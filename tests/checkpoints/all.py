@@ -1,4 +1,4 @@
-"""A tiny checkpoint of the default neural engine of every capability, and the configurations that name them."""
+"""Tiny checkpoints of the default neural engine of every capability, and the configurations that name them."""
 
 from pathlib import Path
 from typing import Any
@@ -19,11 +19,11 @@ Chosen = dict[str, dict[str, Any]]
 
 
 def make_all(home: Path, *, width: int | None = None) -> Chosen:
-    """Every checkpoint in a folder of its own below `home`.
+    """Make every checkpoint in a folder of its own below `home`.
 
     Args:
         home: an empty folder.
-        width: of the layers of the language model and of the recogniser, where they are to have something to compute.
+        width: of the layers of the language model and the recognizer, to give them something to compute.
     """
     sizes = {} if width is None else {"hidden_size": width, "intermediate_size": 2 * width, "num_hidden_layers": 6}
     names = ("sr", "rife", "bge", "qwen", "lcm", "blip", "clip", "sam", "dfine", "svd")

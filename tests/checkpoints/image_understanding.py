@@ -1,33 +1,16 @@
-"""Tiny captioning, classifying and segmenting models in the published file layout: random weights, own tokenizers."""
+"""Tiny captioning, classification and segmentation models in the published file layout, with random weights."""
 
 from pathlib import Path
 
 WORDS = (
-    *(
-        "a",
-        "the",
-        "of",
-        "on",
-        "in",
-        "with",
-        "and",
-        "two",
-        "red",
-        "blue",
-        "man",
-        "woman",
-        "dog",
-        "cat",
-        "street",
-        "bike",
-    ),
+    *("a", "the", "of", "on", "in", "with", "and", "two", "red", "blue", "man", "woman", "dog", "cat", "street"),
     *("parked", "standing", "sitting", "table", "cup", "coffee", "rocket", "space", "suit", "photo", "tree", "bike"),
 )
 _SIZES = {"hidden_size": 32, "intermediate_size": 48, "num_hidden_layers": 2, "num_attention_heads": 4}
 
 
 def make_tiny_blip(folder: Path, seed: int = 0, pickled: bool = False) -> Path:
-    """BLIP for captions, with a BERT tokenizer. `pickled` as Salesforce published the base size."""
+    """BLIP for captions, with a BERT tokenizer. `pickled`: as Salesforce published the base size."""
     import torch
     from transformers import BertTokenizer, BlipConfig, BlipForConditionalGeneration, BlipImageProcessorPil
 
@@ -89,7 +72,7 @@ def make_tiny_clip(folder: Path, seed: int = 0) -> Path:
 
 
 def make_tiny_sam(folder: Path, seed: int = 0) -> Path:
-    """SAM that reads squares of 128 pixels and answers in masks of 32."""
+    """SAM for squares of 128 pixels, with masks of 32."""
     import torch
     from transformers import SamConfig, SamImageProcessorPil, SamModel
 
@@ -123,7 +106,7 @@ def make_tiny_sam(folder: Path, seed: int = 0) -> Path:
     )
     with torch.no_grad():
         for answer in model.mask_decoder.output_hypernetworks_mlps:
-            answer.proj_out.weight.mul_(100)  # as made, all pixels are undecided
+            answer.proj_out.weight.mul_(100)  # otherwise all pixels are undecided
     model.save_pretrained(folder)
     processor = SamImageProcessorPil(
         size={"longest_edge": 128},

@@ -1,6 +1,6 @@
 """Small Real-ESRGAN checkpoints of the real architectures, in the layout of the published files.
 
-Values are seeded, spread so that activations neither fade nor grow from layer to layer, as those of trained networks.
+Values are seeded and scaled so that activations neither fade nor grow from layer to layer, as in trained networks.
 """
 
 import math
@@ -64,7 +64,7 @@ def seeded(tensors: Mapping[str, torch.Tensor], seed: int = 0) -> dict[str, torc
 
 
 def save(tensors: dict[str, torch.Tensor], path: Path, kept_as: str | None = None) -> Path:
-    """Write as the ending says: safetensors, or PyTorch's own, there under a key if asked."""
+    """Write by the file's extension: safetensors, or PyTorch's own format, there optionally under a key."""
     path.parent.mkdir(parents=True, exist_ok=True)
     if path.suffix == ".safetensors":
         save_file(tensors, path)

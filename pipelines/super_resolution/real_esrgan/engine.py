@@ -14,11 +14,10 @@ import numpy as np
 from pydantic import Field
 
 from pipelines.contracts.engine import ModelCard, Resources
-from pipelines.loading.checkpoint import TorchCheckpointConfig
+from pipelines.loading.checkpoint import CheckpointFileConfig
 from pipelines.loading.device import DtypeName, Placement, select_image_device
 from pipelines.loading.errors import overflowed
 from pipelines.loading.networks import build_network, find_file, read_tensors
-from pipelines.loading.weights import Weights, is_path
 from pipelines.super_resolution.base import RgbFloat, SuperResolver
 
 if TYPE_CHECKING:
@@ -29,7 +28,7 @@ MAX_OVERLAP_PX: Final = 32
 """RRDBNet could look 349 pixels far, but what it finds fades: each block adds a fifth of what it computes."""
 
 
-class RealEsrganConfig(TorchCheckpointConfig):
+class RealEsrganConfig(CheckpointFileConfig):
     """Real-ESRGAN: ×4 or ×2, as the checkpoint says."""
 
     licenses: ClassVar = {"nateraw/real-esrgan": "BSD-3-Clause", "clavidk/realesr-general-x4v3": "BSD-3-Clause"}
@@ -57,14 +56,10 @@ class RealEsrganConfig(TorchCheckpointConfig):
     def card(self) -> ModelCard:
         """What this configuration answers with."""
         return ModelCard(
-            model=self.name if is_path(self.model) else f"{self.name}/{self.file}",
+            model=self.name,
             license=self.license,
             description="Enlarges and restores images by a neural network; what it adds is plausible, not known.",
         )
-
-    def weights(self) -> tuple[Weights, ...]:
-        """The one checkpoint file."""
-        return (Weights(self.model, self.revision, (self.file,)),)
 
     def load(self, resources: Resources) -> SuperResolver:
         """Read the checkpoint."""
