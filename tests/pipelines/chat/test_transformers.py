@@ -507,8 +507,9 @@ def test_a_dropped_engine_leaves_no_thread_and_no_model(folders) -> None:
 
 def test_an_engine_never_closed_does_not_block_the_exit(folders) -> None:
     program = (
-        "from pipelines.chat.transformers.engine import TransformersConfig\n"
-        f"engine = TransformersConfig(model={str(folders['qwen2'])!r}, cache_tokens=1024).load(None)\n"
+        "from pipelines.chat.transformers import TransformersConfig\n"
+        "from pipelines.contracts.engine import Resources\n"
+        f"engine = TransformersConfig(model={str(folders['qwen2'])!r}, cache_tokens=1024).load(Resources())\n"
         "print('loaded', flush=True)\n"
     )
     started = time.monotonic()
