@@ -6,24 +6,23 @@ the checkpoint's own configuration has for them. A store keeps to the model that
 """
 
 from collections.abc import Sequence
-from pathlib import Path
-from typing import Any, Literal, Self
+from typing import Any, ClassVar, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field
 
-from pipelines.contracts.engine import EngineConfig, ModelCard, Resources
-from pipelines.contracts.errors import ModelUnavailable
+from pipelines.contracts.engine import ModelCard, Resources
 from pipelines.knowledge.base import Embedder
-from pipelines.loading.device import DeviceName, DtypeName, select_device
-from pipelines.loading.weights import Weights, is_path, locate
+from pipelines.loading.checkpoint import TorchCheckpointConfig
+from pipelines.loading.device import select_device
+from pipelines.loading.errors import reading, unreadable
+from pipelines.loading.pretrained import has_tokenizer
+from pipelines.loading.weights import Weights, locate
 from pipelines.text.scripts import is_latin
 
 _FILES = ("*.safetensors", "*.json", "*.txt", "*.model")
 _PICKLED = {"BAAI/bge-m3": "pytorch_model.bin"}  # published in torch's format alone; read with `weights_only`
-_LICENSES = {"BAAI/bge-m3": "MIT", "sentence-transformers/all-MiniLM-L6-v2": "Apache-2.0"}
-_TOKENIZERS = ("tokenizer.json", "tokenizer.model", "sentencepiece.bpe.model", "vocab.json", "vocab.txt")
 _CHINESE = "服务器每天凌晨两点自动备份，备份文件保留九十天。"
 _PAIRS = (
     ("When is the library open?", "The library is open from nine to six, on Saturdays until noon."),
@@ -31,30 +30,24 @@ _PAIRS = (
     ("Who wrote the report?", "The report on water quality was written by Maria Jensen."),
     ("What does a ticket cost?", "Tickets are 12 euros for adults and 5 euros for children."),
     ("Why was the bridge closed?", "Engineers closed the bridge because of cracks in two of its cables."),
-    ("Where are the backups kept?", "Backup copies are stored in a second data centre, 80 km away."),
+    ("Where are the backups kept?", "Backup copies are stored in a second data center, 80 km away."),
 )
 
 
-class SentenceTransformersConfig(EngineConfig):
+class SentenceTransformersConfig(TorchCheckpointConfig):
     """An embedding model on this machine's GPU or CPU."""
+
+    licenses: ClassVar = {"BAAI/bge-m3": "MIT", "sentence-transformers/all-MiniLM-L6-v2": "Apache-2.0"}
 
     engine: Literal["sentence-transformers"] = "sentence-transformers"
     model: str = Field("BAAI/bge-m3", description="Hub id or local folder of a sentence-transformers checkpoint.")
-    revision: str = Field("main", description="Commit, tag or branch on the hub.")
-    device: DeviceName = Field("auto", description="Where it runs.")
-    dtype: DtypeName = Field("auto", description="Number format of weights and activations.")
     batch_size: int = Field(32, ge=1, le=1024, description="Texts embedded at once.")
-
-    @property
-    def name(self) -> str:
-        """What the model is called: its hub id, or its folder's name."""
-        return Path(self.model).name if is_path(self.model) else self.model
 
     def card(self) -> ModelCard:
         """What this configuration answers with."""
         return ModelCard(
             model=self.name,
-            license=_LICENSES.get(self.model, "see the model's page"),
+            license=self.license,
             description="Sentence embeddings: finds passages by meaning, in the languages that the model knows.",
         )
 
@@ -64,12 +57,21 @@ class SentenceTransformersConfig(EngineConfig):
         return (Weights(self.model, self.revision, (*_FILES, *pickled)),)
 
     def load(self, resources: Resources) -> "SentenceTransformers":
-        """Load the model.
+        """Read the model; no code of its repository is run."""
+        from sentence_transformers import SentenceTransformer
 
-        Raises:
-            ModelUnavailable: the weights are missing or damaged, or of a kind that needs code of its own.
-        """
-        return SentenceTransformers.load(self)
+        folder = locate(self.weights()[0])
+        if not has_tokenizer(folder):
+            raise unreadable(self.name)
+        where = select_device(self.device, self.dtype)
+        with reading(self.name):
+            model = SentenceTransformer(
+                str(folder),
+                device=str(where.device),
+                local_files_only=True,
+                model_kwargs={"dtype": where.dtype, "use_safetensors": any(folder.glob("*.safetensors"))},
+            )
+        return SentenceTransformers(model, self.batch_size)
 
 
 class SentenceTransformers(Embedder):
@@ -85,47 +87,7 @@ class SentenceTransformers(Embedder):
         self._batch_size = batch_size
         self.dimension = int(model.get_embedding_dimension())
         self._reads_chinese = _has_words_for(_CHINESE, model.tokenizer)
-        self.similarity_range = self._measured_likeness()
-
-    @classmethod
-    def load(cls, config: SentenceTransformersConfig) -> Self:
-        """Read the weights; nothing is fetched and no code of a repository is run."""
-        import pickle
-
-        import torch
-        from huggingface_hub.errors import StrictDataclassError
-        from safetensors import SafetensorError
-        from sentence_transformers import SentenceTransformer
-
-        folder = locate(config.weights()[0])
-        placement = select_device(config.device, config.dtype)
-        damaged = ModelUnavailable(
-            f"The weights of {config.name} cannot be read: files are missing or damaged, or it is no model for "
-            "sentence-transformers. Fetch them again with `make pull`, or choose another model."
-        )
-        if not any((folder / name).is_file() for name in _TOKENIZERS):
-            raise damaged  # transformers would make an empty tokenizer
-        try:
-            model = SentenceTransformer(
-                str(folder),
-                device=str(placement.device),
-                local_files_only=True,
-                model_kwargs={"dtype": placement.dtype, "use_safetensors": any(folder.glob("*.safetensors"))},
-            )
-        except torch.OutOfMemoryError:
-            raise
-        except (
-            OSError,
-            ValueError,
-            KeyError,
-            TypeError,
-            RuntimeError,
-            SafetensorError,
-            StrictDataclassError,
-            pickle.UnpicklingError,
-        ) as error:
-            raise damaged from error
-        return cls(model, config.batch_size)
+        self.similarity_range = self._measured_similarity()
 
     def embed(self, texts: Sequence[str]) -> NDArray[np.float32]:
         """Passages to unit vectors, float32 (N, dimension); what goes beyond the model's length is not read."""
@@ -158,8 +120,8 @@ class SentenceTransformers(Embedder):
         )
         return np.asarray(vectors, np.float32)
 
-    def _measured_likeness(self) -> tuple[float, float]:
-        """Models differ in how alike they find things: see it on a few questions and answers."""
+    def _measured_similarity(self) -> tuple[float, float]:
+        """Models differ in the similarities that they give: measure them on a few questions and answers."""
         questions = np.stack([self.embed_query(question) for question, _ in _PAIRS])
         cosines = questions @ self.embed([answer for _, answer in _PAIRS]).T
         is_pair = np.eye(len(_PAIRS), dtype=bool)

@@ -22,7 +22,7 @@ from pipelines.contracts.engine import ModelCard, Resources
 from pipelines.frame_interpolation.base import FrameInterpolator
 from pipelines.loading.checkpoint import CheckpointFileConfig
 from pipelines.loading.device import DtypeName, Placement, select_image_device
-from pipelines.loading.errors import overflowed, unreadable
+from pipelines.loading.errors import overflowed, reading, unreadable
 from pipelines.loading.networks import build_network, find_file, read_tensors
 from pipelines.media import Rgb
 
@@ -132,16 +132,13 @@ class Rife(FrameInterpolator):
 
 
 def _flownet_in(file: Path) -> BytesIO:
-    """The `flownet.pkl` of a zip as its author publishes it, beside code that is not read.
+    """The `flownet.pkl` of a zip as its author publishes it, alongside code that is not read.
 
     Raises:
-        ModelUnavailable: no zip, or not exactly one such file in it.
+        ModelUnavailable: not a zip, or not exactly one such file in it.
     """
-    try:
-        with zipfile.ZipFile(file) as folder:
-            names = [name for name in folder.namelist() if PurePosixPath(name).name == "flownet.pkl"]
-            if len(names) != 1:
-                raise unreadable(file.name)
-            return BytesIO(folder.read(names[0]))
-    except (zipfile.BadZipFile, OSError, EOFError, NotImplementedError):
-        raise unreadable(file.name) from None
+    with reading(file.name), zipfile.ZipFile(file) as folder:
+        names = [name for name in folder.namelist() if PurePosixPath(name).name == "flownet.pkl"]
+        if len(names) != 1:
+            raise unreadable(file.name)
+        return BytesIO(folder.read(names[0]))
