@@ -26,7 +26,7 @@ _UNIT = regex.compile(
     rf"(?V1)(?P<number>\d+(?:[.,]\d+)*)|(?P<unspaced>[[\p{{L}}\p{{M}}\p{{N}}]&&[{UNSPACED}]]+)"
     rf"|(?P<word>{_LETTER}(?:{_LETTER}|\d)*(?:'{_LETTER}+)*)"
 )
-_STOP_WORDS = frozenset(
+STOP_WORDS = frozenset(
     """a about according all also am an and any are as at be been being both but by can could d did do does doing each
     either else ever for from get give given gives had has have having he her here hers him his how i if in into is it
     its itself just kind let ll m many may me mean might much must my name no not of off on one only or other our out
@@ -35,9 +35,9 @@ _STOP_WORDS = frozenset(
     would you your explain describe called""".split()  # noqa: SIM905
 )
 # A question word goes whole before its parts, with the measure word that it counts by.
-_UNSPACED_STOP_WORDS = regex.compile(
+UNSPACED_STOP_WORDS = regex.compile(
     "(?:多少|[几幾])[个個名位本册天年月日元钱点人次种家台间件条米页块层岁]?|请?告诉我|请问|[为為]?什[么麼](?:时候|时间|地方)?"
-    "|怎(?:[么麼]样?|样)|[为為如]何|何[时处地人]|哪(?:一?[个個天年月]|[些里裡儿位])|多(?:长时间|[久长大高远])|[这這那][个個]"
+    "|怎(?:[么麼]样?|样)|[为為如]何|何[时处地人]|哪(?:一?[个個天年月]|[些里裡儿位])|多(?:长时间|[久长大高远重深宽快厚])|[这這那][个個]"
     "|[是能可]否|可以|能?不能|有没有|一共|总共|分别|根据|按照|关于"
     "|[哪谁誰吗嗎呢吧啊的了是在有被由和与與及或为于从到把将其该这這那它他她们們我你您就都也所能]"
 )
@@ -63,9 +63,9 @@ def query_terms(text: str) -> list[str]:
     terms: list[str] = []
     for kind, unit in _units(text):
         if kind == "unspaced":
-            for run in filter(None, _UNSPACED_STOP_WORDS.split(unit)):
+            for run in filter(None, UNSPACED_STOP_WORDS.split(unit)):
                 terms += _pairs(run) or [run]
-        elif unit not in _STOP_WORDS:
+        elif unit not in STOP_WORDS:
             terms.append(_term(kind, unit))
     return terms
 

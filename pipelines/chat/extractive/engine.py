@@ -1,70 +1,55 @@
 """Chat without a language model: picks the sentences of the retrieved passages that answer, and quotes them.
 
 No checkpoint of its own; it compares words, and sentence embeddings that the knowledge base lends. It writes no
-sentence itself, cannot add up, compare or conclude, and reads English and Chinese. Not grounded in documents, it
+sentence itself, cannot add up, compare or conclude, and reads English and Chinese. Without documents to answer from, it
 answers from the product's own manual.
 """
 
 import asyncio
-import re
-from collections.abc import AsyncGenerator, Callable, Sequence
+from collections.abc import AsyncGenerator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from functools import partial
 from pathlib import Path
-from typing import Literal, TypeVar
+from typing import Literal
 
 import numpy as np
+import regex
 from numpy.typing import NDArray
 
-from pipelines.chat.base import ChatModel, ChatRequest, Delta, FinishReason, Message, Usage
-from pipelines.chat.extractive.answering import extract
+from pipelines.chat.base import ChatModel, ChatRequest, Delta, Message, Usage
 from pipelines.chat.extractive.followup import stand_alone
-from pipelines.chat.extractive.question import Question
-from pipelines.chat.extractive.words import HAN, is_chinese
+from pipelines.chat.extractive.question import Question, is_chinese
+from pipelines.chat.extractive.ranking import find_answer
 from pipelines.contracts.engine import Embed, EngineConfig, ModelCard, Resources
 from pipelines.knowledge.base import Passage
+from pipelines.text.scripts import UNSPACED
 
-T = TypeVar("T")
-
-_SINGLE = f"{HAN}\u3040-\u30ff\uac00-\ud7af"  # Chinese, Japanese and Korean characters
-_TOKEN = re.compile(rf"\s*(?:\d+(?:[.,]\d+)*|[{_SINGLE}]|[^\W\d_{_SINGLE}]{{1,40}}|\S)")
-
-_SMALL_TALK_CHARACTERS = 100
-_GREETING = re.compile(
-    r"\W*(?:hello|hi|hey|greetings|good (?:morning|afternoon|evening|day)|help|who are you|what are you|"
-    r"what can you do(?: for me)?|how can you help(?: me)?|你好|您好|嗨|哈喽|早上好|下午好|晚上好|你是谁|你是什么|帮助|"
-    r"你(?:能|会|可以)做什么)(?:[ ,]*(?:there|sensorium|all|everyone|吗|呀|啊))*\W*",
-    re.IGNORECASE,
+_MAX_VECTORS = 4_000
+_MAX_SMALL_TALK = 100
+_TOKEN = regex.compile(rf"\s*(?:\d+(?:[.,]\d+)*|[{UNSPACED}]|(?:(?![{UNSPACED}])\p{{L}}){{1,40}}|\S)")
+_GREETING = regex.compile(
+    r"(?i)\W*(?:hello|hi|hey|greetings|good (?:morning|afternoon|evening|day)|help|(?:who|what) are you|what can you do"
+    r"|how can you help|[你您]好|嗨|[早晚]上好|下午好|你是(?:谁|什么)|帮助|你[能会]做什么)"
+    r"(?:[ ,]*(?:there|sensorium|me|for me|everyone|吗|呀|啊))*\W*"
 )
-_THANKS = re.compile(
-    r"\W*(?:thanks?|thank you|many thanks|cheers|谢谢|多谢|感谢)(?:[ ,]*(?:a lot|so much|very much|you|你|您))*\W*",
-    re.IGNORECASE,
+_THANKS = regex.compile(
+    r"(?i)\W*(?:(?:many )?thank(?:s| you)|cheers|[谢多感]谢)(?:[ ,]*(?:a lot|so much|very much|[你您]))*\W*"
 )
 
 # What the engine says in its own words, in English and in Chinese.
 _INTRODUCTION = (
-    "Hello! I am Sensorium's embedded chat engine. I have no language model: I find the sentences that answer your "
-    "question in your uploaded documents (upload them under a category and send that `category` with your question), "
-    "or, without a category, in Sensorium's own manual. Ask me, for example, how to upload a document.",
-    "你好！我是 Sensorium 的内置问答引擎。我没有语言模型：我会在您上传的文档中找出回答问题的句子"
-    "（上传时指定类别，提问时带上同一个 `category`）；不带类别时，我从 Sensorium 的使用手册中回答。"
-    "例如，您可以问我怎样上传文档。",
-)
-_WELCOME = ("You are welcome.", "不客气。")
-_NO_QUESTION = "There is no question in the conversation yet."
-_DOCUMENTS_SILENT = (
-    "The documents in this category do not answer this question.",
-    "该类别的文档中没有这个问题的答案。",
-)
-_MANUAL_SILENT = (
-    "I cannot answer that. I am Sensorium's embedded chat engine and have no language model: I answer only from "
-    "uploaded documents (send their `category` with the question) and from Sensorium's own manual. For free "
-    "conversation, choose an engine with a language model in the `user_config` of the `Chat` block of the "
-    "serve configuration.",
-    "这个问题我无法回答。我是 Sensorium 的内置问答引擎，没有语言模型，只能根据已上传的文档"
-    "（提问时带上它们的 `category`）和 Sensorium 的使用手册来回答。"
+    "I am Sensorium's embedded chat engine and have no language model: I quote the sentences that answer your question "
+    "from your documents (send the `category` that they were uploaded under) or else from Sensorium's own manual. Ask "
+    "me, for example, how to upload a document. For free conversation, choose an engine with a language model in the "
+    "`user_config` of the `Chat` block of the serve configuration.",
+    "我是 Sensorium 的内置问答引擎，没有语言模型：我从您上传的文档（提问时带上它们的 `category`）"
+    "或 Sensorium 的使用手册中找出回答问题的句子。例如，您可以问我怎样上传文档。"
     "如需自由对话，请在服务配置 `Chat` 块的 `user_config` 中选用带语言模型的引擎。",
 )
+_HELLO = ("Hello! ", "你好！")
+_WELCOME = ("You are welcome.", "不客气。")
+_NO_QUESTION = "There is no question in the conversation yet."
+_NO_ANSWER = ("I cannot answer that. ", "这个问题我无法回答。")
+_SILENT = ("The documents in this category do not answer this question.", "该类别的文档中没有这个问题的答案。")
 
 
 class ExtractiveConfig(EngineConfig):
@@ -83,12 +68,8 @@ class ExtractiveConfig(EngineConfig):
         )
 
     def load(self, resources: Resources) -> "Extractive":
-        """Read the manuals.
-
-        Args:
-            embed: sentence embeddings; blocks, and is called from one thread of the engine's own.
-        """
-        return Extractive(resources.embed, (read_manual("manual.md"), read_manual("manual.zh.md")))
+        """Read the manuals."""
+        return Extractive(resources.embed, (_read_manual("manual.md"), _read_manual("manual.zh.md")))
 
 
 class Extractive(ChatModel):
@@ -103,82 +84,73 @@ class Extractive(ChatModel):
     """
 
     def __init__(self, embed: Embed, manuals: tuple[tuple[Passage, ...], tuple[Passage, ...]]) -> None:
-        self._embed = _Remembered(embed)
+        self._source = embed
+        self._vectors: dict[str, NDArray[np.float32]] = {}
         self._manuals = manuals
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="extractive")
 
     async def rewrite_query(self, messages: tuple[Message, ...]) -> str:
-        """The last question as a query that stands alone; "" where nobody asked anything."""
-        return await self._run(partial(stand_alone, messages, self._embed))
+        """The last question with what earlier turns say, by rules; "" if nobody asked anything."""
+        return await asyncio.get_running_loop().run_in_executor(self._thread, stand_alone, messages, self._embed)
 
     async def stream(self, request: ChatRequest) -> AsyncGenerator[Delta, None]:
         """Answer token by token, the sources with the last delta. Turns after the last question are not continued."""
-        text, sources, prompt_tokens = await self._run(partial(self._answer, request))
+        loop = asyncio.get_running_loop()
+        text, sources, prompt_tokens = await loop.run_in_executor(self._thread, self._answer, request)
         end = min((at for stop in request.stop if stop and (at := text.find(stop)) >= 0), default=len(text))
-        pieces = tokens(text[:end])
-        for piece in pieces[: request.max_tokens]:
-            yield Delta(text=piece)
+        answer = tokens(text[:end])
+        sent = answer[: request.max_tokens]
+        for token in sent:
+            yield Delta(text=token)
             await asyncio.sleep(0)  # other callers' answers go on in between
-        is_cut = len(pieces) > request.max_tokens
-        reason: FinishReason = "length" if is_cut else "stop"
         yield Delta(
-            finish_reason=reason, usage=Usage(prompt_tokens, min(len(pieces), request.max_tokens)), sources=sources
+            finish_reason="stop" if sent == answer else "length", usage=Usage(prompt_tokens, len(sent)), sources=sources
         )
+
+    def close(self) -> None:
+        """End the thread."""
+        self._thread.shutdown()
 
     def _answer(self, request: ChatRequest) -> tuple[str, tuple[Passage, ...], int]:
         """Answer, sources, tokens read."""
-        passages = request.passages or ()
-        read = sum(len(tokens(text)) for text in [*(m.content for m in request.messages), *(p.text for p in passages)])
+        prompt = [*(turn.content for turn in request.messages), *(found.text for found in request.passages or ())]
+        read = sum(len(tokens(text)) for text in prompt)
         asked = stand_alone(request.messages, self._embed)
         language = 1 if is_chinese(asked) else 0
-        if said := _small_talk(request.messages, asked, language):
-            return said, (), read
-        is_grounded = request.passages is not None
-        found = extract(Question.read(asked), passages if is_grounded else self._manuals[language], self._embed)
-        if found is None:
-            return (_DOCUMENTS_SILENT if is_grounded else _MANUAL_SILENT)[language], (), read
-        return found.text, found.sources if is_grounded else (), read
+        if reply := _small_talk(request.messages, asked, language):
+            return reply, (), read
+        passages = self._manuals[language] if request.passages is None else request.passages
+        text, sources = find_answer(Question.read(asked), passages, self._embed)
+        if request.passages is None:
+            return text or _NO_ANSWER[language] + _INTRODUCTION[language], (), read
+        return text or _SILENT[language], sources, read
 
-    async def _run(self, work: Callable[[], T]) -> T:
-        return await asyncio.get_running_loop().run_in_executor(self._thread, work)
-
-
-class _Remembered:
-    """The vectors of recent texts: the manual's sentences, and those of documents asked about again."""
-
-    _MOST = 4_000
-
-    def __init__(self, embed: Embed) -> None:
-        self._embed = embed
-        self._vectors: dict[str, NDArray[np.float32]] = {}
-
-    def __call__(self, texts: Sequence[str]) -> NDArray[np.float32]:
-        """See `Embed`."""
-        new = [text for text in dict.fromkeys(texts) if text not in self._vectors]
-        if new:
-            self._vectors.update(zip(new, self._embed(new), strict=True))
+    def _embed(self, texts: Sequence[str]) -> NDArray[np.float32]:
+        """The vectors of recent texts are kept: the manual's sentences, documents that are asked about again."""
+        if new := [text for text in dict.fromkeys(texts) if text not in self._vectors]:
+            self._vectors.update(zip(new, self._source(new), strict=True))
         found = np.stack([self._vectors[text] for text in texts])
-        while len(self._vectors) > self._MOST:
+        while len(self._vectors) > _MAX_VECTORS:
             del self._vectors[next(iter(self._vectors))]
         return found
 
 
 def tokens(text: str) -> list[str]:
     """The tokens, each with the white space before it: joined, they are the text without its trailing white space."""
-    return _TOKEN.findall(text.rstrip())
+    return _TOKEN.findall(text.rstrip())  # type: ignore[no-any-return]
 
 
-def read_manual(name: str) -> tuple[Passage, ...]:
-    """A manual of the product ("manual.md", "manual.zh.md"), a passage per section."""
+def _read_manual(name: str) -> tuple[Passage, ...]:
+    """A manual of the product, a passage per section."""
     text = Path(__file__).with_name(name).read_text(encoding="utf-8")
-    return tuple(Passage(name, None, section.strip(), 1.0) for section in re.split(r"\n(?=## )", text))
+    return tuple(Passage(name, None, section.strip(), 1.0) for section in regex.split(r"\n(?=## )", text))
 
 
-def _small_talk(messages: tuple[Message, ...], asked: str, language: int) -> str:
+def _small_talk(messages: Sequence[Message], asked: str, language: int) -> str:
     """The answer to what is no question, or ""."""
     if not asked:
         return _NO_QUESTION
-    last = next(message.content for message in reversed(messages) if message.role == "user")[:_SMALL_TALK_CHARACTERS]
+    last = next(message.content for message in reversed(messages) if message.role == "user")[:_MAX_SMALL_TALK]
     if _GREETING.fullmatch(last):
-        return _INTRODUCTION[language]
+        return _HELLO[language] + _INTRODUCTION[language]
     return _WELCOME[language] if _THANKS.fullmatch(last) else ""

@@ -1,243 +1,131 @@
-"""A question that leans on the turn before it, made to stand alone.
+"""Rewrites a follow-up question into one that stands alone.
 
-Rules, not understanding: "and in 2023?" takes over the earlier question with the year exchanged, "what about the
-controller?" exchanges the words of the earlier question that are most like it, and a pronoun is replaced by what the
-earlier question was about. What fits no rule is left as it was asked.
+Rules, not understanding, for English and Chinese: "and in 2023?" takes over the earlier question with the year
+exchanged, "what about the controller?" exchanges the words of the earlier question that are most like it, and a pronoun
+is replaced by what the earlier question was about. What fits no rule is left as it was asked.
 """
 
-import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+
+import regex
 
 from pipelines.chat.base import Message
-from pipelines.chat.extractive.question import years
-from pipelines.chat.extractive.words import HAN, is_chinese, terms
+from pipelines.chat.extractive.question import is_chinese, years
 from pipelines.contracts.engine import Embed
+from pipelines.text.scripts import HAN
+from pipelines.text.terms import STOP_WORDS, UNSPACED_STOP_WORDS, query_terms
 
-_TURNS = 6
-_QUESTION_CHARACTERS = 2_000
+_MAX_TURNS, _MAX_CHARACTERS = 6, 2_000
+_MAX_FRAGMENT_WORDS = 4
 
-_LEAD = re.compile(
-    r"^(?:(?:and|but|so|or|also|then|ok(?:ay)?|what about|how about|(?:and )?the same for)\b[\s,]*)+", re.IGNORECASE
+_LEAD = regex.compile(
+    r"(?i)^(?:(?:and|but|so|or|also|then|ok(?:ay)?|(?:what|how) about|the same for)\b[\s,]*)+"
+    "|^(?:那么?|还有|另外|以及|然后|而|请问)[，,、]?"
 )
-_ASKING = re.compile(
-    r"\b(?:what|which|who|whom|whose|when|where|why|how(?: (?:many|much|long|often|far|old|large|heavy))?)\b",
-    re.IGNORECASE,
+_TAIL = regex.compile(r"(?:又?呢|如何|怎么?样)?[?!.？！。\s]*$")
+_ASKING = r"(?i:\b(?:wh(?:at|ich|o|om|ose|en|ere|y)|how(?: (?:many|much|long|often|far|old|large|heavy))?)\b)"
+_CLAUSE = regex.compile(
+    rf"(?i)^(?:{_ASKING}|(?:is|are|was|were|do|does|did|can|could|may|must|should|ha[sd]|have|will|tell|list|give|explain|"
+    r"show|describe)\b)|多[少久长大高远重深宽快厚]|什么|谁|哪|几|[何为如]何|何[时处]|怎[么样]|[是能可]否|吗|[有是能可要需][不没]"
 )
-_CLAUSE = re.compile(
-    r"^(?:what|which|who|whom|whose|when|where|why|how|is|are|was|were|do|does|did|can|could|may|must|should|has|have|"
-    r"will|tell|list|give|explain|show|describe)\b(?! about)",
-    re.IGNORECASE,
+_PRONOUN = regex.compile(
+    r"(?i)\b(?:it|its|they|them|their|he|him|his|she|her|(?:this|that)(?= one\b|\W*$)|(?:these|those)(?=\W*$))\b"
+    "|[它他她]们|它|(?<!其)他(?!人)|她|[这那]个?(?=[的有是要需])|(?<![极及尤])其(?![他它余中实])"
 )
-_FUNCTION = frozenset(
-    """a an and are as at be been by can could did do does during for from had has have how i in into is it its many may
-    me much must my of on one or our per shall should than that the their there these they this those to under was we
-    were what when where which who whom whose why will with would you your about after before between""".split()  # noqa: SIM905
+_EXPLETIVE = regex.compile(
+    r"(?i)\bit take\b|\b(?:is|was|isn't) it (?:possible|allowed|safe|necessary|ok|okay|true|permitted|required)\b"
 )
-_PREPOSITIONS = frozenset(
-    {
-        "in",
-        "at",
-        "on",
-        "for",
-        "of",
-        "from",
-        "to",
-        "by",
-        "with",
-        "under",
-        "during",
-        "between",
-        "before",
-        "after",
-        "since",
-    }
+_PERSON = regex.compile(r"\b[A-Z][\w'’-]+(?: (?:van|von|de|der|da|bin|al) | )[A-Z][\w'’-]+(?: [A-Z][\w'’-]+)?")
+_NAMED = regex.compile(r"\b(?=\w*[A-Z\d])[\w-]+")
+_DETERMINER = r"(?i)\b(?:the|an?|our|my|your|their|its|this|that|these|those) "
+_PREPOSITION = "after|before|between|during|since|in|at|on|for|of|from|to|by|with|under"
+# Neighboring words that carry meaning; in Chinese what stands between those that do not.
+_WORD = rf"(?i:\b(?!(?:{'|'.join(STOP_WORDS)}|{_PREPOSITION})\b)[A-Za-z\d$%€£](?:(?!{HAN})[\w.,'’%-])*(?<![.,]))"
+_CHUNK = regex.compile(
+    rf"的?(?=[A-Za-z\d]*{HAN})(?:(?!{UNSPACED_STOP_WORDS.pattern})[{HAN}A-Za-z\d])+|{_WORD}(?: {_WORD})*"
 )
-_DETERMINERS = frozenset({"the", "a", "an", "our", "my", "your", "their", "its", "this", "that", "these", "those"})
-_PRONOUN = re.compile(
-    r"\b(?:it|its|they|them|their|he|him|his|she|her|(?:this|that)(?= one\b|\W*$)|(?:these|those|there)(?=\W*$))\b",
-    re.IGNORECASE,
-)
-_EXPLETIVE = re.compile(
-    r"\b(?:does|did|will|would) it take\b|\bis there\b"
-    r"|\b(?:is|was|isn't) it (?:possible|allowed|safe|necessary|ok|okay|true|permitted|required)\b",
-    re.IGNORECASE,
-)
-_POSSESSIVE = frozenset({"its", "their", "his", "her"})
-_PERSONAL = frozenset({"he", "him", "his", "she", "her"})
-_PERSON = re.compile(r"\b[A-Z][\w'’-]+(?: (?:van|von|de|der|da|bin|al) | )[A-Z][\w'’-]+(?: [A-Z][\w'’-]+)?")
-
-_NAMED = re.compile(r"\b(?=\w*[A-Z\d])[\w-]+")
-
-_HAN_LEAD = re.compile("^(?:那么|那|还有|另外|以及|然后|而|再问一下|请问)?[，,、]?")
-_HAN_TAIL = re.compile(r"(?:又?呢|如何|怎么样|怎样)?[？?。！!\s]*$")
-_HAN_ASKING = re.compile(
-    "多少|多久|多长|多大|多高|多远|什么|谁|哪|几|何时|何处|为何|如何|怎么|怎样|是否|能否|可否|吗|[有是能可要需][不没]"
-)
-_HAN_PRONOUN = re.compile(
-    "它们|他们|她们|它|(?<!其)他(?!人)|她|(?:这个|那个|这|那)(?=[的有是要需])|(?<![极及尤])其(?![他它余中实])"
-)
-_HAN_CHUNK = re.compile(rf"[{HAN}A-Za-z\d]+?(?=[的有是在要为可能应需每一多几什哪谁何怎如由向从]|[^{HAN}A-Za-z\d]|$)")
-
-
-@dataclass(frozen=True)
-class _Chunk:
-    """A run of content words: its place in the text, and the preposition and determiner before it."""
-
-    text: str
-    start: int
-    end: int
-    preposition: str
-    determined: bool
 
 
 def stand_alone(messages: Sequence[Message], embed: Embed) -> str:
-    """The last question of the conversation with what the turns before it say, or "" where nobody asked anything."""
-    standing = ""
-    reply = ""
-    asked = [index for index, message in enumerate(messages) if message.role == "user"][-_TURNS:]
+    """The last question of the conversation with what the turns before it say, or "" if nobody asked anything."""
+    standing = reply = ""
+    asked = [index for index, message in enumerate(messages) if message.role == "user"][-_MAX_TURNS:]
     for message in messages[asked[0] :] if asked else ():
         if message.role == "user":
-            said = " ".join(message.content[-_QUESTION_CHARACTERS:].split())
-            standing = _resolve(standing, reply, said, embed) if said else standing
+            said = " ".join(message.content[-_MAX_CHARACTERS:].split())
+            standing = _resolve(standing, reply, said, embed) if standing and said else said or standing
         elif message.role == "assistant":
-            reply = message.content[:_QUESTION_CHARACTERS]
+            reply = message.content[:_MAX_CHARACTERS]
     return standing
 
 
 def _resolve(previous: str, reply: str, said: str, embed: Embed) -> str:
-    if not previous:
-        return said
-    if is_chinese(said):
-        return _resolve_chinese(previous, said)
-    rest = _LEAD.sub("", said).strip() or said
-    if _CLAUSE.match(rest) and (terms(rest) or len(rest.split()) > 3):
-        return _replace_pronoun(previous, reply, rest)
-    if rest != said or _is_fragment(rest):
-        return _exchange(previous, rest.rstrip("?!. "), embed)
+    question = _LEAD.sub("", said) or said
+    rest: str = _TAIL.sub("", question)
+    if _CLAUSE.search(rest):
+        if query_terms(rest) or len(rest.split()) > _MAX_FRAGMENT_WORDS:
+            return _replace_pronoun(previous, reply, question)
+        return _topic(previous) + rest if is_chinese(rest) else str(regex.sub(_ASKING, rest, previous, count=1))
+    is_fragment = said.endswith(("?", "？")) and len(rest.split()) <= _MAX_FRAGMENT_WORDS
+    if rest and (question != said or is_fragment):
+        return _exchange(previous, rest, embed)
     return _replace_pronoun(previous, reply, said)
 
 
-def _is_fragment(text: str) -> bool:
-    return text.endswith("?") and len(text.split()) <= 4
-
-
 def _exchange(previous: str, rest: str, embed: Embed) -> str:
-    """The earlier question with its year, its question word or its most similar words exchanged for `rest`."""
-    standing = previous
+    """The earlier question with its year and its most similar words exchanged for those of `rest`."""
     old, new = sorted(years(previous)), sorted(years(rest))
-    if old and new:
-        standing = standing.replace(old[-1], new[-1])
-        rest = rest.replace(new[-1], "")
-    elif new and not terms(rest.replace(new[-1], "")):
-        return f"{previous.rstrip('?!. ')} {rest}?"
-    if _ASKING.search(rest) and not _chunks(rest):
-        return _ASKING.sub(rest, standing, count=1)
-    is_adjective = re.search(r"\bones?$", rest) is not None  # "the red one": its noun stays
-    for chunk in _chunks(rest):
-        candidates = _words(standing) if is_adjective else _chunks(standing)
+    if new and old:
+        previous = previous.replace(old[-1], new[-1])
+        rest = regex.sub(f"{new[-1]}(?:年[的度]?)?", "", rest)
+    elif new and not query_terms(rest.replace(new[-1], "")):
+        return rest + previous if is_chinese(previous) else f"{_TAIL.sub('', previous)} {rest}?"
+    is_adjective = regex.search(r"\bones?$", rest) is not None  # "the red one": its noun stays
+    for chunk in _CHUNK.findall(rest):
+        candidates = list(regex.finditer(_WORD, previous) if is_adjective else _CHUNK.finditer(previous))
         if not candidates:
-            return f"{standing} {rest}"
-        start, end = _most_alike(chunk, candidates, embed)
-        standing = standing[:start] + chunk.text + standing[end:]
-    return standing
+            return f"{previous} {rest}"
+        start, end = _most_alike(chunk, candidates, embed).span()
+        shared = regex.search(rf"(?i)\b{regex.escape(chunk.split()[-1])}\b", previous[start:end])  # "the red lamp"
+        previous = previous[:start] + chunk + previous[start + shared.end() if shared else end :]
+    return previous
 
 
-def _most_alike(chunk: _Chunk, candidates: list[_Chunk], embed: Embed) -> tuple[int, int]:
-    """The span of the candidate that is most like the chunk; up to the noun where they share it ("the red lamp")."""
-    similarity_range = embed([chunk.text, *(one.text for one in candidates)])
-    scores = similarity_range[1:] @ similarity_range[0]
-    for index, one in enumerate(candidates):
-        if chunk.preposition and chunk.preposition == one.preposition:
-            scores[index] += 0.2
-    best = candidates[int(scores.argmax())]
-    noun = re.search(rf"\b{re.escape(chunk.text.split()[-1])}\b", best.text, re.IGNORECASE)
-    return best.start, best.start + noun.end() if noun else best.end
+def _most_alike(chunk: str, candidates: "list[regex.Match[str]]", embed: Embed) -> "regex.Match[str]":
+    if regex.search(HAN, chunk):  # not every embedding model reads Chinese
+        return max(candidates, key=lambda found: (not years(found[0]), len(set(found[0]) & set(chunk))))
+    vectors = embed([chunk, *(found[0] for found in candidates)])
+    return candidates[int((vectors[1:] @ vectors[0]).argmax())]
 
 
-def _words(text: str) -> list[_Chunk]:
-    return [
-        _Chunk(word.group(), chunk.start + word.start(), chunk.start + word.end(), "", False)
-        for chunk in _chunks(text)
-        for word in re.finditer(r"\S+", chunk.text)
-    ]
-
-
-def _chunks(text: str) -> list[_Chunk]:
-    chunks: list[_Chunk] = []
-    preposition, determined, following = "", False, False
-    for match in re.finditer(r"[\w$%€£][\w.,'’%-]*(?<![.,])", text):
-        word = match.group().lower()
-        if word in _FUNCTION or word in _PREPOSITIONS:
-            preposition = word if word in _PREPOSITIONS else preposition if word in _DETERMINERS else ""
-            determined, following = word in _DETERMINERS, False
-            continue
-        if following and text[chunks[-1].end : match.start()].strip() == "":
-            last = chunks[-1]
-            chunks[-1] = _Chunk(
-                text[last.start : match.end()], last.start, match.end(), last.preposition, last.determined
-            )
-        else:
-            chunks.append(_Chunk(match.group(), match.start(), match.end(), preposition, determined))
-        preposition, determined, following = "", False, True
-    return chunks
-
-
-def _replace_pronoun(previous: str, reply: str, said: str) -> str:
-    match = None if _EXPLETIVE.search(said) else _PRONOUN.search(said)
-    if match is None:
-        return said
-    before = _chunks(said[: match.start()])
-    leading = said[: match.start()]
-    is_object = re.search(r"(\w+) $", leading) is not None and leading.split()[-1].lower() in _PREPOSITIONS
-    if any(chunk.determined for chunk in before) and ("," in leading or not is_object):
-        return said  # it stands for something in this very question
-    word = match.group().lower()
-    subject = _antecedent(previous, reply, word)
-    if not subject:
-        return said
-    return said[: match.start()] + subject + ("'s" if word in _POSSESSIVE else "") + said[match.end() :]
+def _replace_pronoun(previous: str, reply: str, question: str) -> str:
+    pronoun = None if _EXPLETIVE.search(question) else _PRONOUN.search(question)
+    if pronoun is None:
+        return question
+    before = question[: pronoun.start()]
+    is_object = regex.search(rf"(?i)\b(?:{_PREPOSITION}) $", before) and "," not in before
+    antecedent = _antecedent(previous, reply, pronoun[0].lower())
+    if not antecedent or (regex.search(_DETERMINER, before) and not is_object):
+        return question  # it stands for something in this very question
+    possessive = "'s" if pronoun[0].lower() in {"its", "their", "his", "her"} else ""
+    return before + antecedent + possessive + question[pronoun.end() :]
 
 
 def _antecedent(previous: str, reply: str, pronoun: str) -> str:
-    if pronoun in _PERSONAL:
-        people = _PERSON.findall(_ASKING.sub("", previous)) or _PERSON.findall(reply)
-        if people:
-            return str(people[0])
-    chunks = _chunks(previous)
-    places = [chunk for chunk in chunks if chunk.preposition in {"in", "at", "on"}]
-    others = [chunk for chunk in chunks if chunk not in places] or chunks
-    chunks = places if pronoun == "there" else others
-    named = [chunk for chunk in chunks if _NAMED.search(chunk.text)]
-    best = (named or [chunk for chunk in chunks if chunk.determined] or chunks)[-1:]
-    if not best:
-        return ""
-    name = " ".join(_NAMED.findall(best[0].text)) or best[0].text
-    preposition = [best[0].preposition] if pronoun == "there" else []
-    return " ".join([*preposition, *(["the"] if best[0].determined else []), name])
-
-
-def _resolve_chinese(previous: str, said: str) -> str:
-    rest = _HAN_TAIL.sub("", _HAN_LEAD.sub("", said))
-    if _HAN_ASKING.search(rest):
-        topic = _topic(previous)
-        if not terms(rest):
-            return topic + rest
-        return _HAN_PRONOUN.sub(topic, rest, count=1) if topic and _HAN_PRONOUN.search(rest) else said
-    if not rest or (rest == said.rstrip("？?。！! ") and not said.endswith(("?", "？"))):
-        return said
-    old, new = sorted(years(previous)), sorted(years(rest))
-    if old and new:
-        previous, rest = previous.replace(old[-1], new[-1]), re.sub(f"{new[-1]}年?[的度]?", "", rest)
-    if not rest:
-        return previous
-    chunks = [match for match in _HAN_CHUNK.finditer(previous) if terms(match.group()) and not years(match.group())]
+    if is_chinese(previous):
+        return _topic(previous)
+    people = _PERSON.findall(regex.sub(_ASKING, "", previous)) or _PERSON.findall(reply)
+    if pronoun in {"he", "him", "his", "she", "her"} and people:
+        return str(people[0])
+    chunks = [chunk for chunk in _CHUNK.finditer(previous) if not years(chunk[0])]
+    named = [chunk for chunk in chunks if _NAMED.search(chunk[0])]
+    determined = [chunk for chunk in chunks if regex.search(f"{_DETERMINER}$", previous[: chunk.start()])]
     if not chunks:
-        return previous + rest
-    best = max(chunks, key=lambda match: len(set(match.group()) & set(rest)))
-    return previous[: best.start()] + rest + previous[best.end() :]
+        return ""
+    best = (named or determined or chunks)[-1]
+    return ("the " if best in determined else "") + (" ".join(_NAMED.findall(best[0])) or best[0])
 
 
-def _topic(text: str) -> str:
+def _topic(question: str) -> str:
     """What a Chinese question is about: its first words that carry meaning."""
-    return next((match.group() for match in _HAN_CHUNK.finditer(_HAN_LEAD.sub("", text)) if terms(match.group())), "")
+    return next((chunk[0] for chunk in _CHUNK.finditer(_LEAD.sub("", question)) if not years(chunk[0])), "")

