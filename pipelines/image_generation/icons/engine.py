@@ -1,10 +1,8 @@
 """Image generation by composing icons into an illustration: needs no download and no GPU.
 
-Nouns of the prompt become glyphs of the fonts Material Design Icons (Apache-2.0) and Font Awesome Free (SIL OFL 1.1),
-which the package `qtawesome` carries; a noun without an icon takes a neutral one. Stated colors, counts, relations,
-sky and ground are followed.
-
-It knows nothing of actions, moods or styles.
+The icons are glyphs of Material Design Icons (Apache-2.0) and Font Awesome Free (SIL OFL 1.1), which the package
+`qtawesome` carries; a noun without one takes a neutral icon. Stated colors, counts, relations, sky and ground are
+followed. It knows nothing of actions, moods or styles.
 """
 
 import hashlib
@@ -17,7 +15,7 @@ from pipelines.contracts.progress import Progress, no_progress
 from pipelines.image_generation.base import ImageGenerator, ImageOrRefusal, ImageRequest, check
 from pipelines.image_generation.icons.layout import Scene, arrange
 from pipelines.image_generation.icons.painting import IconFonts, Painter
-from pipelines.image_generation.icons.prompt import Description, describe
+from pipelines.image_generation.icons.prompt import Description, Reader
 
 
 class IconsConfig(EngineConfig):
@@ -70,11 +68,11 @@ class IconIllustrator(ImageGenerator):
             InvalidInput: what no engine takes, or a prompt that names nothing to draw.
         """
         check(request)
-        described = describe(request.prompt, self._fonts.has)
+        described = Reader(self._fonts.has).read(request.prompt)
         if described == Description():
             raise InvalidInput(
-                "This embedded engine draws things with icons, and the prompt names none. Name a thing (a pig, two red "
-                "cars), or configure the engine `diffusers` for a real image model.",
+                "The prompt names nothing that this engine can draw with icons. Name a thing (a pig, two red cars), or "
+                "configure the engine `diffusers` for a real image model.",
                 "prompt",
             )
         digest = hashlib.sha256(f"{request.seed}:{request.prompt}".encode("utf-8", "surrogatepass")).digest()

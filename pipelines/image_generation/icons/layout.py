@@ -4,7 +4,7 @@ Things that belong together (a cat on a sofa) form a block at natural size, in w
 from the ground. Blocks stand side by side, as large as they fit.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from math import ceil
 
@@ -46,16 +46,9 @@ class Figure:
 
 @dataclass(frozen=True)
 class Scene:
-    """An image before it is painted.
+    """An image before it is painted: its figures, far ones first, and what `vocabulary.txt` calls scenery.
 
-    Attributes:
-        figures: far ones first.
-        sky: day, sunset, night, rain or storm.
-        sky_color: stated color of the sky.
-        ground: grass, beach, sea, road, desert, snow, room, table, deep (under water) or space.
-        horizon: fraction of the height, from the top.
-        features: sun, moon, stars, clouds, rain, snowfall, rainbow, hills, mountains, forest, city.
-        seed: of the painter's own choices.
+    `horizon` is a fraction of the height, from the top; `seed` decides what is left to the painter.
     """
 
     figures: list[Figure]
@@ -123,25 +116,25 @@ class _Blocks:
         return self._root(self.hosts[thing].object) if thing in self.hosts else thing
 
     def place(self, aspect: float, ground: str) -> list[Figure]:
-        """All figures in an image of a shape; fewer rows are worth some smallness."""
+        """All figures in an image of a shape, as large as they fit."""
         roots, afloat = self._order(), ground in {"deep", "space"}
-        options = [_scaled([self._block(root, rows) for root in roots], aspect) for rows in range(1, 6)]
-        scale, blocks = max(options, key=lambda option: option[0] * 0.88 ** options.index(option))
+        blocks = [self._block(root, aspect / len(roots)) for root in roots]
+        _, widths, heights = zip(*blocks, strict=True)
+        scale = min(0.8, 0.88 * aspect / (sum(widths) + 0.12 * (len(blocks) - 1)), 0.62 / max(heights))
         scale *= self.rng.uniform(0.9, 1)
-        widths = [scale * _width(block) for block in blocks]
-        gap = (aspect - sum(widths)) / (len(blocks) + 1)
+        gap = (aspect - scale * sum(widths)) / (len(blocks) + 1)
         left = gap
-        for block, width in zip(blocks, widths, strict=True):
+        for figures, width, height in blocks:
             side = self.things[roots[0]].side if len(blocks) == 1 else ""
             x = left + gap * {"left": -0.7, "": self.rng.uniform(-0.25, 0.25), "right": 0.7}[side]
             foot = {"sea": 0.74, "road": 0.84}.get(ground, 0.88)
-            foot -= (foot - 0.1 - scale * _height(block)) * self.rng.uniform(0.2, 0.8) * afloat
-            for each in block:
-                each.x, each.base = (x + scale * each.x) / aspect, foot + scale * each.base
-                each.width, each.height = scale * each.width / aspect, scale * each.height
-                each.floats |= afloat
-            left += gap + width
-        return [each for block in blocks for each in block]
+            foot -= (foot - 0.1 - scale * height) * self.rng.uniform(0.2, 0.8) * afloat
+            for figure in figures:
+                figure.x, figure.base = (x + scale * figure.x) / aspect, foot + scale * figure.base
+                figure.width, figure.height = scale * figure.width / aspect, scale * figure.height
+                figure.floats |= afloat
+            left += gap + scale * width
+        return [figure for figures, _, _ in blocks for figure in figures]
 
     def _order(self) -> list[int]:
         """The things that stand by themselves, from left to right."""
@@ -156,11 +149,12 @@ class _Blocks:
                 order.insert(order.index(second), first)
         return order
 
-    def _block(self, root: int, rows: int) -> list[Figure]:
-        """A thing as often as it is wanted, with all that belongs to it."""
+    def _block(self, root: int, aspect: float) -> tuple[list[Figure], float, float]:
+        """A thing as often as it is wanted, for a room of a shape, with all that belongs to it; width and height."""
         look, count = self.things[root].look, self.things[root].count
         width, height = self._size(look)
-        columns = ceil(count / min(rows, count))
+        rows = round((0.6 * count * width / height / aspect) ** 0.5)
+        columns = ceil(count / min(max(rows, 1), count))
         flies = look.habitat == "air"
         hosts = []
         for index in range(count):
@@ -169,11 +163,13 @@ class _Blocks:
             base = -(1.1 * row + 0.7 * flies) * height
             hosts.append(Figure(root, look, 1.16 * x * width, base, width, height, -row, flies))
         block = hosts + self._attached(root, hosts)
-        left, foot = min(each.x - each.width / 2 for each in block), max(0.0, *(each.base for each in block))
-        return [replace(each, x=each.x - left, base=each.base - foot) for each in block]
+        left, right = min(each.x - each.width / 2 for each in block), max(each.x + each.width / 2 for each in block)
+        top, foot = min(each.top for each in block), max(0.0, *(each.base for each in block))
+        moved = [replace(each, x=each.x - left, base=each.base - foot) for each in block]
+        return moved, right - left, foot - top
 
     def _size(self, look: Look) -> tuple[float, float]:
-        aspect = self.aspect_of(look.icon) / (MASCOT if look.has("mascot") else 1)
+        aspect = self.aspect_of(look.icon) / (MASCOT if "mascot" in look.traits else 1)
         size = look.size**0.7  # true sizes would leave the small ones no room
         return size * min(1.0, aspect), size * min(1.0, 1 / aspect)
 
@@ -199,18 +195,18 @@ class _Blocks:
         """One figure at another; `place` counts from the middle of all `total` that share the host."""
         look = self.things[guest].look
         width, height = self._size(look)
-        if kind == "under" and (host.look.habitat == "air" or host.look.has("held")):  # the host goes up
+        if kind == "under" and (host.look.habitat == "air" or "held" in host.look.traits):  # the host goes up
             grown = max(1.0, 1.3 * total * width / host.width)
             host.width, host.height, host.floats = grown * host.width, grown * host.height, True
             host.base = min(host.base, host.height / 2 - height)
             return Figure(guest, look, host.x + 1.12 * place * width, 0.0, width, height, host.depth + 0.1)
-        kind = "worn" if kind == "on" and look.has("worn") else kind
-        kind = "front" if kind == "in" and not host.look.has("holds") else kind
+        kind = "worn" if kind == "on" and "worn" in look.traits else kind
+        kind = "front" if kind == "in" and "holds" not in host.look.traits else kind
         room = {"on": host.width / total, "in": 0.75 * host.width / total, "under": 0.5 * host.height * width / height}
         scale = 0.55 * host.width / width if kind == "worn" else min(1.0, room.get(kind, width) / width)
         width, height = scale * width, scale * height
-        (seat,) = host.look.numbers("seat", 1.0)
-        across, down = host.look.numbers("head", 0.5, 0.05)
+        (seat,) = host.look.traits.get("seat", (1.0,))
+        across, down = host.look.traits.get("head", (0.5, 0.05))
         right, lower, nearer = {
             "on": (0.0, 0.02 * height - seat * host.height, 0.1),
             "worn": ((across - 0.5) * host.width, (down - 1) * host.height + 0.25 * height, 0.2),
@@ -223,17 +219,3 @@ class _Blocks:
         x, base = host.x + right + 1.12 * place * width, host.base + lower
         floats = host.floats or kind in {"on", "worn", "in", "above"}
         return Figure(guest, look, x, base, width, height, host.depth + nearer, floats)
-
-
-def _width(block: Sequence[Figure]) -> float:
-    return max(each.x + each.width / 2 for each in block)
-
-
-def _height(block: Sequence[Figure]) -> float:
-    return -min(each.top for each in block)
-
-
-def _scaled(blocks: list[list[Figure]], aspect: float) -> tuple[float, list[list[Figure]]]:
-    """Blocks, and the scale at which they fill the width or the height of an image."""
-    across = 0.88 * aspect / (sum(map(_width, blocks)) + 0.12 * (len(blocks) - 1))
-    return min(0.8, across, 0.62 / max(map(_height, blocks))), blocks

@@ -19,7 +19,6 @@ Plane = NDArray[np.floating[Any]]
 """A mask, (h, w), 0 to 1; a color, (3,), or colors, (h, w, 3), 0 to 255."""
 
 _FONTS = {"mdi": "materialdesignicons6-webfont", "fa": "fontawesome6-solid-webfont"}
-_SKINS = ("#f6cfae", "#e8b48c", "#c68a5e", "#96603c")
 _SKIES = {  # colors at the zenith, halfway and at the horizon; color and strength of the light; clouds
     "day": ("#4aa3e8", "#8fcdf4", "#dff3fb", "#ffffff", 0.0, 3),
     "sunset": ("#4a2f6b", "#e0605f", "#ffcf85", "#ff9a6a", 0.24, 3),
@@ -48,11 +47,11 @@ _DISTANT = {  # icon, how many to a square image, height, color
     "city": ("mdi:city", 5, 0.2, "#7886b3"),
     "forest": ("mdi:pine-tree", 26, 0.1, "#3f8a68"),
 }
-_SCATTERED = {  # how many to a square image; color and opacity; half width and half height
-    "grass": (90, "#fff6e6", 0.8, 0.004, 0.004), "snow": (40, "#b8cee6", 0.4, 0.05, 0.003),
-    "sea": (110, "#e4f5fb", 0.4, 0.05, 0.003), "deep": (40, "#dcf6fc", 0.4, 0.008, 0.008),
-    "stars": (180, "#fffae8", 0.9, 0.002, 0.002), "space": (300, "#fffae8", 0.9, 0.002, 0.002),
-    "rain": (260, "#e2eef8", 0.5, 0.0015, 0.022), "snowfall": (250, "#ffffff", 0.9, 0.004, 0.004),
+_SCATTERED = {  # how many to a square image; color and strength; half width and half height
+    "grass": (90, "#fff6e6", 1.5, 0.006, 0.006), "snow": (40, "#b8cee6", 0.8, 0.08, 0.005),
+    "sea": (110, "#e4f5fb", 0.8, 0.08, 0.005), "deep": (40, "#dcf6fc", 0.8, 0.012, 0.012),
+    "stars": (180, "#fffae8", 1.5, 0.004, 0.004), "space": (300, "#fffae8", 1.5, 0.004, 0.004),
+    "rain": (260, "#e2eef8", 0.9, 0.003, 0.032), "snowfall": (250, "#ffffff", 2.0, 0.007, 0.007),
 }  # fmt: skip
 _BODY = (  # ovals: right of and above the foot's middle, half width, half height, in widths; how much darker
     (-0.19, 0.06, 0.15, 0.08, 0.22), (0.19, 0.06, 0.15, 0.08, 0.22), (0.0, 0.36, 0.36, 0.36, 0.06),
@@ -70,26 +69,22 @@ def _toned(color: Plane, share: float) -> Plane:
 
 
 class IconFonts:
-    """The glyphs of Material Design Icons and Font Awesome, which the package `qtawesome` carries as files.
-
-    Raises:
-        ModelUnavailable: the package is not installed.
-    """
+    """The glyphs of Material Design Icons and Font Awesome, which the package `qtawesome` carries as files."""
 
     def __init__(self) -> None:
         spec = find_spec("qtawesome")  # not imported: it wants Qt
         if spec is None or spec.origin is None:
             raise ModelUnavailable("The icon fonts are missing: install the package qtawesome.")
         folder = Path(spec.origin).parent / "fonts"
-        self._paths = {font: str(next(folder.glob(f"{name}-[0-9]*.ttf"))) for font, name in _FONTS.items()}
-        self._codes: dict[str, str] = {}
+        self._glyphs: dict[str, tuple[str, str]] = {}  # of each icon, the font's file and the character
         for font, name in _FONTS.items():
+            path = str(next(folder.glob(f"{name}-[0-9]*.ttf")))
             codes = json.loads(next(folder.glob(f"{name}-charmap-*.json")).read_text("utf-8"))
-            self._codes |= {f"{font}:{glyph}": chr(int(code, 16)) for glyph, code in codes.items()}
+            self._glyphs |= {f"{font}:{glyph}": (path, chr(int(code, 16))) for glyph, code in codes.items()}
 
     def has(self, icon: str) -> bool:
         """Whether there is an icon "font:name"."""
-        return icon in self._codes
+        return icon in self._glyphs
 
     def aspect(self, icon: str) -> float:
         """Width over height of an icon's ink."""
@@ -104,7 +99,8 @@ class IconFonts:
     def _glyph(self, icon: str, size_px: int) -> Any:
         from PIL import Image, ImageFont
 
-        mask = ImageFont.truetype(self._paths[icon.partition(":")[0]], size_px).getmask(self._codes[icon])
+        path, character = self._glyphs[icon]
+        mask = ImageFont.truetype(path, size_px).getmask(character)
         return Image.frombytes("L", mask.size, bytes(mask)).crop(mask.getbbox())
 
 
@@ -116,8 +112,7 @@ class Painter:
         self.rng = np.random.default_rng(scene.seed)
         self.unit = min(width, height, 0.8 * (width * height) ** 0.5)
         self.horizon = scene.horizon * height
-        self.is_outdoors = scene.ground not in _SKIES
-        *sky, light, self.shade, self.clouds = _SKIES[scene.sky if self.is_outdoors else scene.ground]
+        *sky, light, self.shade, self.clouds = _SKIES[scene.ground if scene.ground in _SKIES else scene.sky]
         self.sky, self.light = [_ink(color) for color in sky], _ink(light)
         if scene.sky_color:
             zenith = _toned(_ink(scene.sky_color), 0.6 * (scene.sky == "night"))
@@ -126,10 +121,11 @@ class Painter:
 
     def layers(self) -> list[Callable[[], None]]:
         """What is to be painted, in order."""
-        behind = [self._paint_lights, self._paint_distance] if self.is_outdoors else []
+        features = self.scene.features
+        lights = [] if self.scene.ground in _SKIES else [self._paint_lights, self._paint_distance]
         figures = [partial(self._paint_figure, figure) for figure in self.scene.figures]
-        weather = [partial(self._scatter, kind) for kind in ("rain", "snowfall") if kind in self.scene.features]
-        return [self._paint_sky, *behind, self._paint_ground, *figures, *(weather if self.is_outdoors else [])]
+        weather = [partial(self._scatter, kind, 0, self.height) for kind in ("rain", "snowfall") if kind in features]
+        return [self._paint_sky, *lights, self._paint_ground, *figures, *weather]
 
     def finish(self) -> Rgb:
         """The image, with a fine grain that keeps gradients from banding."""
@@ -160,25 +156,22 @@ class Painter:
         cover = np.clip(rows - line + 0.5, 0, 1)
         self._blend(cover, np.broadcast_to(paint, (*cover.shape, 3)), 0, top)
 
-    def _spot(
-        self, x: float, y: float, rx: float, ry: float, color: Plane, *, opacity: float = 1.0, soft: bool = False
-    ) -> None:
-        """An oval with a smooth edge, or one that fades from its middle."""
+    def _spot(self, x: float, y: float, rx: float, ry: float, color: Plane, *, glow: float = 0.0) -> None:
+        """An oval with a smooth edge; with a glow, translucent and fading from its middle."""
         rx, ry = max(rx, 0.5), max(ry, 0.5)
         columns = np.arange(int(x - rx) - 1, int(x + rx) + 2, dtype=np.float32)
         rows = np.arange(int(y - ry) - 1, int(y + ry) + 2, dtype=np.float32)[:, None]
         inside = 1 - np.hypot((columns + 0.5 - x) / rx, (rows + 0.5 - y) / ry)
-        cover = np.clip(inside, 0, 1) ** 2 if soft else np.clip(inside * min(rx, ry) + 0.5, 0, 1)
-        self._blend(opacity * cover, color, columns[0], rows[0, 0])
+        cover = np.minimum(glow * np.clip(inside, 0, 1) ** 2, 1) if glow else np.clip(inside * min(rx, ry) + 0.5, 0, 1)
+        self._blend(cover, color, columns[0], rows[0, 0])
 
-    def _scatter(self, kind: str, top: float = 0.0, bottom: float | None = None) -> None:
+    def _scatter(self, kind: str, top: float, bottom: float) -> None:
         """Small spots between two rows, the larger the nearer to the second."""
-        count, color, opacity, rx, ry = _SCATTERED[kind]
-        bottom = self.height if bottom is None else bottom
+        count, color, glow, rx, ry = _SCATTERED[kind]
         for _ in range(int(count * self.width / self.height) + 20):
             x, nearness, strength = self.rng.uniform((0, 0, 0.5), (self.width, 1, 1))
             size, y = self.unit * (0.4 + nearness), top + nearness * (bottom - top)
-            self._spot(x, y, rx * size, ry * size, self._lit(_ink(color)), opacity=opacity * strength)
+            self._spot(x, y, rx * size, ry * size, self._lit(_ink(color)), glow=glow * strength)
 
     def _stamp(self, icon: str, x: float, foot: float, height: float, color: str) -> None:
         """A hazy icon in one color."""
@@ -187,9 +180,8 @@ class Painter:
 
     def _ridge(self, waves: float) -> Plane:
         """A rolling line, (width,), about -1 to 1."""
-        x = np.linspace(0, 2 * np.pi, self.width)
-        swells = [0.6 / 2**i * np.sin(x * waves * 1.9**i + self.rng.uniform(0, 7)) for i in range(3)]
-        return np.asarray(np.sum(swells, axis=0))
+        x = np.linspace(0, 2 * np.pi * waves, self.width)
+        return np.asarray(sum(0.6 / 2**i * np.sin(x * 1.9**i + self.rng.uniform(0, 7)) for i in range(3)))
 
     def _paint_sky(self) -> None:
         self._below(np.full(self.width, -1.0), self.sky, 1.05 * self.horizon + 2)
@@ -209,8 +201,8 @@ class Painter:
             color = _ink("#fbf4d8" if "moon" in features else "#ffeab8")
             x = self.rng.choice((0.14, 0.86)) * self.width
             y = self.horizon * (0.7 if self.scene.sky == "sunset" else 0.2)
-            for ring, opacity in ((0.45, 0.4), (0.13, 0.2), (0.1, 0.25), (0.075, 1.0)):
-                self._spot(x, y, ring * self.unit, ring * self.unit, color, opacity=opacity, soft=ring > 0.2)
+            for ring, glow in ((0.45, 0.5), (0.18, 0.7), (0.075, 0.0)):
+                self._spot(x, y, ring * self.unit, ring * self.unit, color, glow=glow)
         for _ in range(self.clouds + 3 * ("clouds" in features)):
             x, y, size = self.rng.uniform((0, 0.15, 0.06), (1, 0.75, 0.13)) * (self.width, self.horizon, self.unit)
             self._stamp("fa:cloud", x, y, size, "#ffffff")
@@ -233,21 +225,21 @@ class Painter:
             line = self.height - (1 - start) * depth + swell * self.height * self._ridge(1.1)
             self._below(line, [self._lit(_ink(color)) for color in colors], self.height)
         if self.scene.ground in _SCATTERED:
-            self._scatter(self.scene.ground, self.height - 0.9 * depth)
+            self._scatter(self.scene.ground, self.height - 0.9 * depth, self.height)
 
     def _paint_figure(self, figure: Figure) -> None:
         """One icon, with its shadow, and with a body if it is a head."""
         width, height = figure.width * self.width, figure.height * self.height
         x, foot, look = figure.x * self.width, figure.base * self.height, figure.look
-        color, head = _ink(figure.color), height / (MASCOT if look.has("mascot") else 1)
+        color, head = _ink(figure.color), height / (MASCOT if "mascot" in look.traits else 1)
         if not figure.floats and self.scene.ground != "sea":
-            self._spot(x + 0.05 * width, foot, 0.62 * width, 0.1 * width, _ink("#181e24"), opacity=0.5, soft=True)
-        if look.has("mane"):
+            self._spot(x + 0.05 * width, foot, 0.62 * width, 0.1 * width, _ink("#181e24"), glow=0.5)
+        if "mane" in look.traits:
             self._spot(x, foot - height + 0.54 * head, 0.55 * width, 0.55 * width, self._lit(_toned(color, 0.4)))
-        for right, up, rx, ry, shade in _BODY if look.has("mascot") else ():
+        for right, up, rx, ry, shade in _BODY if "mascot" in look.traits else ():
             self._spot(x + right * width, foot - up * width, rx * width, ry * width, self._lit(_toned(color, shade)))
         glyph = self.fonts.mask(look.icon, width, head)
-        cover, paint, margin = _drawing(glyph, look, color, _ink(_SKINS[self.scene.seed % len(_SKINS)]))
+        cover, paint, margin = _drawing(glyph, look, color)
         paint += (self.light - paint) * 0.4 * self.shade
         self._blend(cover, paint, x - glyph.shape[1] / 2 - margin, foot - height - margin)
         if self.scene.ground == "sea" and not figure.floats:
@@ -255,40 +247,38 @@ class Painter:
                 self._spot(x, foot, size * width, 0.07 * size * width, self._lit(_ink(water)))
 
 
-def _drawing(glyph: Plane, look: Look, color: Plane, skin: Plane) -> tuple[Plane, Plane, int]:
+def _drawing(glyph: Plane, look: Look, color: Plane) -> tuple[Plane, Plane, int]:
     """A glyph in color: its mask, its colors, and the margin around it in pixels."""
     from scipy import ndimage
 
     size = max(glyph.shape)
-    reach = max(1, round(size * (0.05 if look.has("gap") else 0.018)))
+    reach = max(1, round(size * (0.05 if "gap" in look.traits else 0.018)))
     margin = 2 * reach + 2
     glyph = np.pad(glyph, margin)
     closed = ndimage.grey_closing(glyph, (2 * reach + 1, 2 * reach + 1))
     filled = ndimage.binary_fill_holes(closed > 0.5)
-    is_wiry = filled.sum() > 1.6 * glyph.sum() and not look.has("hole")  # a frame, not a body with windows
-    cover = closed if is_wiry or look.has("open") else np.maximum(closed, filled)
+    is_wiry = filled.sum() > 1.6 * glyph.sum() and "hole" not in look.traits  # a frame, not a body with windows
+    cover = closed if is_wiry or "open" in look.traits else np.maximum(closed, filled)
     enclosed = ndimage.binary_fill_holes(glyph > 0.5) | (filled & (closed < 0.5))
     dim = _toned(color, 0.45 if color.sum() > 270 else -0.5)
     paint = dim + (color - dim) * glyph[..., None]
     free = {"hole": enclosed * (1 - glyph), "gap": ~enclosed * (1 - glyph), "back": 1 - glyph}
     for kind, area, stated in look.marks:
-        if stated or kind == "skin":
-            region = _region(kind, area or (0, 0, 1, 1), glyph.shape, margin)
+        if stated:
+            region = _region(kind, area or (0.5, 0.5, 1, 1), glyph.shape, margin)
             cover = np.maximum(cover, region) if kind == "back" else cover
-            part = _ink(stated) if stated else skin
-            paint += (part - paint) * (region * free.get(kind, glyph))[..., None]
+            paint += (_ink(stated) - paint) * (region * free.get(kind, glyph))[..., None]
     return *_shaded(cover, paint, _toned(color, 0.5), size), margin
 
 
 def _region(kind: str, area: tuple[float, ...], shape: tuple[int, ...], margin: int) -> Plane:
-    """Where a part of a glyph is; what reaches the edge takes the soft pixels beyond it."""
-    down = ((np.arange(shape[0]) - margin + 0.5) / (shape[0] - 2 * margin))[:, None]
-    across = (np.arange(shape[1]) - margin + 0.5) / (shape[1] - 2 * margin)
-    a, b, c, d = area
-    if kind == "disc":
-        return np.asarray(np.clip((1 - np.hypot((across - a) / c, (down - b) / d)) * c * shape[1] + 0.5, 0, 1))
-    rows = (down >= (b or -1)) & (down <= (d if d < 1 else 2))
-    return np.asarray(rows & (across >= (a or -1)) & (across <= (c if c < 1 else 2)), np.float32)
+    """Where a part of a glyph is."""
+    x, y, rx, ry = area
+    height, width = shape[0] - 2 * margin, shape[1] - 2 * margin
+    across = np.abs(np.arange(shape[1]) + 0.5 - margin - x * width) / (rx * width)
+    down = np.abs(np.arange(shape[0]) + 0.5 - margin - y * height)[:, None] / (ry * height)
+    distance = np.hypot(across, down) if kind == "disc" else np.maximum(across, down)
+    return np.asarray(np.clip((1 - distance) * min(rx * width, ry * height) + 0.5, 0, 1))
 
 
 def _shaded(cover: Plane, paint: Plane, edge: Plane, size: int) -> tuple[Plane, Plane]:

@@ -34,13 +34,10 @@ class Look:
     color: Color | None = None
     marks: tuple[tuple[str, tuple[float, ...], Color | None], ...] = ()
 
-    def has(self, kind: str) -> bool:
-        """Whether there is a mark of a kind."""
-        return any(mark[0] == kind for mark in self.marks)
-
-    def numbers(self, kind: str, *default: float) -> tuple[float, ...]:
-        """The numbers of a mark, if there is one."""
-        return next((numbers for each, numbers, _ in self.marks if each == kind), default)
+    @property
+    def traits(self) -> dict[str, tuple[float, ...]]:
+        """The numbers of the marks by kind."""
+        return {kind: numbers for kind, numbers, _ in self.marks}
 
 
 @dataclass
@@ -74,21 +71,11 @@ class Description:
 
 
 class _Word(NamedTuple):
-    """A known phrase or any other word; its kind is a section of the vocabulary, "both" a color and a thing."""
+    """A phrase of the vocabulary or another word; "both" is the kind of what is a color and a thing."""
 
     text: str
     kind: str
     meaning: str = ""
-
-
-def describe(prompt: str, has_icon: Callable[[str], bool]) -> Description:
-    """Read a prompt.
-
-    Args:
-        prompt: any text.
-        has_icon: whether there is an icon "font:name", for nouns that the vocabulary lacks.
-    """
-    return _Reader(has_icon).read(list(_words(prompt)))
 
 
 def rgb(text: str) -> Color:
@@ -101,11 +88,11 @@ def rgb(text: str) -> Color:
 def vocabulary() -> dict[str, dict[str, str]]:
     """By kind, the words that `vocabulary.txt` lists, with their meanings."""
     kinds: dict[str, dict[str, str]] = {}
-    for line in files(__package__).joinpath("vocabulary.txt").read_text("utf-8").splitlines():
-        words, _, rest = line.partition(" = ")
+    lines = files(__package__).joinpath("vocabulary.txt").read_text("utf-8").splitlines()
+    for words, _, rest in (line.partition(" = ") for line in lines if not line.startswith("#")):
         kind, _, meaning = rest.partition(" ")
         icon = ""
-        for word, _, own in (text.partition("@") for text in words.split() if not line.startswith("# ")):
+        for word, _, own in (text.partition("@") for text in words.split()):
             icon = own or icon
             kinds.setdefault(kind, {})[word.replace("_", " ")] = f"{icon} {meaning}".strip()
     return kinds
@@ -165,19 +152,20 @@ def _singulars(text: str) -> Iterator[tuple[str, bool]]:
             yield text.removesuffix(ending) + instead, True
 
 
-class _Reader:
-    """One pass over a prompt."""
+class Reader:
+    """One pass over a prompt; `has_icon` knows the icons, for nouns that the vocabulary lacks."""
 
     def __init__(self, has_icon: Callable[[str], bool]) -> None:
         self.has_icon = has_icon
         self.found = Description()
-        self.last: int | None = None  # the latest thing
-        self.listed: list[int] = []  # the list that it ends: "a cup, a plate and a book"
-        self.relation: tuple[int, str] | None = None  # of the latest thing to the next
+        self.listed: list[int] = []  # the list that the latest thing ends: "a cup, a plate and a book"
+        self.relation: tuple[int, str] | None = None  # of that thing to the next
         self.side = ""  # of the next thing
         self.link = "end"  # what stands before the next phrase; nothing behind another
 
-    def read(self, words: list[_Word]) -> Description:
+    def read(self, prompt: str) -> Description:
+        """What a prompt says."""
+        words = list(_words(prompt))
         for match in _PHRASE.finditer("".join(word.kind[0] for word in words)):
             if match["front"] is None:
                 self._take_link(words[match.start()])
@@ -186,16 +174,15 @@ class _Reader:
         return self.found
 
     def _take_link(self, word: _Word) -> None:
-        behind = self.found.things[self.last] if self.last is not None and not self.link else None
+        things = self.found.things
+        behind = things[-1] if things and not self.link else None
         if word.kind == "relation":
-            self.relation = None if self.last is None else (self.last, word.meaning)
-        elif word.kind == "direction" and behind:
-            behind.side = word.meaning
+            self.relation = (len(things) - 1, word.meaning) if things else None
         elif word.kind == "direction":
-            self.side = word.meaning
-        elif word.kind == "of" and behind and behind.look.has("holds"):  # "a basket of apples"
-            self.relation = (len(self.found.things) - 1, "holds")
-        elif word.kind == "end" or word.meaning == ",":
+            (behind or self).side = word.meaning
+        elif word.kind == "of" and behind and "holds" in behind.look.traits:  # "a basket of apples"
+            self.relation = (len(things) - 1, "holds")
+        elif word.meaning in {"end", ","}:
             self.relation = None
         self.link = word.meaning
 
@@ -207,7 +194,8 @@ class _Reader:
         counts = [int(word.meaning[:9]) for word in words if word.kind == "quantity"]
         noun = _noun(words[-1].text) if head in {"t", "b"} or (head == "s" and counts) else None
         unknown = [word.text for word in words if word.kind == "unknown" and not word.text.endswith("ing")]
-        if not head and unknown and kinds & {"article", "quantity", "color"}:
+        adds = self.found.things and self.link in {"of", "with"}  # "a dog with a happy grin"
+        if not head and unknown and kinds & {"article", "quantity", "color"} and not adds:
             noun = self._unlisted(unknown[-1])
         if "negation" in kinds or 0 in counts:
             pass
@@ -215,15 +203,13 @@ class _Reader:
             self._add(*noun, color, counts)
         elif head == "s":
             self._add_scenery(words[-1].meaning, color)
-        elif color and self.last is not None:  # "a car that is blue", "a woman in a red dress"
-            self.found.things[self.last].color = self.found.things[self.last].color or color
+        elif color and self.found.things:  # "a car that is blue", "a woman in a red dress"
+            self.found.things[-1].color = self.found.things[-1].color or color
         self.relation = None if head in {"s", "i"} else self.relation
         self.link = ""
 
-    def _unlisted(self, text: str) -> tuple[Look, bool] | None:
-        """A noun that the vocabulary lacks; nothing where one only adds to another ("a dog with a happy grin")."""
-        if self.last is not None and self.link in {"of", "preposition"}:
-            return None
+    def _unlisted(self, text: str) -> tuple[Look, bool]:
+        """A noun that the vocabulary lacks: the fonts may have an icon of its name."""
         icons = ((f"{font}:{noun}", plural) for noun, plural in _singulars(text) for font in ("mdi", "fa"))
         icon, plural = next((each for each in icons if self.has_icon(each[0])), (NEUTRAL, text.endswith("s")))
         return Look(icon), plural
@@ -232,30 +218,26 @@ class _Reader:
         if len(self.found.things) == MAX_THINGS:
             return
         count = max(counts, default=3 if plural else 1)
-        if count > 99 and not plural:
-            count = 1  # "a 1950 car"
+        count = min(count, MAX_COUNT) if count < 100 or plural else 1  # "a 1950 car"
         index = len(self.found.things)
-        self.found.things.append(Thing(look, min(count, MAX_COUNT), color, self.side))
+        self.found.things.append(Thing(look, count, color, self.side))
         subjects, self.listed = self.listed, [index]
         if self.relation:
             self._relate(subjects, *self.relation, index)
         elif self.link in {"and", ","}:
             self.listed = [*subjects, index]
-        self.side, self.last = "", index
+        self.side = ""
 
     def _relate(self, subjects: list[int], subject: int, kind: str, index: int) -> None:
         """Note how a thing, or the list that it ends, stands to the one at `index`."""
         self.relation = (subject, "left") if kind == "between" else None
-        if kind == "between":
-            kind = "right"
-        elif kind == "wear":
-            kind = "on" if self.found.things[index].look.has("worn") else "next"
-            subject, subjects, index = index, [], subject
-        elif kind == "holds":
-            subject, subjects, index, kind = index, [], subject, "in"
-        if kind not in {"on", "under", "in"} or subject not in subjects:
-            subjects = [subject]
-        self.found.relations += [Relation(each, kind, index) for each in subjects]
+        if kind in {"wear", "holds"}:
+            related = [Relation(index, "on" if kind == "wear" else "in", subject)]
+        elif kind in {"on", "under", "in"} and subject in subjects:
+            related = [Relation(each, kind, index) for each in subjects]
+        else:
+            related = [Relation(subject, kind.replace("between", "right"), index)]
+        self.found.relations += related
 
     def _add_scenery(self, effects: str, color: Color | None) -> None:
         for effect in effects.split():
