@@ -38,6 +38,10 @@ EXIF_DIRECTORY: Final = 0x8769
 TIFF_DESCRIPTION: Final = {0x010E, 0x010F, 0x0110, ORIENTATION, *RESOLUTION, 0x0128, 0x0131, 0x0132, 0x013B, 0x8298}
 """The tags of a TIFF's own directory that describe the image; the others say how that file stores it."""
 BITS_PER_SAMPLE: Final = 0x0102
+SUBFILE_TYPE: Final = 0x00FE
+REDUCED: Final = 1
+MASK: Final = 4
+"""Bits of a TIFF's subfile type: the image is a smaller copy, or the transparency, of another."""
 DIRECTORIES: Final = {EXIF_DIRECTORY, 0x8825}
 
 _READ_ERRORS: Final = (
@@ -87,14 +91,35 @@ class DecodedImage:
         return ((rgb * alpha + 255 * (255 - alpha) + 127) // 255).astype(np.uint8)
 
 
-def read_image(file: BinaryIO, *, max_pixels: int) -> DecodedImage:
-    """Decode a still image, the first frame of an animation.
+def find_pages(file: BinaryIO) -> list[int] | None:
+    """The frames of a TIFF that are pages, not thumbnails or masks; `None` for a format without pages.
+
+    Raises:
+        UnsupportedMedia, UnusableMedia: as `read_image`.
+    """
+    image = _open(file)
+    if image.format != "TIFF":
+        return None
+    try:
+        return [frame for frame in range(getattr(image, "n_frames", 1)) if _is_page(image, frame)]
+    except _READ_ERRORS as error:
+        raise UnusableMedia(_DAMAGED) from error
+
+
+def _is_page(image: "Image.Image", frame: int) -> bool:
+    image.seek(frame)
+    return not getattr(image, "tag_v2", {}).get(SUBFILE_TYPE, 0) & (REDUCED | MASK)
+
+
+def read_image(file: BinaryIO, *, max_pixels: int, frame: int = 0) -> DecodedImage:
+    """Decode a still image, or one frame of an animation or of a file with pages.
 
     EXIF or a color profile that cannot be read is dropped, as browsers do.
 
     Args:
         file: seekable; stays open.
         max_pixels: limit of width × height, checked before anything is decoded. Pillow's own limit applies as well.
+        frame: which one; counts from 0.
 
     Raises:
         UnsupportedMedia: not one of `FORMATS`.
@@ -102,6 +127,10 @@ def read_image(file: BinaryIO, *, max_pixels: int) -> DecodedImage:
         UnusableMedia: empty, truncated or damaged, or with samples of other than 8 or 16 bits.
     """
     image = _open(file)
+    try:
+        image.seek(frame)
+    except _READ_ERRORS as error:
+        raise UnusableMedia(_DAMAGED) from error
     width, height = image.size
     if width * height > max_pixels or max(width, height) > MAX_SIDE_PX:
         raise TooManyPixels(

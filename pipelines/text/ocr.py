@@ -1,12 +1,15 @@
 """Printed text in images, English and Chinese, by PP-OCRv6 small (Apache-2.0): a detector of lines and a recognizer.
 
 Library: rapidocr (Apache-2.0) on onnxruntime, whose wheel carries the models. It downloads silently whatever it misses,
-so it is given the paths of files that were checked before. Reads slanted lines, but no handwriting; columns side by
-side are read across.
+so it is given the paths of files that were checked before. Reads slanted lines, but no handwriting, and nothing that
+stands on its head: the library's classifier of upside-down lines, asked about upright ones, turns some of them.
 """
 
 from dataclasses import dataclass
 from typing import Any, Self
+
+import numpy as np
+from numpy.typing import NDArray
 
 from pipelines.contracts.errors import ModelUnavailable
 from pipelines.loading.packaged import locate_packaged
@@ -15,21 +18,37 @@ from pipelines.media import Rgb
 _MODELS = {
     "Det.model_path": "package:rapidocr/models/PP-OCRv6_det_small.onnx",
     "Rec.model_path": "package:rapidocr/models/PP-OCRv6_rec_small.onnx",
-    "Cls.model_path": "package:rapidocr/models/ch_ppocr_mobile_v2.0_cls_mobile.onnx",
 }
 _SAME_LINE = 0.5
 """Boxes whose heights overlap by more than this part of the lower one stand on one line."""
+_MIN_ASPECT = 3
+"""The slope is taken from boxes that are this much wider than high."""
 
 
 @dataclass(frozen=True)
-class TextLine:
-    """One line of text, and its box in pixels: top left is (0, 0)."""
+class TextPiece:
+    """Words without a wide gap between them, and their box in pixels.
+
+    Top left is (0, 0), in the image turned so that its lines are level.
+    """
 
     text: str
     left: float
     top: float
     right: float
     bottom: float
+
+
+@dataclass(frozen=True)
+class TextLine:
+    """One line of text: its pieces from left to right."""
+
+    pieces: tuple[TextPiece, ...]
+
+    @property
+    def text(self) -> str:
+        """The whole line."""
+        return " ".join(piece.text for piece in self.pieces)
 
 
 class TextReader:
@@ -49,12 +68,21 @@ class TextReader:
             ModelUnavailable: the package is missing, or its files are not the published ones.
         """
         paths = {key: str(locate_packaged(place)) for key, place in _MODELS.items()}
+        options = {
+            "Global.log_level": "error",
+            "Global.use_cls": False,
+            "EngineConfig.onnxruntime.intra_op_num_threads": threads,
+        }
         try:
             from rapidocr import RapidOCR
+
+            reader = cls(RapidOCR(params={**paths, **options}))
+            reader.read(_sample())  # the library loads each model when it first needs it
         except ImportError as error:
-            raise ModelUnavailable(f"Reading text in images needs a package that is missing: {error.name}.") from error
-        options = {"Global.log_level": "error", "EngineConfig.onnxruntime.intra_op_num_threads": threads}
-        return cls(RapidOCR(params={**paths, **options}))
+            raise ModelUnavailable(
+                f"Reading text in images needs the Python package {error.name}, which is not installed."
+            ) from error
+        return reader
 
     def read(self, image: Rgb) -> list[TextLine]:
         """The lines of text in an image, from top to bottom; pieces that stand side by side are one line.
@@ -66,39 +94,47 @@ class TextReader:
         if found.boxes is None:
             return []
         pieces = [
-            TextLine(text, *map(float, box.min(axis=0)), *map(float, box.max(axis=0)))
-            for box, text in zip(found.boxes, found.txts, strict=True)
+            TextPiece(text, *map(float, box.min(axis=0)), *map(float, box.max(axis=0)))
+            for box, text in zip(_level(found.boxes), found.txts, strict=True)
             if text.strip()
         ]
-        return [_joined(line) for line in _lines(pieces)]
+        return _lines(pieces)
 
 
-def _lines(pieces: list[TextLine]) -> list[list[TextLine]]:
-    """Pieces by line, each from left to right."""
-    lines: list[list[TextLine]] = []
+def _sample() -> Rgb:
+    import cv2
+
+    image = np.full((64, 128, 3), 255, np.uint8)
+    cv2.putText(image, "text", (16, 44), cv2.FONT_HERSHEY_SIMPLEX, 1, (0, 0, 0), 2)
+    return image
+
+
+def _level(boxes: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Boxes (N, 4 corners from the top left clockwise, x and y) turned so that most lines are level."""
+    across, down = boxes[:, 1] - boxes[:, 0], boxes[:, 3] - boxes[:, 0]
+    is_long = np.linalg.norm(across, axis=1) > _MIN_ASPECT * np.linalg.norm(down, axis=1)
+    if not is_long.any():
+        return boxes
+    slope = np.median(np.arctan2(across[is_long, 1], across[is_long, 0]))
+    cosine, sine = np.cos(slope), np.sin(slope)
+    return boxes @ np.array([[cosine, -sine], [sine, cosine]], np.float32)
+
+
+def _lines(pieces: list[TextPiece]) -> list[TextLine]:
+    lines: list[list[TextPiece]] = []
     for piece in sorted(pieces, key=lambda each: (each.top + each.bottom) / 2):
         if lines and _overlap(lines[-1][-1], piece) > _SAME_LINE and not _covers(lines[-1], piece):
             lines[-1].append(piece)
         else:
             lines.append([piece])
-    return [sorted(line, key=lambda each: each.left) for line in lines]
+    return [TextLine(tuple(sorted(line, key=lambda each: each.left))) for line in lines]
 
 
-def _overlap(one: TextLine, other: TextLine) -> float:
+def _overlap(one: TextPiece, other: TextPiece) -> float:
     shared = min(one.bottom, other.bottom) - max(one.top, other.top)
     return shared / max(min(one.bottom - one.top, other.bottom - other.top), 1.0)
 
 
-def _covers(line: list[TextLine], piece: TextLine) -> bool:
-    """Whether a piece stands above or below one of a line: slanted lines overlap in height, not in width."""
+def _covers(line: list[TextPiece], piece: TextPiece) -> bool:
+    """Whether a piece stands above or below one of a line, as where lines are curved."""
     return any(min(each.right, piece.right) - max(each.left, piece.left) > 0 for each in line)
-
-
-def _joined(line: list[TextLine]) -> TextLine:
-    return TextLine(
-        " ".join(piece.text for piece in line),
-        min(piece.left for piece in line),
-        min(piece.top for piece in line),
-        max(piece.right for piece in line),
-        max(piece.bottom for piece in line),
-    )

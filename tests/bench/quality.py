@@ -27,7 +27,7 @@ from tests.fonts import LATIN
 from tests.pipelines.chat.test_answers import CORPORA, KINDS, MAKERS
 from tests.pipelines.frame_interpolation.test_optical_flow import SCENES, psnr, scene
 from tests.pipelines.object_tracking.test_classical_tracker import cross_each_other, enter_and_leave, overlaps
-from tests.pipelines.text.test_ocr import ENGLISH_TEXT, scan, share_right
+from tests.scans import ENGLISH_TEXT, scan, share_right
 
 HEAD = ("figure", "n", "answers", "beside")
 FURTHER = ()

@@ -1,7 +1,7 @@
 """The child process that parses one document: the file is its standard input, one JSON message a line its output.
 
 Messages: `{"pages": n}` once where known, `{"number", "blocks": [[kind, text], …]}` per page, then `{"end": true}` or
-`{"refused": "unusable" | "unsupported", "message"}`. A process that ends without one of these two died on the file.
+`{"refused": an error's code, "message"}`. A process that ends without one of these two died on the file.
 """
 
 import json
@@ -10,7 +10,7 @@ import sys
 from collections.abc import Iterator
 from typing import Any, BinaryIO
 
-from pipelines.contracts.errors import UnsupportedMedia, UnusableMedia
+from pipelines.contracts.errors import SensoriumError, UnusableMedia
 from pipelines.knowledge.parsing.clean import clean
 from pipelines.knowledge.parsing.documents import ReadLimits
 
@@ -26,12 +26,10 @@ def main() -> None:
         for message in _messages(kind, sys.stdin.buffer, limits):
             _say(message)
         _say({"end": True})
-    except UnsupportedMedia as error:
-        _say({"refused": "unsupported", "message": error.message})
-    except UnusableMedia as error:
-        _say({"refused": "unusable", "message": error.message})
+    except SensoriumError as error:
+        _say({"refused": error.code, "message": error.message})
     except MemoryError:
-        _say({"refused": "unusable", "message": "The document needs too much memory to read."})
+        _say({"refused": UnusableMedia.code, "message": "The document needs too much memory to read."})
 
 
 def _messages(kind: str, file: BinaryIO, limits: ReadLimits) -> Iterator[dict[str, Any]]:
@@ -57,9 +55,13 @@ def _parser(kind: str) -> Any:
         from pipelines.knowledge.parsing import word
 
         return word.parse
-    from pipelines.knowledge.parsing import text
+    if kind == "txt":
+        from pipelines.knowledge.parsing import text
 
-    return text.parse
+        return text.parse
+    from pipelines.knowledge.parsing import image
+
+    return image.parse
 
 
 def _say(message: dict[str, Any]) -> None:

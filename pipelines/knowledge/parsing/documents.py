@@ -4,7 +4,7 @@ Parsers meet hostile bytes, and one of them is native code. So a file is parsed 
 and memory (`pipelines.knowledge.parsing`), which hands its pages back one by one. Whatever happens to the child, this
 process lives on and the file is called what it is: damaged, encrypted, empty, too large.
 
-Knows nothing of passages, embeddings or storage. Text in images is not read.
+Scanned pages are read by OCR. Knows nothing of passages, embeddings or storage.
 """
 
 import json
@@ -21,13 +21,16 @@ from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from typing import IO, Any, BinaryIO, Literal, cast
 
-from pipelines.contracts.errors import SensoriumError, UnsupportedMedia, UnusableMedia
+from pipelines.contracts.errors import ModelUnavailable, SensoriumError, TooManyPixels, UnsupportedMedia, UnusableMedia
 from pipelines.contracts.progress import Progress, no_progress
 
 BlockKind = Literal["heading", "text", "row"]
-KINDS = ("txt", "docx", "pdf")
+KINDS = ("txt", "docx", "pdf", "png", "jpeg", "tiff")
 """What `read_document` reads."""
 
+_REFUSALS: dict[str, type[SensoriumError]] = {
+    error.code: error for error in (UnsupportedMedia, UnusableMedia, TooManyPixels, ModelUnavailable)
+}
 _logger = logging.getLogger(__name__)
 
 
@@ -66,17 +69,20 @@ class ReadLimits:
     """What a file may ask for before it is refused.
 
     Attributes:
-        pages: of a PDF.
+        pages: of a PDF or TIFF.
+        pixels: of an image.
         characters: of text, in all.
         inflated_bytes: what the parts of a docx may unpack to, in all.
-        seconds: of parsing.
-        memory_bytes: address space of the parsing process.
+        seconds: of parsing. A scanned page takes 1 to 3 on a quiet core, so that 30 take half of the limit even if the
+            core is shared with two others.
+        memory_bytes: address space of the parsing process. OCR takes up to 1.5 GiB of it.
     """
 
     pages: int = 5_000
+    pixels: int = 50_000_000
     characters: int = 20_000_000
     inflated_bytes: int = 256 << 20
-    seconds: int = 300
+    seconds: int = 600
     memory_bytes: int = 2 << 30
 
 
@@ -88,7 +94,7 @@ def read_document(
     Args:
         file: the bytes; need not be a real file.
         name: what the owner calls it.
-        kind: "txt", "docx", "pdf" or "doc", known by the bytes.
+        kind: one of `KINDS` or "doc", known by the bytes.
         limits: what the file may ask for.
         progress: called at least every quarter of a second.
 
@@ -98,6 +104,7 @@ def read_document(
     Raises:
         UnsupportedMedia: not one of `KINDS`, or not what `kind` says.
         UnusableMedia: empty, encrypted, damaged, without text, or beyond the limits; the message says which.
+        ModelUnavailable: a page is a scan, and what reads it is not installed.
         Cancelled: `progress` said so; the child is gone.
     """
     with tempfile.TemporaryFile() as copy:
@@ -108,11 +115,10 @@ def read_document(
         if kind == "doc":
             raise _legacy_word(copy)
         if kind not in KINDS:
-            raise UnsupportedMedia("Only txt, docx and pdf documents can be read.")
+            raise UnsupportedMedia(f"Only {', '.join(KINDS)} documents can be read.")
         pages = list(_parse(copy, kind, limits or ReadLimits(), progress))
     if not any(character.isalnum() for page in pages for block in page.blocks for character in block.text):
-        hint = " It may be a scan: run text recognition on it first." if kind == "pdf" else ""
-        raise UnusableMedia(f"The document has no text.{hint}")
+        raise UnusableMedia("The document has no text.")
     return Document(name, kind, pages)
 
 
@@ -134,10 +140,8 @@ def _parse(file: IO[bytes], kind: str, limits: ReadLimits, progress: Progress) -
             case {"number": number, "blocks": blocks}:
                 done += 1
                 yield Page(number, tuple(Block(kind, text) for kind, text in blocks))
-            case {"refused": "unsupported", "message": str(reason)}:
-                raise UnsupportedMedia(reason)
-            case {"refused": "unusable", "message": str(reason)}:
-                raise UnusableMedia(reason)
+            case {"refused": str(code), "message": str(reason)}:
+                raise _REFUSALS[code](reason)
             case {"end": True}:
                 return
     raise UnusableMedia("The document is damaged: it cannot be read.")

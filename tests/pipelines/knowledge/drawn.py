@@ -54,8 +54,8 @@ def plain_pdf(pages: Sequence[str]) -> bytes:
     return buffer.getvalue()
 
 
-def image_pdf() -> bytes:
-    """A PDF as a scanner makes it: shapes, no text."""
+def shapes_pdf() -> bytes:
+    """A PDF of shapes alone: neither text nor an image."""
     buffer = io.BytesIO()
     canvas = Canvas(buffer, pagesize=A4, invariant=True)
     canvas.rect(100, 100, 200, 300, fill=1)

@@ -13,7 +13,7 @@ import pytest
 
 from pipelines.contracts.errors import Cancelled, SensoriumError, UnsupportedMedia, UnusableMedia
 from pipelines.knowledge.parsing.documents import Document, ReadLimits, read_document
-from tests.pipelines.knowledge.drawn import docx, image_pdf, pdf, plain_pdf, with_part
+from tests.pipelines.knowledge.drawn import docx, pdf, plain_pdf, shapes_pdf, with_part
 
 FOX = "The quick brown fox jumps over the lazy dog while seven engineers measure the latency of a network. "
 TABLE = [["Quarter", "Revenue", "Staff"], ["Q1", "1,200", "15"], ["Q2", "1,350", "17"], ["Q3", "1,500", "19"]]
@@ -171,8 +171,8 @@ def test_empty(kind: str) -> None:
 
 @pytest.mark.parametrize(
     ("data", "kind"),
-    [(b"   \n\t ", "txt"), (docx([]), "docx"), (image_pdf(), "pdf"), ("——……".encode(), "txt")],
-    ids=["spaces", "docx", "scan", "dashes"],
+    [(b"   \n\t ", "txt"), (docx([]), "docx"), (shapes_pdf(), "pdf"), ("——……".encode(), "txt")],
+    ids=["spaces", "docx", "shapes", "dashes"],
 )
 def test_without_text(data: bytes, kind: str) -> None:
     with pytest.raises(UnusableMedia, match="no text"):

@@ -1,0 +1,28 @@
+"""Images as documents: png, jpeg, and tiff, whose images are the pages. Their text is read by OCR."""
+
+from collections.abc import Iterator
+from typing import BinaryIO
+
+from pipelines.contracts.errors import UnusableMedia
+from pipelines.knowledge.parsing import scan
+from pipelines.knowledge.parsing.documents import ReadLimits
+from pipelines.media.image import find_pages, read_image
+
+
+def parse(file: BinaryIO, limits: ReadLimits) -> Iterator[int | tuple[int | None, list[tuple[str, str]]]]:
+    """How many pages there are, then each page; the one page of a png or jpeg has no number.
+
+    Raises:
+        UnusableMedia: damaged, or with too many pages or pixels.
+        ModelUnavailable: the reader is not installed.
+    """
+    frames = find_pages(file)
+    if frames is None:
+        yield None, list(scan.blocks(read_image(file, max_pixels=limits.pixels).rgb8()))
+        return
+    if len(frames) > limits.pages:
+        raise UnusableMedia(f"The document has {len(frames):,} pages; at most {limits.pages:,} are read.")
+    yield len(frames)
+    for number, frame in enumerate(frames, 1):
+        image = read_image(file, max_pixels=limits.pixels, frame=frame).rgb8()
+        yield number, list(scan.blocks(image))

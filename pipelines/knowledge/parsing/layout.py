@@ -1,0 +1,172 @@
+"""Words at places on a page, as headings, paragraphs and table rows.
+
+From the places of words this module tells columns of a table from spaces, wrapped lines from ends of paragraphs, and
+headings by size or weight. A table whose cells come column by column reads column by column.
+"""
+
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from pipelines.knowledge.parsing.clean import join_lines, row
+
+_MAX_CELL_LINES = 12
+_ENDS = tuple(".!?。！？：:；;…”」")
+BULLET = re.compile(r"[•●▪■◦–—*·-]|\(?\w{1,3}[.)、]")
+_ITEM = re.compile(rf"(?:{BULLET.pattern})\s")
+_PAGE_NUMBER = re.compile(
+    r"\W*(?:page|seite|página|第)?\s*\d{1,4}(?:\s*(?:/|of|von|de|页|頁|共)\s*\d{0,4}\s*[页頁]?)?\W*",
+    re.IGNORECASE,
+)
+
+
+@dataclass(frozen=True)
+class Span:
+    """Words with no column gap between them; y upwards. `height` is the font's, `bold` its weight."""
+
+    text: str
+    left: float
+    right: float
+    bottom: float
+    top: float
+    bold: bool
+
+    @property
+    def height(self) -> float:
+        """Of the font."""
+        return max(self.top - self.bottom, 1.0)
+
+    @property
+    def middle(self) -> float:
+        """Half way up the line."""
+        return (self.top + self.bottom) / 2
+
+
+_Cell = list[Span]
+_Line = list[_Cell]
+
+
+def blocks(spans: Sequence[Span], usual: float) -> Iterator[tuple[str, str]]:
+    """The blocks of one page: ("heading" | "text" | "row", text).
+
+    Args:
+        spans: in reading order.
+        usual: the height of the document's running text.
+    """
+    lines = _lines(_without_page_number(list(spans)))
+    paragraph: list[Span] = []
+    for index, line in enumerate(lines):
+        neighbours = lines[max(index - 1, 0) : index] + lines[index + 1 : index + 2]
+        if len(line) > 1 and any(_is_aligned(line, other) for other in neighbours):
+            yield from _paragraph(paragraph, usual)
+            paragraph = []
+            yield "row", row([_joined(cell) for cell in line])
+            continue
+        for span in (span for cell in line for span in cell):
+            if paragraph and _begins(paragraph, span):
+                yield from _paragraph(paragraph, usual)
+                paragraph = []
+            paragraph.append(span)
+    yield from _paragraph(paragraph, usual)
+
+
+def has_words(spans: Sequence[Span]) -> bool:
+    """Whether there is more than page numbers."""
+    return any(any(map(str.isalpha, span.text)) and not _PAGE_NUMBER.fullmatch(span.text) for span in spans)
+
+
+def _without_page_number(spans: list[Span]) -> list[Span]:
+    """The spans less a number that stands apart at the top or the bottom."""
+    for edge in (min, max):
+        if len(spans) > 1:
+            outer = edge(spans, key=lambda span: span.middle)
+            distance = min(abs(span.middle - outer.middle) for span in spans if span is not outer)
+            is_number = len(outer.text) <= 40 and _PAGE_NUMBER.fullmatch(outer.text) is not None
+            if is_number and distance > 1.5 * outer.height:
+                spans = [span for span in spans if span is not outer]
+    return spans
+
+
+def _lines(spans: list[Span]) -> list[_Line]:
+    """Spans gathered into lines of cells, also where the text of a cell is wrapped."""
+    lines: list[_Line] = []
+    for span in spans:
+        if not lines:
+            lines.append([[span]])
+            continue
+        last = lines[-1][-1]
+        rise = span.middle - last[-1].middle
+        is_right = span.left >= last[-1].right - 0.3 * span.height
+        if is_right and abs(rise) < 0.5 * span.height:
+            lines[-1].append([span])
+        elif is_right and 0 < rise < _MAX_CELL_LINES * span.height:
+            # Up and to the right: the cell before was wrapped over several lines, which are still taken for lines.
+            _fold(lines, span)
+            lines[-1].append([span])
+        elif len(lines[-1]) > 1 and -1.6 * span.height < rise < 0 and abs(span.left - last[0].left) < span.height:
+            last.append(span)
+        else:
+            lines.append([[span]])
+    return lines
+
+
+def _fold(lines: list[_Line], span: Span) -> None:
+    """Make one cell of the last single-cell lines that are not above `span`."""
+    cell = lines[-1][-1]
+    while (
+        len(lines) > 1
+        and len(lines[-1]) == len(lines[-2]) == 1
+        and lines[-2][0][-1].middle <= span.middle + 0.5 * span.height
+        and abs(lines[-2][0][0].left - cell[0].left) < span.height
+    ):
+        lines.pop()
+        cell[:0] = lines[-1][0]
+        lines[-1] = [cell]
+
+
+def _is_aligned(line: _Line, other: _Line) -> bool:
+    """Whether two lines share a column besides the first, by its left edge, right edge or middle."""
+    for cell in line[1:]:
+        for match in other[1:]:
+            near = 0.5 * cell[0].height
+            left, right = cell[0].left - match[0].left, cell[0].right - match[0].right
+            if min(abs(left), abs(right), abs(left + right) / 2) < near:
+                return True
+    return False
+
+
+def _begins(paragraph: list[Span], span: Span) -> bool:
+    """Whether `span` begins a new paragraph."""
+    last = paragraph[-1]
+    step = last.middle - span.middle
+    if abs(step) < 0.5 * span.height:
+        return False
+    shift = span.left - last.left
+    is_astray = abs(shift) > 4 * span.height and abs(shift + span.right - last.right) > 4 * span.height
+    if is_astray or abs(span.height - last.height) > 0.12 * last.height or span.bold != last.bold:
+        return True
+    has_ended = last.text.endswith(_ENDS)
+    if step < 0 or step > 8 * span.height:
+        return has_ended  # the next column
+    usual_step = paragraph[-2].middle - last.middle if len(paragraph) > 1 else 0.0
+    is_apart = step > 1.9 * span.height or (usual_step > 0.5 * span.height and step > 1.3 * usual_step)
+    is_item = _ITEM.match(span.text) is not None and (has_ended or _ITEM.match(paragraph[0].text) is not None)
+    is_short = last.right < max(part.right for part in paragraph) - 3 * span.height
+    return is_apart or is_item or (has_ended and (is_short or shift > span.height))
+
+
+def _paragraph(spans: list[Span], usual: float) -> Iterator[tuple[str, str]]:
+    if not spans:
+        return
+    text = _joined(spans)
+    stands_out = spans[0].height > 1.15 * usual or all(span.bold for span in spans)
+    is_heading = stands_out and len(text) <= 160 and len(spans) <= 3 and not text.endswith(_ENDS)
+    yield ("heading" if is_heading else "text"), text
+
+
+def _joined(spans: list[Span]) -> str:
+    text = ""
+    for span in spans:
+        # PDFium marks a hyphen at a line's end, which only cuts a word, by a code of its own.
+        text = join_lines(re.sub("[\x02\ufffe]$", "\u00ad", text), span.text)
+    return text
