@@ -1,7 +1,7 @@
 """From a description to a scene: what stands where, how large, and in which colors.
 
-Things that belong together (a cat on a sofa) form a block at natural size, in which x grows to the right and y down
-from the ground. Blocks stand side by side, as large as they fit.
+Things that belong together (a cat on a sofa) form a block at natural size. Blocks stand side by side, as large as they
+fit.
 """
 
 from collections.abc import Callable
@@ -23,10 +23,7 @@ _LAND = {"ground", "road", "snow", "desert"}
 
 @dataclass
 class Figure:
-    """One drawn icon of the prompt's `thing`, in fractions of the image: `x` is its center, `base` its foot.
-
-    The larger `depth`, the nearer; what `floats` does not touch the ground.
-    """
+    """An icon of one of the `things`, in fractions of the image: its middle is at `x`, its foot at `base`."""
 
     thing: int
     look: Look
@@ -61,22 +58,14 @@ class Scene:
 
 
 def arrange(described: Description, aspect_of: Callable[[str], float], seed: int, aspect: float) -> Scene:
-    """Place everything.
-
-    Args:
-        described: what to show.
-        aspect_of: width over height of an icon.
-        seed: decides what the prompt leaves open.
-        aspect: width over height of the image.
-    """
+    """Place everything in an image of a shape, width over height; `aspect_of` knows the icons'."""
     rng = np.random.default_rng(seed)
     ground, features = _ground(described), set(described.features)
     figures = _Blocks(described, aspect_of, rng).place(aspect, ground) if described.things else []
     figures.sort(key=lambda figure: figure.depth)
-    palette = rng.permutation(len(_PALETTE))
+    palette = [_PALETTE[number] for number in rng.permutation(len(_PALETTE))]
     for index, figure in enumerate(figures):
-        stated = described.things[figure.thing].color or figure.look.color
-        figure.color = stated or _PALETTE[palette[index % len(palette)]]
+        figure.color = described.things[figure.thing].color or figure.look.color or palette[index % len(palette)]
     if ground in {"grass", "road", "snow"} and not features & {"hills", "mountains", "forest", "city"}:
         features.add(str(rng.choice(("hills", "mountains", "forest"))))
     sky = described.sky or ("night" if features & {"moon", "stars"} else "day")
@@ -120,7 +109,7 @@ class _Blocks:
         roots, afloat = self._order(), ground in {"deep", "space"}
         blocks = [self._block(root, aspect / len(roots)) for root in roots]
         _, widths, heights = zip(*blocks, strict=True)
-        scale = min(0.8, 0.88 * aspect / (sum(widths) + 0.12 * (len(blocks) - 1)), 0.62 / max(heights))
+        scale = min(0.8, 0.88 * aspect / (sum(widths) + 0.1 * len(blocks)), 0.62 / max(heights))
         scale *= self.rng.uniform(0.9, 1)
         gap = (aspect - scale * sum(widths)) / (len(blocks) + 1)
         left = gap
@@ -179,13 +168,10 @@ class _Blocks:
         for kind in sorted({relation.kind for relation in self.hosts.values()}):
             guests = [thing for thing, at in self.hosts.items() if (at.object, at.kind) == (host, kind)]
             crowd = [guest for guest in guests for _ in range(self.things[guest].count)]
-            shared = len(crowd) != len(hosts)
-            figures = [
-                self._attach(guest, kind, hosts[len(hosts) // 2], index - (len(crowd) - 1) / 2, len(crowd))
-                if shared
-                else self._attach(guest, kind, hosts[index], 0.0, 1)
-                for index, guest in enumerate(crowd)
-            ]
+            total, middle = len(crowd), hosts[len(hosts) // 2]
+            spots = [(middle, step / 2, total) for step in range(1 - total, total, 2)]
+            spots = [(each, 0.0, 1) for each in hosts] if total == len(hosts) else spots
+            figures = [self._attach(guest, kind, *spot) for guest, spot in zip(crowd, spots, strict=True)]
             added += figures
             for guest in guests:
                 added += self._attached(guest, [figure for figure in figures if figure.thing == guest])

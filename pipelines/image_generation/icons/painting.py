@@ -53,7 +53,7 @@ _SCATTERED = {  # how many to a square image; color and strength; half width and
     "stars": (180, "#fffae8", 1.5, 0.004, 0.004), "space": (300, "#fffae8", 1.5, 0.004, 0.004),
     "rain": (260, "#e2eef8", 0.9, 0.003, 0.032), "snowfall": (250, "#ffffff", 2.0, 0.007, 0.007),
 }  # fmt: skip
-_BODY = (  # ovals: right of and above the foot's middle, half width, half height, in widths; how much darker
+_BODY = (  # feet, body, belly: right of and above the foot's middle, half width, half height; how much darker
     (-0.19, 0.06, 0.15, 0.08, 0.22), (0.19, 0.06, 0.15, 0.08, 0.22), (0.0, 0.36, 0.36, 0.36, 0.06),
     (0.0, 0.3, 0.22, 0.24, -0.45), (-0.32, 0.42, 0.09, 0.17, 0.16), (0.32, 0.42, 0.09, 0.17, 0.16),
 )  # fmt: skip
@@ -125,7 +125,8 @@ class Painter:
         lights = [] if self.scene.ground in _SKIES else [self._paint_lights, self._paint_distance]
         figures = [partial(self._paint_figure, figure) for figure in self.scene.figures]
         weather = [partial(self._scatter, kind, 0, self.height) for kind in ("rain", "snowfall") if kind in features]
-        return [self._paint_sky, *lights, self._paint_ground, *figures, *weather]
+        sky = partial(self._below, np.full(self.width, -1.0), self.sky, 1.05 * self.horizon + 2)
+        return [sky, *lights, self._paint_ground, *figures, *weather]
 
     def finish(self) -> Rgb:
         """The image, with a fine grain that keeps gradients from banding."""
@@ -182,9 +183,6 @@ class Painter:
         """A rolling line, (width,), about -1 to 1."""
         x = np.linspace(0, 2 * np.pi * waves, self.width)
         return np.asarray(sum(0.6 / 2**i * np.sin(x * 1.9**i + self.rng.uniform(0, 7)) for i in range(3)))
-
-    def _paint_sky(self) -> None:
-        self._below(np.full(self.width, -1.0), self.sky, 1.05 * self.horizon + 2)
 
     def _paint_lights(self) -> None:
         """Stars, rainbow, sun or moon, and clouds."""
@@ -268,7 +266,15 @@ def _drawing(glyph: Plane, look: Look, color: Plane) -> tuple[Plane, Plane, int]
             region = _region(kind, area or (0.5, 0.5, 1, 1), glyph.shape, margin)
             cover = np.maximum(cover, region) if kind == "back" else cover
             paint += (_ink(stated) - paint) * (region * free.get(kind, glyph))[..., None]
-    return *_shaded(cover, paint, _toned(color, 0.5), size), margin
+    # Light from the upper left, and a thin darker rim that sets the figure off from what is behind it.
+    step = max(1, round(0.025 * size))
+    relief = ndimage.gaussian_filter(cover, 0.035 * size)
+    slope = np.roll(relief, (-step, -step), (0, 1)) - np.roll(relief, (step, step), (0, 1))
+    light = np.clip(0.3 * slope + np.linspace(0.06, -0.1, len(cover))[:, None], -0.3, 0.3)[..., None]
+    paint = np.where(light > 0, paint + (255 - paint) * light, paint * (1 + light))
+    wider = np.maximum(cover, np.minimum(1, 1.8 * ndimage.gaussian_filter(cover, max(0.5, 0.004 * size))))
+    edge = _toned(color, 0.5)
+    return wider, edge + (paint - edge) * (cover / np.maximum(wider, 1e-4))[..., None], margin
 
 
 def _region(kind: str, area: tuple[float, ...], shape: tuple[int, ...], margin: int) -> Plane:
@@ -279,16 +285,3 @@ def _region(kind: str, area: tuple[float, ...], shape: tuple[int, ...], margin: 
     down = np.abs(np.arange(shape[0]) + 0.5 - margin - y * height)[:, None] / (ry * height)
     distance = np.hypot(across, down) if kind == "disc" else np.maximum(across, down)
     return np.asarray(np.clip((1 - distance) * min(rx * width, ry * height) + 0.5, 0, 1))
-
-
-def _shaded(cover: Plane, paint: Plane, edge: Plane, size: int) -> tuple[Plane, Plane]:
-    """Light from the upper left, and a thin darker rim that sets the figure off from what is behind it."""
-    from scipy import ndimage
-
-    step = max(1, round(0.025 * size))
-    relief = ndimage.gaussian_filter(cover, 0.035 * size)
-    slope = np.roll(relief, (-step, -step), (0, 1)) - np.roll(relief, (step, step), (0, 1))
-    light = np.clip(0.3 * slope + np.linspace(0.06, -0.1, len(cover))[:, None], -0.3, 0.3)[..., None]
-    paint = np.where(light > 0, paint + (255 - paint) * light, paint * (1 + light))
-    wider = np.maximum(cover, np.minimum(1, 1.8 * ndimage.gaussian_filter(cover, max(0.5, 0.004 * size))))
-    return wider, edge + (paint - edge) * (cover / np.maximum(wider, 1e-4))[..., None]

@@ -12,15 +12,11 @@ from functools import cache
 from importlib.resources import files
 from typing import NamedTuple
 
-Color = tuple[int, int, int]
-MAX_THINGS = 12
-MAX_COUNT = 10
-NEUTRAL = "fa:shapes"
-"""The icon of a noun that has none."""
+Color = tuple[int, ...]
+MAX_THINGS, MAX_COUNT = 12, 10
+NEUTRAL = "fa:shapes"  # the icon of a noun that has none
 
-_PHRASE = re.compile(
-    r"[rdpjoe]|(?P<front>[an]*(?:[qcu]|b(?=[bcqtu])|s(?=t)|(?<=q)o|(?<=c)j(?=c))*)(?P<head>t+|[bsi]?)u*"
-)
+_PHRASE = re.compile(r"[rdpjoe]|([an]*(?:[qcu]|b(?=[bcqtu])|s(?=t)|(?<=q)o|(?<=c)j(?=c))*)(t+|[bsi]?)u*")
 """What a sentence, written as the initials of its words' kinds, is made of: noun phrases and what links them."""
 
 
@@ -80,8 +76,7 @@ class _Word(NamedTuple):
 
 def rgb(text: str) -> Color:
     """ "#rrggbb" as numbers."""
-    red, green, blue = bytes.fromhex(text.removeprefix("#"))
-    return red, green, blue
+    return tuple(bytes.fromhex(text.removeprefix("#")))
 
 
 @cache
@@ -121,7 +116,10 @@ def _words(prompt: str) -> Iterator[_Word]:
 
     text = re.sub(r"([^\w\s])\1*", emoji, unicodedata.normalize("NFKC", prompt).replace("\n", ".")).lower()
     text = re.sub(rf"在([^,.。、在]{{1,12}}?)的?({'|'.join(vocabulary()['relation'])})", r" \2 \1 ", text)
-    for phrase in _known_phrases().findall(re.sub(r"['’]s\b", "", text)):
+    text = re.sub(r"['’]s\b", "", text)
+    phrases = sorted({phrase for words in vocabulary().values() for phrase in words}, key=len, reverse=True)
+    known = [re.escape(phrase) + (r"(?:e?s)?(?![a-z\d])" if "a" <= phrase[0] <= "z" else "") for phrase in phrases]
+    for phrase in re.findall("|".join([*known, r"\d*[a-z]+\d*", r"\d+"]), text):
         kinds = [kind for kind, words in vocabulary().items() if phrase in words and kind != "thing"]
         if phrase.isdigit():
             yield _Word(phrase, "quantity", phrase)
@@ -130,13 +128,6 @@ def _words(prompt: str) -> Iterator[_Word]:
             yield _Word(phrase, kind, vocabulary()[kinds[0]][phrase])
         else:
             yield _Word(phrase, "thing" if _noun(phrase) else "unknown")
-
-
-@cache
-def _known_phrases() -> re.Pattern[str]:
-    phrases = sorted({phrase for words in vocabulary().values() for phrase in words}, key=len, reverse=True)
-    known = [re.escape(phrase) + (r"(?:e?s)?(?![a-z\d])" if "a" <= phrase[0] <= "z" else "") for phrase in phrases]
-    return re.compile("|".join([*known, r"\d*[a-z]+\d*", r"\d+"]))
 
 
 def _noun(text: str) -> tuple[Look, bool] | None:
@@ -167,10 +158,10 @@ class Reader:
         """What a prompt says."""
         words = list(_words(prompt))
         for match in _PHRASE.finditer("".join(word.kind[0] for word in words)):
-            if match["front"] is None:
+            if match[1] is None:
                 self._take_link(words[match.start()])
             elif match[0]:
-                self._take_phrase(words[match.start() : match.end("head")], match["head"][:1])
+                self._take_phrase(words[match.start() : match.end(2)], match[2][:1])
         return self.found
 
     def _take_link(self, word: _Word) -> None:
@@ -196,7 +187,9 @@ class Reader:
         unknown = [word.text for word in words if word.kind == "unknown" and not word.text.endswith("ing")]
         adds = self.found.things and self.link in {"of", "with"}  # "a dog with a happy grin"
         if not head and unknown and kinds & {"article", "quantity", "color"} and not adds:
-            noun = self._unlisted(unknown[-1])
+            icons = ((f"{font}:{noun}", plural) for noun, plural in _singulars(unknown[-1]) for font in ("mdi", "fa"))
+            icon, plural = next((each for each in icons if self.has_icon(each[0])), (NEUTRAL, unknown[-1][-1] == "s"))
+            noun = Look(icon), plural
         if "negation" in kinds or 0 in counts:
             pass
         elif noun:
@@ -207,12 +200,6 @@ class Reader:
             self.found.things[-1].color = self.found.things[-1].color or color
         self.relation = None if head in {"s", "i"} else self.relation
         self.link = ""
-
-    def _unlisted(self, text: str) -> tuple[Look, bool]:
-        """A noun that the vocabulary lacks: the fonts may have an icon of its name."""
-        icons = ((f"{font}:{noun}", plural) for noun, plural in _singulars(text) for font in ("mdi", "fa"))
-        icon, plural = next((each for each in icons if self.has_icon(each[0])), (NEUTRAL, text.endswith("s")))
-        return Look(icon), plural
 
     def _add(self, look: Look, plural: bool, color: Color | None, counts: list[int]) -> None:
         if len(self.found.things) == MAX_THINGS:
