@@ -1,4 +1,4 @@
-"""What the illustrator decides to draw."""
+"""What the illustrator decides to draw: things, counts, colors, surroundings and positions."""
 
 from dataclasses import dataclass, field
 
@@ -67,7 +67,12 @@ CASES = [
     Case("three oranges", [("mdi:circle", 3, None)]),
     Case("a coffee table", [("mdi:table-furniture", 1, None)]),
     Case("a school bus", [("mdi:bus-side", 1, None)]),
-    # words without an icon take a neutral one
+    # a noun beyond the vocabulary takes the icon of its name, or a neutral one
+    Case(
+        "a cat next to a refrigerator and two fridges",
+        [("fa:cat", 1, None), ("fa:shapes", 1, None), ("mdi:fridge", 2, None)],
+    ),
+    Case("a dog with a happy grin, in a dramatic mood", [("fa:dog", 1, None)]),
     Case("a cat and two quokkas", [("fa:cat", 1, None), ("fa:shapes", 2, None)]),
     # style words, negation, odd numbers
     Case("a lighthouse, highly detailed, 4k, trending on artstation, masterpiece", [("mdi:lighthouse", 1, None)]),

@@ -1,4 +1,4 @@
-"""What the illustrator paints."""
+"""What the illustrator paints, pixel by pixel."""
 
 import hashlib
 from collections.abc import Callable
@@ -35,15 +35,15 @@ def yellows(image: Rgb) -> np.ndarray:
     return (angle > 38) & (angle < 62) & (saturation > 0.6)
 
 
-def blobs(mask: np.ndarray, least: float = 0.004) -> int:
+def blobs(mask: np.ndarray, min_share: float = 0.004) -> int:
     """Connected regions of at least this share of the image."""
     labels, count = ndimage.label(ndimage.binary_closing(mask, iterations=2))
     sizes = ndimage.sum_labels(mask, labels, range(1, count + 1))
-    return int((sizes > least * mask.size).sum())
+    return int((sizes > min_share * mask.size).sum())
 
 
 @pytest.mark.parametrize(
-    ("prompt", "colour", "count"),
+    ("prompt", "color", "count"),
     [
         ("two red cars under a blue sky", reds, 2),
         ("three red balls", reds, 3),
@@ -53,10 +53,10 @@ def blobs(mask: np.ndarray, least: float = 0.004) -> int:
         ("ten red cars", reds, 10),
     ],
 )
-def test_as_many_blobs_of_the_colour_as_asked(
-    illustrator: IconIllustrator, prompt: str, colour: Callable[[Rgb], np.ndarray], count: int
+def test_as_many_blobs_of_the_color_as_asked(
+    illustrator: IconIllustrator, prompt: str, color: Callable[[Rgb], np.ndarray], count: int
 ) -> None:
-    found = [blobs(colour(draw(illustrator, prompt, seed, 384, 384))) for seed in (1, 2, 3)]
+    found = [blobs(color(draw(illustrator, prompt, seed, 384, 384))) for seed in (1, 2, 3)]
     print(prompt, found)
     assert found == [count] * 3
 
@@ -64,7 +64,7 @@ def test_as_many_blobs_of_the_colour_as_asked(
 @pytest.mark.parametrize(
     ("sky", "low", "high"), [("blue", 195, 240), ("purple", 255, 300), ("green", 105, 150), ("red", 340, 375)]
 )
-def test_the_upper_part_has_the_sky_s_colour(illustrator: IconIllustrator, sky: str, low: float, high: float) -> None:
+def test_the_upper_part_has_the_sky_s_color(illustrator: IconIllustrator, sky: str, low: float, high: float) -> None:
     angle, saturation = hue(draw(illustrator, f"a cat under a {sky} sky"))
     upper = angle[:64][saturation[:64] > 0.25]
     middle = float(np.median((upper - 180) % 360 + 180 if high > 360 else upper))
