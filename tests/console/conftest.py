@@ -12,7 +12,7 @@ from playwright.sync_api import Browser, ConsoleMessage, Page, Request, expect, 
 from tests.serving import RunningGraph
 
 WITHIN_MS = 60_000
-SPOKEN = "one two three four five"
+SPOKEN = "the weather is fine today"
 
 OpenConsole = Callable[..., Page]
 

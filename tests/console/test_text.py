@@ -1,6 +1,7 @@
 """Chat, Documents and both ways of speech in the browser, against the real graph."""
 
 import os
+import re
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
@@ -63,7 +64,7 @@ def test_an_answer_comes_word_by_word_and_can_be_stopped(console: Page, graph: R
             }).observe(document.querySelector(".log"), {subtree: true, childList: true, characterData: true});
         }"""
     )
-    ask(console, "How do I stop Sensorium?")
+    ask(console, "What is the capital of France?")
     assert console.evaluate("window.lengths.size") >= 3
     text = " ".join(f"Sentence {number} tells of the lighthouse keeper's day in Farsund." for number in range(400))
     add_document(graph, "console-long", "long.txt", text)
@@ -140,7 +141,7 @@ def drop(page: Page, path: Path, kind: str) -> None:
 def test_a_dropped_audio_file_becomes_text(console: Page, spoken: Path) -> None:
     go(console, "Speech to text")
     drop(console, spoken, "audio/wav")
-    expect(console.locator(".transcript .said")).to_have_text(SPOKEN)
+    expect(console.locator(".transcript .said")).to_have_text(re.compile(SPOKEN, re.IGNORECASE))
     assert console.locator(".result audio").evaluate("audio => audio.duration") > 0.3
     expect(console.get_by_role("tabpanel").locator(".curl code")).to_contain_text("--data-binary @spoken.wav")
 
@@ -152,7 +153,7 @@ def test_the_microphone_becomes_text(open_console: OpenConsole, chromium: Callab
         console.get_by_role("button", name="Record").click()
         expect(console.locator(".recording")).to_have_text("Recording, 0:03")
         console.get_by_role("button", name="Stop and recognize").click()
-        expect(console.locator(".transcript .said")).to_contain_text("three four")
+        expect(console.locator(".transcript .said")).to_contain_text("weather is fine")
         expect(console.get_by_role("button", name="Record")).to_be_visible()
         console.context.close()
 
@@ -216,5 +217,5 @@ def test_the_commands_do_what_the_forms_say(console: Page, tmp_path: Path, spoke
     hostile = tmp_path / "it's;a $(id).wav"
     hostile.write_bytes(spoken.read_bytes())
     panel.locator("input[type=file]").set_input_files(hostile)
-    expect(console.locator(".transcript .said")).to_have_text(SPOKEN)
-    assert f'"{SPOKEN}"' in run(shown_command(console), tmp_path)
+    expect(console.locator(".transcript .said")).to_have_text(re.compile(SPOKEN, re.IGNORECASE))
+    assert SPOKEN in run(shown_command(console), tmp_path).lower()

@@ -42,7 +42,7 @@ def ask(client: httpx.Client, question: str, **more: object) -> httpx.Response:
 
 
 def test_chat_has_the_documented_shape(client: httpx.Client) -> None:
-    answer = ask(client, "How do I start Sensorium?", model="gpt-3.5-turbo-1106")
+    answer = ask(client, "What is the capital of France?", model="gpt-3.5-turbo-1106", temperature=0)
     assert answer.status_code == 200, answer.text
     body = answer.json()
     assert re.fullmatch(r"chatcmpl-[A-Za-z0-9]{22}", body["id"])
@@ -51,12 +51,12 @@ def test_chat_has_the_documented_shape(client: httpx.Client) -> None:
     [choice] = body["choices"]
     assert choice["index"] == 0
     assert choice["message"]["role"] == "assistant"
-    assert "make run" in choice["message"]["content"]
+    assert "Paris" in choice["message"]["content"]
     assert choice["finish_reason"] == "stop"
     usage = body["usage"]
     assert usage["completion_tokens"] > 3
     assert usage["total_tokens"] == usage["prompt_tokens"] + usage["completion_tokens"]
-    assert answer.headers["x-sensorium-engine"] == "extractive"
+    assert answer.headers["x-sensorium-engine"] == "starter"
     assert len(answer.headers.get_list("x-request-id")) == 1
 
 
@@ -150,7 +150,9 @@ def test_spoken_text_is_heard_again(client: httpx.Client) -> None:
     speech = client.get("/v1/tts", params={"text": "one two three four five", "speed": 0.8})
     heard = client.post("/v1/asr", content=speech.content).json()
     assert heard["status"] == 20000000
-    assert set(heard["result"].lower().split()) & {"one", "two", "three", "four", "five"}
+    words = set(re.findall(r"\w+", heard["result"].lower()))
+    numbers = [{"one", "1"}, {"two", "2"}, {"three", "3"}, {"four", "4"}, {"five", "5"}]
+    assert sum(bool(number & words) for number in numbers) >= 3
 
 
 def signed_url_works(url: str) -> bytes:
