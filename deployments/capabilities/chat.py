@@ -1,24 +1,29 @@
 """Chat: a conversation in, an answer piece by piece out, grounded in a category's documents if one is named."""
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from contextlib import aclosing
 from dataclasses import replace
 from typing import TypeVar
 
+import numpy as np
+from numpy.typing import NDArray
+
 from deployments.capabilities.base import Capability
-from deployments.capabilities.embedding import embed_through
 from deployments.capabilities.protocol import ChatCall, EngineInfo
 from deployments.client.errors import from_ray
 from deployments.client.handles import Handle
 from deployments.settings import Settings
 from pipelines.chat import ChatModel, ChatRequest, Delta
+from pipelines.contracts.engine import Embed
 from pipelines.knowledge import Passage
 
 T = TypeVar("T")
 
 PASSAGES = 8
 """How many passages are retrieved for a grounded question."""
+MAX_TEXTS = 256
+"""Texts of one call for embeddings: a long list must not keep the embedding model from its other callers."""
 
 
 class Chat(Capability[ChatModel]):
@@ -27,7 +32,7 @@ class Chat(Capability[ChatModel]):
     def __init__(self, settings: Settings, knowledge: Handle) -> None:
         super().__init__(settings)
         self._knowledge = knowledge
-        self.resources = replace(self.resources, embed=embed_through(knowledge))
+        self.resources = replace(self.resources, embed=_embed_through(knowledge))
 
     def unload(self, engine: ChatModel) -> None:
         """Let the answers under way end."""
@@ -38,10 +43,10 @@ class Chat(Capability[ChatModel]):
 
         Many run at once: chat engines are asynchronous, so this does not go through the engine's thread.
         """
-        answering = await self.answering()
-        model = self._loaded_engine()
+        engine_info = await self.engine_info()
+        model = self.slot.get()
         passages = await self._passages(model, call)
-        yield replace(answering, model=model.answers_as(grounded=passages is not None) or answering.model)
+        yield replace(engine_info, model=model.answers_as(grounded=passages is not None) or engine_info.model)
         request = ChatRequest(
             messages=call.messages,
             temperature=call.temperature,
@@ -97,3 +102,20 @@ async def coalesced(items: AsyncGenerator[T, None], interval_s: float = 0.03) ->
     finally:
         collecting.cancel()
         await asyncio.gather(collecting, return_exceptions=True)
+
+
+def _embed_through(knowledge: Handle) -> Embed:
+    """Embeddings by the model of the knowledge base, for an engine's thread; blocks it while the event loop calls."""
+    loop = asyncio.get_running_loop()
+
+    async def call(texts: Sequence[str]) -> NDArray[np.float32]:
+        try:
+            parts = [await knowledge.embed.remote(texts[i : i + MAX_TEXTS]) for i in range(0, len(texts), MAX_TEXTS)]
+        except Exception as error:
+            raise from_ray(error) from error
+        return np.concatenate(parts)
+
+    def embed(texts: Sequence[str]) -> NDArray[np.float32]:
+        return asyncio.run_coroutine_threadsafe(call(list(texts)), loop).result()
+
+    return embed

@@ -4,7 +4,8 @@ from collections.abc import AsyncIterator
 from tempfile import TemporaryFile
 from typing import Any
 
-from deployments.capabilities.base import CallProgress, Capability
+from deployments.capabilities.base import Capability
+from deployments.capabilities.progress import CallProgress
 from deployments.capabilities.protocol import CallEvent, Source
 from deployments.storage import video_name
 from pipelines.frame_interpolation import FrameInterpolator
@@ -19,12 +20,12 @@ class FrameInterpolation(Capability[FrameInterpolator]):
         """Interpolate one upload to `fps`, or to twice its own rate; the result is the key of the `video`."""
         with TemporaryFile() as smoother:
 
-            def work(interpolator: FrameInterpolator, ticket: CallProgress) -> None:
+            def work(interpolator: FrameInterpolator, progress: CallProgress) -> None:
                 with (
                     self.store.open_reader(source.key) as file,
                     VideoReader(file, source.container, max_pixels=self.settings.max_pixels) as video,
                 ):
-                    interpolate_video(video, interpolator, smoother, fps=fps, progress=ticket)
+                    interpolate_video(video, interpolator, smoother, fps=fps, progress=progress)
 
             async def publish(_: None) -> dict[str, Any]:
                 key = video_name("static/video")

@@ -7,7 +7,8 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 from numpy.typing import NDArray
 
-from deployments.capabilities.base import CallProgress, Capability
+from deployments.capabilities.base import Capability
+from deployments.capabilities.progress import CallProgress
 from deployments.capabilities.protocol import CallEvent, EngineInfo, Source
 from deployments.settings import Settings
 from pipelines.contracts.engine import EngineConfig
@@ -21,7 +22,7 @@ MAINTAIN_AFTER_S = 60
 class Knowledge(Capability[Library]):
     """Documents by category, hybrid retrieval, embeddings.
 
-    Documents come in through a thread of their own: a long one must not hold up the questions.
+    Documents are added in a thread of their own: a long one must not hold up questions.
     """
 
     def __init__(self, settings: Settings) -> None:
@@ -36,16 +37,16 @@ class Knowledge(Capability[Library]):
     async def ingest(self, source: Source, sha256: str, category: str) -> AsyncIterator[CallEvent]:
         """Add one upload to a category; the result is its `DocumentRecord`."""
 
-        def work(library: Library, ticket: CallProgress) -> DocumentRecord:
+        def work(library: Library, progress: CallProgress) -> DocumentRecord:
             with self.store.open_reader(source.key) as file:
-                return library.ingest(file, source.name, source.kind, category, sha256, progress=ticket)
+                return library.ingest(file, source.name, source.kind, category, sha256, progress=progress)
 
         async for event in self.run(work, thread=self._ingesting):
             yield event
         self._maintain_soon()
 
     async def search(self, category: str, query: str, count: int) -> tuple[Passage, ...] | None:
-        """The best passages of a category for a question; `None` where the category has no documents."""
+        """The best passages of a category for a question; `None` if the category has no documents."""
         return await self.in_engine(lambda library: library.search(category, query, count))
 
     async def documents(self, category: str) -> list[DocumentRecord]:
@@ -53,7 +54,7 @@ class Knowledge(Capability[Library]):
         return await self.in_engine(lambda library: library.documents(category))
 
     async def delete(self, category: str, document_id: str) -> bool:
-        """Remove a document; False where the category has none by that id."""
+        """Remove a document; False if the category has none with that id."""
         removed = await self.in_engine(lambda library: library.delete(category, document_id))
         self._maintain_soon()
         return removed
@@ -63,18 +64,18 @@ class Knowledge(Capability[Library]):
         return await self.in_engine(lambda library: library.embed(texts))
 
     async def embed_counted(self, texts: Sequence[str]) -> tuple[EngineInfo, NDArray[np.float32], int]:
-        """What answers, the vectors, and how many tokens were read."""
-        answering = await self.answering()
+        """The engine, the vectors, and how many tokens it read."""
+        engine_info = await self.engine_info()
         vectors = await self.embed(texts)
         tokens = await self.in_engine(lambda library: sum(library.count_tokens(text) for text in texts))
-        return answering, vectors, tokens
+        return engine_info, vectors, tokens
 
     def _maintain_soon(self) -> None:
-        """Tidy the index once the changes have ceased for a while."""
+        """Maintain the index once nothing has changed for a while."""
         if self._maintenance is not None:
             self._maintenance.cancel()
         loop = asyncio.get_running_loop()
         self._maintenance = loop.call_later(MAINTAIN_AFTER_S, self._maintain)
 
     def _maintain(self) -> None:
-        self._ingesting.submit(lambda: self._loaded_engine().maintain())
+        self._ingesting.submit(lambda: self.slot.get().maintain())

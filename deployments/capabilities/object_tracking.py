@@ -4,7 +4,8 @@ from collections.abc import AsyncIterator
 from tempfile import TemporaryFile
 from typing import Any
 
-from deployments.capabilities.base import CallProgress, Capability
+from deployments.capabilities.base import Capability
+from deployments.capabilities.progress import CallProgress
 from deployments.capabilities.protocol import CallEvent, Source
 from deployments.storage import video_name
 from pipelines.media.video import VideoReader
@@ -19,12 +20,12 @@ class ObjectTracking(Capability[ObjectTracker]):
         """Track one upload; the result is the keys of the `video` and of its `tracks`, and `counts` by class."""
         with TemporaryFile() as annotated, TemporaryFile() as text:
 
-            def work(tracker: ObjectTracker, ticket: CallProgress) -> dict[str, int]:
+            def work(tracker: ObjectTracker, progress: CallProgress) -> dict[str, int]:
                 with (
                     self.store.open_reader(source.key) as file,
                     VideoReader(file, source.container, max_pixels=self.settings.max_pixels) as video,
                 ):
-                    return track_video(video, tracker, annotated, text, progress=ticket)
+                    return track_video(video, tracker, annotated, text, progress=progress)
 
             async def publish(counts: dict[str, int]) -> dict[str, Any]:
                 key = video_name("static/video")

@@ -2,7 +2,8 @@
 
 from collections.abc import AsyncIterator
 
-from deployments.capabilities.base import CallProgress, Capability
+from deployments.capabilities.base import Capability
+from deployments.capabilities.progress import CallProgress
 from deployments.capabilities.protocol import CallEvent, Source
 from pipelines.media.audio import AudioReader, pcm_blocks
 from pipelines.speech_recognition import Segment, SpeechRecognizer

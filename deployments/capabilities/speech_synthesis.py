@@ -2,7 +2,8 @@
 
 from collections.abc import AsyncIterator, Iterator
 
-from deployments.capabilities.base import CallProgress, Capability
+from deployments.capabilities.base import Capability
+from deployments.capabilities.progress import CallProgress
 from deployments.capabilities.protocol import EngineInfo, SpeechCall
 from pipelines.media.audio import encode_audio
 from pipelines.speech_synthesis import SpeechSynthesizer

@@ -3,7 +3,8 @@
 from collections.abc import AsyncIterator
 from typing import Any
 
-from deployments.capabilities.base import CallProgress, Capability
+from deployments.capabilities.base import Capability
+from deployments.capabilities.progress import CallProgress
 from deployments.capabilities.protocol import CallEvent, Source
 from deployments.storage import Bucket, image_name
 from pipelines.media.image import read_image, write_png
@@ -17,10 +18,10 @@ class SuperResolution(Capability[SuperResolver]):
     async def enhance(self, source: Source) -> AsyncIterator[CallEvent]:
         """Enlarge one upload; the result is the key of the `image`."""
 
-        def work(resolver: SuperResolver, ticket: CallProgress) -> bytes:
+        def work(resolver: SuperResolver, progress: CallProgress) -> bytes:
             with self.store.open_reader(source.key) as file:
-                picture = read_image(file, max_pixels=self.settings.max_enhance_pixels)
-            return write_png(enhance(picture, resolver, progress=ticket))
+                image = read_image(file, max_pixels=self.settings.max_enhance_pixels)
+            return write_png(enhance(image, resolver, progress=progress))
 
         async def publish(enlarged: bytes) -> dict[str, Any]:
             key = image_name(Bucket.ENHANCED)

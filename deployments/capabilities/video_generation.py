@@ -4,7 +4,8 @@ from collections.abc import AsyncIterator
 from tempfile import TemporaryFile
 from typing import Any
 
-from deployments.capabilities.base import CallProgress, Capability
+from deployments.capabilities.base import Capability
+from deployments.capabilities.progress import CallProgress
 from deployments.capabilities.protocol import CallEvent, Source
 from deployments.storage import video_name
 from pipelines.media.image import read_image
@@ -19,13 +20,13 @@ class VideoGeneration(Capability[VideoGenerator]):
         """Animate one upload; the result is the key of the `video`."""
         with TemporaryFile() as made:
 
-            def work(generator: VideoGenerator, ticket: CallProgress) -> None:
+            def work(generator: VideoGenerator, progress: CallProgress) -> None:
                 with self.store.open_reader(source.key) as file:
                     image = read_image(file, max_pixels=self.settings.max_pixels).rgb8()
-                clip = generator.generate(image, request, progress=ticket)
+                clip = generator.generate(image, request, progress=progress)
                 with VideoWriter(made, fps=clip.fps, width=clip.width, height=clip.height) as writer:
                     for number, frame in enumerate(clip.frames, start=1):
-                        ticket(number / clip.count, "animating")
+                        progress(number / clip.count, "animating")
                         writer.write(frame)
 
             async def publish(_: None) -> dict[str, Any]:

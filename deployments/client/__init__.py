@@ -1,1 +1,1 @@
-"""How ingress and jobs reach the capabilities."""
+"""How the ingress and the job worker reach the capabilities."""

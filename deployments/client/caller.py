@@ -1,4 +1,4 @@
-"""How ingress and jobs reach the capabilities: calls under a deadline that end in our own errors."""
+"""Calls of capabilities through their handles: under deadlines, and ending in our own errors."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -16,10 +16,10 @@ from pipelines.contracts.errors import ModelLoading
 
 
 class Call:
-    """A call under way: iterate it for its events; leaving the `with` cancels what still runs."""
+    """A running call: iterate it for its events; leaving the `with` cancels what still runs."""
 
-    def __init__(self, stream: DeploymentResponseGenerator[Any], answering: EngineInfo, ends_s: float) -> None:
-        self.answering = answering
+    def __init__(self, stream: DeploymentResponseGenerator[Any], engine_info: EngineInfo, ends_s: float) -> None:
+        self.engine_info = engine_info
         self._stream = stream
         self._ends_s = ends_s
 
@@ -31,11 +31,11 @@ class Call:
         _cancel(self._stream)
 
     def headers(self) -> dict[str, str]:
-        """Response headers that say what answered."""
-        return {"x-sensorium-engine": self.answering.engine, "x-sensorium-model": self.answering.model}
+        """Response headers that name the engine and model."""
+        return {"x-sensorium-engine": self.engine_info.engine, "x-sensorium-model": self.engine_info.model}
 
     def __aiter__(self) -> AsyncIterator[Any]:
-        """The events that follow `answering`."""
+        """The events that follow `engine_info`."""
         return self
 
     async def __anext__(self) -> Any:
@@ -43,7 +43,7 @@ class Call:
         return await _next(self._stream, self._ends_s)
 
     async def result(self) -> Any:
-        """Pass over the updates and give what the call was made for."""
+        """The result; updates are skipped."""
         async for event in self:
             if isinstance(event, ResultEvent):
                 return event.result
@@ -68,7 +68,12 @@ async def _next(stream: AsyncIterator[Any], ends_s: float) -> Any:
 
 
 class Caller:
-    """Calls capabilities by their handles, under deadlines, with our own errors."""
+    """Calls capabilities.
+
+    Attributes:
+        handles: of the capabilities.
+        status: of the capabilities.
+    """
 
     def __init__(self, handles: Handles, settings: Settings) -> None:
         self.handles = handles
@@ -79,7 +84,7 @@ class Caller:
         """Begin a call whose events are streamed: `with await caller.call(handle.method, …) as call`.
 
         Raises:
-            ModelLoading: nobody runs this capability, and none came within `cold_wait_s`.
+            ModelLoading: no replica of this capability came up within `cold_wait_s`.
             SensoriumError: whatever the capability raised before its first event.
         """
         ends_s = asyncio.get_running_loop().time() + (deadline_s or self._settings.deadline_s)
@@ -91,19 +96,19 @@ class Caller:
             raise
 
     async def _first(self, deployment: str, stream: AsyncIterator[Any], ends_s: float) -> EngineInfo:
-        """The first event; while it does not come, look whether anybody is there to answer."""
+        """Wait for the first event; after `cold_wait_s`, fail if no replica is running."""
         first = asyncio.ensure_future(_next(stream, ends_s))
         try:
             done, _ = await asyncio.wait({first}, timeout=self._settings.cold_wait_s)
             if not done and await self.status.is_absent(deployment):
                 raise ModelLoading(f"{deployment} is starting; try again soon.")
-            answering: EngineInfo = await first
-            return answering
+            engine_info: EngineInfo = await first
+            return engine_info
         finally:
             first.cancel()
 
     async def ask(self, method: Handle, *args: Any) -> Any:
-        """One short call with one answer, without events."""
+        """Call a method that returns one value, without events."""
         try:
             async with asyncio.timeout(self._settings.deadline_s):
                 return await method.remote(*args)

@@ -12,7 +12,7 @@ INTERNAL_ERROR = ("internal_error", "Something went wrong on the server; its log
 
 
 class DeadlineExceeded(SensoriumError):
-    """The call took longer than it may."""
+    """The call took longer than its deadline."""
 
     code = "deadline_exceeded"
 
@@ -24,5 +24,5 @@ def from_ray(error: Exception) -> Exception:
     if isinstance(error, BackPressureError):
         return Overloaded("Too many calls are waiting; try again soon.", math.ceil(error.retry_after_s or 5))
     if isinstance(error, RayActorError | DeploymentUnavailableError):
-        return Overloaded("The worker of this call is gone; send it again.", 5)
+        return Overloaded("The replica that served this call is gone; send it again.", 5)
     return error

@@ -1,7 +1,7 @@
-"""What each capability is and how it fares: the truth behind `/readyz` and `/v1/models`.
+"""The status of each capability, which `/readyz` and `/v1/models` report.
 
-Two sources: Serve's controller knows every block's configuration and how many replicas run, also of a capability that
-is scaled to zero; the replicas know whether their engine is loaded. A capability is never woken by being asked.
+Two sources: Serve's controller knows the configuration of every deployment and how many replicas run, even of a
+capability that is scaled to zero; the replicas know whether their engine is loaded. Asking never starts a replica.
 """
 
 import asyncio
@@ -9,19 +9,17 @@ import time
 from dataclasses import dataclass
 from typing import Any, Literal
 
-import ray
 from pydantic import ValidationError
-from ray import serve
-from ray.serve._private.constants import SERVE_CONTROLLER_NAME, SERVE_NAMESPACE
 from ray.serve.exceptions import RayServeException
 
 from deployments.capabilities.protocol import ReplicaState
 from deployments.catalog import CATALOG, CatalogEntry
+from deployments.client.controller import deployment_details
 from deployments.client.handles import Handle, Handles
 from pipelines.contracts.engine import ModelCard
 
-FRESH_S = 1.0
-ANSWER_WITHIN_S = 2.0
+MAX_AGE_S = 1.0
+REPLY_TIMEOUT_S = 2.0
 
 
 @dataclass(frozen=True)
@@ -43,26 +41,26 @@ class CapabilityStatus:
 
 
 class Status:
-    """Looks at the running graph, at most once a second."""
+    """Asks the running graph, at most once a second."""
 
     def __init__(self, handles: Handles) -> None:
         self._handles = handles
         self._latest: dict[str, CapabilityStatus] = {}
-        self._at_s = float("-inf")
-        self._looking = asyncio.Lock()
+        self._asked_s = float("-inf")
+        self._asking = asyncio.Lock()
         self._has_started = False
 
     async def capabilities(self) -> dict[str, CapabilityStatus]:
         """Every capability's status, by its name."""
-        async with self._looking:
-            if time.monotonic() - self._at_s > FRESH_S:
-                deployments = await _deployments()
-                looks = [
-                    self._look(CATALOG[name], handle, deployments.get(CATALOG[name].deployment, {}))
+        async with self._asking:
+            if time.monotonic() - self._asked_s > MAX_AGE_S:
+                details = await deployment_details()
+                statuses = [
+                    _status(CATALOG[name], handle, details.get(CATALOG[name].deployment, {}))
                     for name, handle in vars(self._handles).items()
                 ]
-                self._latest = {status.capability: status for status in await asyncio.gather(*looks)}
-                self._at_s = time.monotonic()
+                self._latest = {status.capability: status for status in await asyncio.gather(*statuses)}
+                self._asked_s = time.monotonic()
             return self._latest
 
     async def is_starting(self) -> bool:
@@ -73,61 +71,46 @@ class Status:
         return not self._has_started
 
     async def is_absent(self, deployment: str) -> bool:
-        """No replica of this deployment runs."""
+        """Whether no replica of this deployment runs."""
         return any(
             status.replicas == 0
             for name, status in (await self.capabilities()).items()
             if CATALOG[name].deployment == deployment
         )
 
-    async def _look(self, entry: CatalogEntry, handle: Handle, deployment: dict[str, Any]) -> CapabilityStatus:
-        name = entry.name
-        schema = deployment.get("deployment_config", {})
-        engine, card = _configured(entry, schema.get("user_config") or {})
-        running = sum(replica["state"] == "RUNNING" for replica in deployment.get("replicas", []))
-        if running == 0:
-            scaled_to_zero = (schema.get("autoscaling_config") or {}).get("min_replicas") == 0
-            if deployment.get("status") in ("UNHEALTHY", "DEPLOY_FAILED"):
-                return CapabilityStatus(name, "failing", engine, card, "its replicas do not start; see Serve's log")
-            state: Literal["cold", "starting"] = "cold" if scaled_to_zero else "starting"
-            return CapabilityStatus(name, state, engine, card)
-        told = await _told(handle)
-        if not told:  # every replica is too busy to answer: it works
-            return CapabilityStatus(name, "ready", engine, card, replicas=running)
-        worst = min(told, key=lambda state: ("failing", "loading", "ready").index(state.state))
-        return CapabilityStatus(name, worst.state, engine, card, worst.reason, worst.load_s, running)
+
+async def _status(entry: CatalogEntry, handle: Handle, details: dict[str, Any]) -> CapabilityStatus:
+    schema = details.get("deployment_config", {})
+    engine, card = _configured(entry, schema.get("user_config") or {})
+    running = sum(replica["state"] == "RUNNING" for replica in details.get("replicas", []))
+    if running == 0:
+        if details.get("status") in ("UNHEALTHY", "DEPLOY_FAILED"):
+            reason = "its replicas do not start; see Serve's log"
+            return CapabilityStatus(entry.name, "failing", engine, card, reason)
+        scaled_to_zero = (schema.get("autoscaling_config") or {}).get("min_replicas") == 0
+        return CapabilityStatus(entry.name, "cold" if scaled_to_zero else "starting", engine, card)
+    replies = await _replica_states(handle)
+    if not replies:  # every replica is too busy to answer: it works
+        return CapabilityStatus(entry.name, "ready", engine, card, replicas=running)
+    worst = min(replies, key=lambda state: ("failing", "loading", "ready").index(state.state))
+    return CapabilityStatus(entry.name, worst.state, engine, card, worst.reason, worst.load_s, running)
 
 
-async def _deployments() -> dict[str, dict[str, Any]]:
-    """Serve's details of each deployment of our application, by name."""
-    controller: Any = ray.get_actor(SERVE_CONTROLLER_NAME, namespace=SERVE_NAMESPACE)
-    details = await controller.get_serve_instance_details.remote()
-    application = serve.get_replica_context().app_name
-    found: dict[str, dict[str, Any]] = details["applications"].get(application, {}).get("deployments", {})
-    return found
-
-
-def http_address() -> tuple[str, int]:
-    """Host and port that this graph's HTTP proxies listen on."""
-    controller: Any = ray.get_actor(SERVE_CONTROLLER_NAME, namespace=SERVE_NAMESPACE)
-    options: Any = ray.get(controller.get_http_config.remote())
-    return options.host, options.port
-
-
-async def _told(handle: Handle) -> list[ReplicaState]:
+async def _replica_states(handle: Handle) -> list[ReplicaState]:
+    """What the replicas report in time."""
     try:
-        answers = await handle.broadcast("state").results_async(timeout_s=ANSWER_WITHIN_S, return_exceptions=True)
+        replies = await handle.broadcast("state").results_async(timeout_s=REPLY_TIMEOUT_S, return_exceptions=True)
     except (TimeoutError, RayServeException):
         return []
-    return [answer for answer in answers if isinstance(answer, ReplicaState)]
+    return [reply for reply in replies if isinstance(reply, ReplicaState)]
 
 
 def _configured(entry: CatalogEntry, user_config: dict[str, Any]) -> tuple[str, ModelCard]:
-    engine = str(user_config.get("engine", ""))
     try:
         config = entry.parse(user_config)
     except ValidationError:
-        return engine, ModelCard(
-            model=str(user_config.get("model", "")), license="", description="not a valid user_config"
+        model = str(user_config.get("model", ""))
+        return str(user_config.get("engine", "")), ModelCard(
+            model=model, license="", description="The user_config is invalid."
         )
     return config.engine, config.card()

@@ -1,9 +1,9 @@
-"""Fetch model files from a hub into its standard cache: resumed, checked, and with every file or not at all.
+"""Fetch model files from a hub into its standard cache: resumed, verified, and with every file or not at all.
 
-The hub's own client takes up a broken transfer only within one run: after a run that was stopped it begins the file
-anew. So large files are fetched here, by that client's transfer, into `blobs/<sha256>.incomplete`, and go on from what
-is there. A file gets its place in the cache only when its checksum is the one that the hub lists for it. Small files
-and the cache's layout are left to the client, so that every library finds what it expects.
+The hub's own client resumes a transfer only within one run; after a run that was stopped, it starts the file again. So
+large files are fetched here, by that client's transfer, into `blobs/<sha256>.incomplete`, and continue from what is
+there. A file gets its place in the cache only if its checksum is the one that the hub lists for it. Small files and the
+cache's layout are left to the client, so that every library finds what it expects.
 """
 
 import errno
@@ -27,33 +27,36 @@ from huggingface_hub.errors import (
     RepositoryNotFoundError,
     RevisionNotFoundError,
 )
-from huggingface_hub.file_download import http_get, repo_folder_name
-from huggingface_hub.hf_api import RepoFile
-from huggingface_hub.utils._headers import build_hf_headers
-from huggingface_hub.utils._paths import filter_repo_objects
-from huggingface_hub.utils.sha import git_hash
-from huggingface_hub.utils.tqdm import tqdm
 
+from deployments.commands.hub_private import (
+    RepoFile,
+    build_hf_headers,
+    filter_repo_objects,
+    git_hash,
+    http_get,
+    repo_folder_name,
+    tqdm,
+)
 from pipelines.loading.weights import Weights
 
 _EXPECTED = (HTTPError, OSError, ValueError)
-"""What the client raises: of the network; of the disk and its own cache; of an id or an answer that is not a hub's."""
+"""What the client raises: network errors; errors of the disk and its cache; an id or a response that is not a hub's."""
 
 
 class FetchFailed(Exception):
-    """A model is not in the cache; the message tells a person why, and what to do."""
+    """A model is not in the cache; the message says why, and what to do."""
 
 
 @dataclass(frozen=True)
 class Plan:
-    """What one model comes to at one commit.
+    """The files of one model at one commit.
 
     Attributes:
-        weights: what was asked for.
-        commit: the commit that its revision stands for, 40 hexadecimal digits.
-        files: those that its engine reads.
+        weights: the model.
+        commit: that its revision resolves to, 40 hexadecimal digits.
+        files: that its engine reads.
         absent: those of them that the cache lacks or holds damaged.
-        to_fetch_bytes: what has to come over the network, less what an earlier run has left.
+        to_fetch_bytes: size of the absent files, less what an earlier run has fetched of them.
     """
 
     weights: Weights
@@ -64,24 +67,24 @@ class Plan:
 
     @property
     def size_bytes(self) -> int:
-        """Size of all its files."""
+        """Size of all files."""
         return sum(file.size for file in self.files)
 
 
 class Hub:
-    """One hub and the cache folder for what comes from it."""
+    """One hub and its cache folder."""
 
     def __init__(self, endpoint: str | None = None, cache: Path | None = None) -> None:
-        """Without arguments: the hub of `HF_ENDPOINT` and the cache of `HF_HOME`, as every library takes them."""
+        """By default the hub of `HF_ENDPOINT` and the cache of `HF_HOME`, as in every library."""
         self.endpoint = endpoint
         self.cache = cache or Path(constants.HF_HUB_CACHE)
         self._api = HfApi(endpoint=endpoint)
 
     def resolve(self, weights: Weights) -> str:
-        """The commit that a model's revision stands for now; a commit stands for itself, without a request.
+        """The commit that a model's revision points at now; a commit is returned as it is, without a request.
 
         Raises:
-            FetchFailed: the hub has no such revision, or could not be asked.
+            FetchFailed: the hub has no such revision, or cannot be reached.
         """
         if is_commit(weights.revision):
             return weights.revision
@@ -90,19 +93,19 @@ class Hub:
         except _EXPECTED as error:
             raise FetchFailed(_explained(error, weights)) from error
         if commit is None:
-            raise FetchFailed("the hub does not say which commit that is")
+            raise FetchFailed("the hub did not report which commit that is")
         return commit
 
     def plan(self, weights: Weights, commit: str, checking: Callable[[str], None]) -> Plan:
-        """Compare the cache with the hub's list of a model's files. Every file that is there is read and checked.
+        """Compare the cache with the hub's list of a model's files. Every cached file is read and verified.
 
         Args:
             weights: the model and the files that are needed.
-            commit: which commit of it.
-            checking: told the name of each file before it is read.
+            commit: of the model.
+            checking: called with the name of each file before it is read.
 
         Raises:
-            FetchFailed: the hub could not be asked, or has none of the files.
+            FetchFailed: the hub cannot be reached, or has none of the files.
         """
         try:
             tree = self._api.list_repo_tree(weights.model, recursive=True, revision=commit)
@@ -118,14 +121,14 @@ class Hub:
         return Plan(weights, commit, files, absent, sum(file.size for file in absent) - began)
 
     def fetch(self, plan: Plan, starting: Callable[[RepoFile], None]) -> None:
-        """Bring what a plan lacks, then let the model's revision stand for its commit in the cache.
+        """Fetch a plan's absent files, then point the model's revision at its commit in the cache.
 
         Args:
             plan: what to fetch.
-            starting: told of each large file before its transfer.
+            starting: called with each large file before its transfer.
 
         Raises:
-            FetchFailed: something is still missing. What has arrived stays, and the next call goes on from there.
+            FetchFailed: something is still missing. What has arrived stays, and the next call continues from there.
         """
         weights = plan.weights
         try:
@@ -164,13 +167,13 @@ class Hub:
         partial = self._partial(weights, file)
         blob = partial.with_suffix("")
         if blob.is_file() and _is_sound(blob, file):
-            return  # another commit has the same file
+            return  # from another commit with the same file
         partial.parent.mkdir(parents=True, exist_ok=True)
         with partial.open("ab") as target:
             try:
                 fcntl.flock(target, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:
-                raise FetchFailed("another `make pull` is fetching it into the same cache; wait for that one") from None
+                raise FetchFailed("another `make pull` is fetching it into the same cache; wait for it") from None
             if target.tell() > file.size:
                 target.truncate(0)
             self._transfer(hf_hub_url(weights.model, file.path, revision=commit, endpoint=self.endpoint), target, file)
@@ -180,7 +183,7 @@ class Hub:
         partial.replace(blob)
 
     def _transfer(self, url: str, target: io.BufferedWriter, file: RepoFile) -> None:
-        # `identity`: of a compressed answer the hub cannot send the rest
+        # `identity`: the hub cannot send the rest of a compressed response
         headers = {**build_hf_headers(), "Accept-Encoding": "identity"}
         while True:
             began_at = target.seek(0, io.SEEK_END)
@@ -193,14 +196,14 @@ class Hub:
                     expected_size=file.size,
                     displayed_filename=file.path,
                 )
-            except ReadError:  # the one way to lose a connection that `http_get` does not try again after
+            except ReadError:  # the one lost connection that `http_get` does not retry
                 if target.tell() == began_at:
                     raise
             else:
                 return
 
     def _fetch_rest(self, plan: Plan) -> None:
-        """Have the client fetch the small files and lay out the snapshot."""
+        """Let the client fetch the small files and lay out the snapshot."""
         snapshot_download(
             plan.weights.model,
             revision=plan.commit,
@@ -216,7 +219,7 @@ class Hub:
                 raise _damaged(file)
 
     def _refer(self, weights: Weights, commit: str) -> None:
-        """Note which commit a branch or tag stands for: by that a start without a network finds it."""
+        """Record which commit a branch or tag points at, so that a start without a network finds it."""
         if weights.revision == commit:
             return
         reference = self._folder(weights) / "refs" / weights.revision
@@ -227,24 +230,24 @@ class Hub:
 
 
 class _NoBar(tqdm):
-    """The client draws four bars at once, which outlive an error; for small files none is needed."""
+    """The client draws four bars at once, which outlive an error; small files need none."""
 
     def __init__(self, *args: Any, **options: Any) -> None:
         super().__init__(*args, **{**options, "disable": True})  # type: ignore[no-untyped-call]  # the client's
 
 
 def is_commit(revision: str) -> bool:
-    """Whether a revision is a full commit, which never changes its meaning."""
+    """Whether a revision is a full commit hash, which never moves."""
     return re.fullmatch(r"[0-9a-f]{40}", revision) is not None
 
 
 def _is_resumable(file: RepoFile) -> bool:
-    """Large enough for the hub to keep it apart from git, and not too large for it to send by HTTP."""
+    """In the hub's large-file storage, and not too large to be sent by HTTP."""
     return file.lfs is not None and file.size <= constants.MAX_HTTP_DOWNLOAD_SIZE
 
 
 def _checksum_of(file: RepoFile) -> str:
-    """What the hub lists for a file: the sha256 of one that it keeps apart, else git's own sha1."""
+    """What the hub lists for a file: its sha256 if it is in large-file storage, else git's sha1."""
     return file.blob_id if file.lfs is None else file.lfs.sha256
 
 
@@ -273,34 +276,34 @@ def _damaged(file: RepoFile) -> FetchFailed:
     )
 
 
-_LOST = "the hub could not be reached or broke off ({error}); run this again to go on"
+_LOST = "the hub could not be reached or the connection was lost ({error}); run this again to continue"
 _EXPLANATIONS: dict[type[Exception], str] = {
     GatedRepoError: "its license has to be accepted on its page first; then set HF_TOKEN to a token of that account",
     RepositoryNotFoundError: "the hub has no such model, or it is private and HF_TOKEN is not set",
     RevisionNotFoundError: "the hub has no revision {revision} of it",
-    OfflineModeIsEnabled: "HF_HUB_OFFLINE is set, which forbids to fetch; unset it for this command",
+    OfflineModeIsEnabled: "HF_HUB_OFFLINE is set; unset it for this command",
     HTTPError: _LOST,
-    HFValidationError: "this is no hub id (owner/name); a local folder is written ./folder or /folder",
-    ValueError: "the answer is not that of a hub; is HF_ENDPOINT right?",
+    HFValidationError: "this is no hub id (owner/name); write a local folder as ./folder or /folder",
+    ValueError: "the response is not that of a hub; is HF_ENDPOINT right?",
 }
-_ANSWERS = {
-    401: "the hub does not know the token in HF_TOKEN (401)",
-    403: "the account of HF_TOKEN may not read it (403): ask for access on its page, with that account",
-    429: "the hub asks to wait (429): too many requests from here; run this again later",
+_RESPONSES = {
+    401: "the hub rejected the token in HF_TOKEN (401)",
+    403: "the account of HF_TOKEN has no access (403): ask for access on its page, with that account",
+    429: "the hub limits requests from here (429); run this again later",
 }
 
 
 def _explained(error: Exception, weights: Weights) -> str:
-    """What went wrong, in words for a person."""
+    """What went wrong, and what to do."""
     for kind, text in _EXPLANATIONS.items():
         if kind is HTTPError and isinstance(error, HfHubHTTPError):
             status = error.response.status_code
-            return _ANSWERS.get(status, f"the hub answered {status}; run this again later")
+            return _RESPONSES.get(status, f"the hub answered {status}; run this again later")
         if isinstance(error, kind):
             return text.format(error=type(error).__name__, revision=weights.revision)
     number = error.errno if isinstance(error, OSError) else None
     if number in (errno.ENOSPC, errno.EDQUOT):
-        return f"there is no room left for it ({os.strerror(number)}); what has arrived stays"
+        return f"the disk is full ({os.strerror(number)}); what has arrived stays"
     if number is not None:
         return f"it could not be stored ({os.strerror(number)})"
-    return _LOST.format(error=type(error).__name__)  # of its own classes of OSError, which have no number
+    return _LOST.format(error=type(error).__name__)  # the client's own subclasses of OSError have no number

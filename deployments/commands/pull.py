@@ -1,10 +1,10 @@
 """Fetch the weights that a configuration names: `python -m deployments.commands.pull serve_config.yaml`.
 
 They go into the hub's own cache (`HF_HOME` moves it), where every library finds them; the graph itself never fetches.
-What is there already is checked, not fetched again, and a transfer that broke off goes on where it ended.
+Files that are already there are verified, not fetched again, and an interrupted transfer resumes where it ended.
 
 A `revision` that is a branch or a tag is resolved once: `models.lock.yaml`, beside the configuration, keeps the commit,
-so that the next pull, here or on another machine, brings the same files.
+so that the next pull, here or on another machine, fetches the same files.
 """
 
 import argparse
@@ -14,22 +14,23 @@ from pathlib import Path
 from typing import NamedTuple
 
 import yaml
-from huggingface_hub.hf_api import RepoFile
 from pydantic import RootModel, ValidationError
 
 from deployments import config
 from deployments.commands.hub import FetchFailed, Hub, Plan, is_commit
+from deployments.commands.hub_private import RepoFile
+from deployments.commands.interrupt import raise_on_signals
 from pipelines.loading.weights import Weights
 
 LOCK_NAME = "models.lock.yaml"
 LOCK_HEAD = """\
 # Written by `make pull`: the commit at which each model's branch or tag was first fetched. Keep it with the
-# configuration: whoever pulls by it gets the same files. Delete an entry to fetch what its branch stands at by then.
+# configuration: everyone who pulls with it gets the same files. Delete an entry to update that model.
 """
 
 
 class Wanted(NamedTuple):
-    """One model, by what a configuration says of it."""
+    """One model that a configuration needs."""
 
     weights: Weights
     deployment: str
@@ -50,7 +51,7 @@ class Lock(RootModel[dict[str, dict[str, str]]]):
 
 
 def named_in(path: Path) -> list[Wanted]:
-    """What a configuration needs from a hub, each model once.
+    """The models that a configuration needs from a hub, each once.
 
     Raises:
         ConfigInvalid: the file cannot be served.
@@ -64,7 +65,7 @@ def named_in(path: Path) -> list[Wanted]:
 
 
 def read_lock(path: Path) -> Lock:
-    """The commits kept so far; none where there is no such file yet.
+    """The commits kept so far; none if the file does not exist.
 
     Raises:
         ConfigInvalid: the file holds something else.
@@ -76,24 +77,24 @@ def read_lock(path: Path) -> Lock:
     except OSError as error:
         raise config.ConfigInvalid(f"{path}: {error.strerror}") from error
     except (yaml.YAMLError, ValidationError) as error:
-        raise config.ConfigInvalid(f"{path} is damaged: delete it to take the newest commits") from error
+        raise config.ConfigInvalid(f"{path} is damaged: delete it to use the newest commits") from error
     if not all(is_commit(commit) for revisions in lock.root.values() for commit in revisions.values()):
-        raise config.ConfigInvalid(f"{path} is damaged: it keeps full commits, 40 hexadecimal digits each")
+        raise config.ConfigInvalid(f"{path} is damaged: commits must have 40 hexadecimal digits")
     return lock
 
 
 def write_lock(path: Path, lock: Lock) -> None:
-    """Replace the file, all at once."""
+    """Replace the file atomically."""
     draft = path.with_name(f"{path.name}.draft")
     draft.write_text(LOCK_HEAD + yaml.safe_dump(lock.root), encoding="utf-8")
     draft.replace(path)
 
 
 def pull(wanted: list[Wanted], lock_path: Path, hub: Hub) -> bool:
-    """Fetch all models, one after another; one that fails stops no other.
+    """Fetch all models, one after another; one that fails does not stop the others.
 
     Returns:
-        Whether all of them are there.
+        Whether all of them are in the cache.
 
     Raises:
         ConfigInvalid: the lock is damaged.
@@ -134,12 +135,12 @@ def _planned(wanted: Wanted, lock: Lock, hub: Hub) -> Plan:
 
 
 def _keep(lock: Lock, path: Path) -> None:
-    """Write the lock; a folder that cannot be written to stops no fetch, but is said."""
+    """Write the lock; if the folder is read-only, report that and go on."""
     try:
         write_lock(path, lock)
     except OSError as error:
         print(
-            f"{path} cannot be written ({error.strerror}): another pull may bring other files. "
+            f"{path} cannot be written ({error.strerror}): another pull may fetch other files. "
             "Write the commits above as `revision:` into the configuration instead.",
             file=sys.stderr,
             flush=True,
@@ -149,14 +150,14 @@ def _keep(lock: Lock, path: Path) -> None:
 
 
 def _shortage(cache: Path, needed_bytes: int) -> str:
-    """What to say where the disk has too little room."""
-    standing = next(folder for folder in (cache, *cache.parents) if folder.exists())
-    free_bytes = shutil.disk_usage(standing).free
+    """The message if the disk has too little room, else empty."""
+    existing = next(folder for folder in (cache, *cache.parents) if folder.exists())
+    free_bytes = shutil.disk_usage(existing).free
     if needed_bytes <= free_bytes:
         return ""
     return (
-        f"not fetched: {_readable(needed_bytes)} are missing in all, and the disk of {cache} has "
-        f"{_readable(free_bytes)} free; make room, or move the cache by HF_HOME"
+        f"not fetched: {_readable(needed_bytes)} are needed in all, and the disk of {cache} has "
+        f"{_readable(free_bytes)} free; make room, or move the cache with HF_HOME"
     )
 
 
@@ -191,7 +192,8 @@ def _readable(size_bytes: int) -> str:
 
 
 def main() -> int:
-    """Fetch everything; the exit status is 1 where something is still missing, 2 where a file cannot be used."""
+    """Fetch everything; the exit status is 1 if something is still missing, 2 if a file is invalid."""
+    raise_on_signals()
     parser = argparse.ArgumentParser(description="Fetch the weights that a configuration names.")
     parser.add_argument("config", type=Path, help="a serve_config*.yaml")
     path = parser.parse_args().config
@@ -203,7 +205,7 @@ def main() -> int:
         print(error, file=sys.stderr)
         return 2
     except KeyboardInterrupt:
-        print("\nStopped. What has arrived stays: run this again to go on.", file=sys.stderr)
+        print("\nStopped. What has arrived stays: run this again to continue.", file=sys.stderr)
         return 130
     print(f"{path.name} names no model on a hub: its engines need no weights, or have them in local folders.")
     return 0

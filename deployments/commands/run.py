@@ -1,7 +1,7 @@
 """Run the graph on this machine: `python -m deployments.commands.run [serve_config.local.yaml]`.
 
-Starts Ray and Serve, shows what is still starting, says how to use it, and applies the file again whenever it is saved.
-Ctrl-C stops everything.
+Starts Ray and Serve, shows what is still starting, prints how to use it, and applies the file again whenever it is
+saved. Ctrl-C stops everything.
 """
 
 import argparse
@@ -17,19 +17,20 @@ import urllib.request
 from pathlib import Path
 from typing import Any
 
+from deployments.commands.interrupt import raise_on_signals
 from deployments.http.network import is_loopback
 from deployments.settings import PROJECT, Settings
 
 DEFAULT_CONFIG = PROJECT / "serve_config.local.yaml"
-LOOK_EVERY_S = 1.0
+POLL_INTERVAL_S = 1.0
 
-# Read by Ray when it is imported, and inherited by all of its processes: the functions here import it, not the module.
+# Read by Ray when it is imported, and inherited by all its processes: so functions import Ray here, not the module.
 RAY_ENVIRONMENT = {
     "RAY_USAGE_STATS_ENABLED": "0",
     "RAY_AUTH_MODE": "token",
     "RAY_SERVE_HTTP_PROXY_CALLBACK_IMPORT_PATH": "deployments.http.proxy:middlewares",
     "RAY_ENABLE_UV_RUN_RUNTIME_ENV": "0",
-    "HF_HUB_OFFLINE": "1",  # `make pull` fetches, nothing else does
+    "HF_HUB_OFFLINE": "1",  # only `make pull` fetches
     "HF_HUB_DISABLE_TELEMETRY": "1",
     "TOKENIZERS_PARALLELISM": "false",
 }
@@ -42,8 +43,7 @@ def main() -> int:
     path = parser.parse_args().config.absolute()
     for name, value in RAY_ENVIRONMENT.items():
         os.environ.setdefault(name, value)
-    for number in (signal.SIGINT, signal.SIGTERM):  # a shell lets what it starts in the background ignore Ctrl-C
-        signal.signal(number, _interrupt)
+    raise_on_signals()
     from deployments import config
 
     try:
@@ -56,10 +56,6 @@ def main() -> int:
         print(refusal, file=sys.stderr)
         return 2
     return _serve(path, port)
-
-
-def _interrupt(*_: object) -> None:
-    raise KeyboardInterrupt
 
 
 def _refusal(host: str, port: int, settings: Settings) -> str:
@@ -81,7 +77,7 @@ def _serve(path: Path, port: int) -> int:
     started_s = time.monotonic()
     print("Starting Ray …", flush=True)
     try:
-        # `local`: never somebody else's cluster that this machine also knows of
+        # `local`: never another cluster that this machine knows of
         ray.init(
             address="local",
             include_dashboard=False,
@@ -99,21 +95,18 @@ def _serve(path: Path, port: int) -> int:
         print("\nStopping …", flush=True)
     finally:
         signal.signal(signal.SIGINT, signal.SIG_IGN)
-        if ray.is_initialized():  # Serve's own shutdown would start Ray where it is not there
+        if ray.is_initialized():  # without Ray, Serve's shutdown would start it
             serve.shutdown()  # type: ignore[no-untyped-call]  # Ray's
             ray.shutdown()
     return 0
 
 
 def _apply(path: Path) -> None:
-    """Hand the file to Serve, which changes what differs from what runs."""
-    from ray.serve._private.api import serve_start
-
+    """Hand the file to Serve, which changes what differs."""
     from deployments import config
+    from deployments.client import controller
 
-    schema = config.read(path)
-    client = serve_start(http_options=schema.http_options.model_dump(), proxy_location=schema.proxy_location)
-    client.deploy_apps(schema)
+    controller.deploy(config.read(path))
 
 
 def _apply_changes(path: Path) -> None:
@@ -123,7 +116,7 @@ def _apply_changes(path: Path) -> None:
 
     seen = path.stat().st_mtime_ns
     while True:
-        time.sleep(LOOK_EVERY_S)
+        time.sleep(POLL_INTERVAL_S)
         try:
             now = path.stat().st_mtime_ns
         except FileNotFoundError:  # an editor that replaces the file on saving
@@ -167,11 +160,11 @@ def _wait_until_ready(port: int, started_s: float) -> bool:
         waiting = [name for name, it in capabilities.items() if it["state"] in ("starting", "loading")]
         line = f"{len(capabilities) - len(waiting)} of {len(capabilities)} capabilities are up"
         line += f"; waiting for {', '.join(waiting)}" if waiting else ""
-        line = line if capabilities else "the graph is being made"
+        line = line if capabilities else "the graph is being built"
         if line != last:
             print(f"  {time.monotonic() - started_s:4.0f} s  {line}", flush=True)
             last = line
-        time.sleep(LOOK_EVERY_S)
+        time.sleep(POLL_INTERVAL_S)
 
 
 def _welcome(path: Path, port: int, took_s: float) -> str:

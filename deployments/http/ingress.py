@@ -4,8 +4,8 @@ from fastapi import FastAPI
 from ray import serve
 
 from deployments.client.caller import Caller
+from deployments.client.controller import http_address
 from deployments.client.handles import Handle, Handles
-from deployments.client.status import http_address
 from deployments.http.app import create_app
 from deployments.http.network import is_loopback
 from deployments.http.services import Services

@@ -177,7 +177,7 @@ class Jobs:
         raise RuntimeError("the stream of events ended without a result")
 
     async def _mark_running(self, job: Job, call: Call) -> bool:
-        return await asyncio.to_thread(self._table.mark_running, job, call.answering.engine, call.answering.model)
+        return await asyncio.to_thread(self._table.mark_running, job, call.engine_info.engine, call.engine_info.model)
 
 
 async def _every(interval_s: float, step: Callable[[], Awaitable[None]]) -> None:

@@ -8,8 +8,8 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from deployments.capabilities.base import CallProgress
 from deployments.capabilities.batching import Batcher
+from deployments.capabilities.progress import CallProgress
 from pipelines.contracts.errors import Cancelled, InvalidInput, Overloaded
 from pipelines.contracts.progress import Progress
 
@@ -59,7 +59,7 @@ def engine() -> Engine:
 @pytest.fixture
 def batcher(engine: Engine) -> Batcher[str, str]:
     """Batches of up to four words of equal length."""
-    return Batcher(engine.work, alike=len, most=lambda: 4)
+    return Batcher(engine.work, batch_key=len, max_batch_size=lambda: 4)
 
 
 class Caller:
@@ -192,14 +192,14 @@ async def test_a_result_may_be_a_refusal(batcher: Batcher) -> None:
     async def work(words: Sequence[str], _progress: Progress) -> list[str | InvalidInput]:
         return [InvalidInput("no") if word == "bad" else word for word in words]
 
-    refusing = Batcher(work, alike=lambda _: None, most=lambda: 4)
+    refusing = Batcher(work, batch_key=lambda _: None, max_batch_size=lambda: 4)
     bad, good = refusing.submit(["bad"], CallProgress()), refusing.submit(["good"], CallProgress())
     assert isinstance((await bad)[0], InvalidInput)
     assert await good == ["good"]
 
 
 async def test_one_at_a_time_waits_for_nobody(engine: Engine) -> None:
-    batcher = Batcher(engine.work, alike=len, most=lambda: 1, wait_s=60)
+    batcher = Batcher(engine.work, batch_key=len, max_batch_size=lambda: 1, batch_wait_timeout_s=60)
     assert await asyncio.gather(*(Caller(batcher, word).finished for word in ("one", "two"))) == [["ONE"], ["TWO"]]
     assert engine.batches == [["one"], ["two"]]
 

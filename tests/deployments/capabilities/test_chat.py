@@ -46,9 +46,9 @@ async def chat(url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Asy
     knowledge = Knowledge()
     capability: Any = Chat(Settings(data_dir=tmp_path), knowledge)  # type: ignore[arg-type]
     await capability.reconfigure({"engine": "openai", "base_url": url, "model": "some/model"})
-    await capability.answering()
+    await capability.engine_info()
     yield capability, knowledge
-    await asyncio.to_thread(capability.unload, capability._loaded_engine())
+    await asyncio.to_thread(capability.unload, capability.slot.get())
 
 
 async def answered(capability: Chat, call: ChatCall) -> tuple[str, Delta]:

@@ -287,14 +287,18 @@ print(RealEsrganConfig().load(Resources()).upscale(tile).shape)
 
 
 def test_stopped_by_hand_taken_up_and_loaded_without_a_network(hub: FakeHub, tmp_path: Path) -> None:
-    """The whole way: Ctrl-C in the middle of the checkpoint, the same command again, then an engine that is offline."""
+    """Ctrl-C in the middle of the checkpoint, the same command again, then an engine that is offline.
+
+    The command starts as in a shell's background: with SIGINT ignored.
+    """
     make_tiny_rrdbnet(tmp_path / "published", features=64, blocks=6, growth=32)
     hub.commit_folder("nateraw/real-esrgan", tmp_path / "published")
     path = configured(tmp_path, SuperResolution={"engine": "real-esrgan"})
     env = {"HF_ENDPOINT": hub.url, "HF_HOME": str(tmp_path / "hub"), "HOME": str(tmp_path)}
     hub.breaks.append(Break(after_bytes=12_000_000, hang=True))
+    background = ["sh", "-c", 'trap "" INT; exec "$@"', "sh"]
     first = subprocess.Popen(
-        [sys.executable, "-m", "deployments.commands.pull", str(path)],
+        [*background, sys.executable, "-m", "deployments.commands.pull", str(path)],
         cwd=ROOT,
         env={"PATH": "/usr/bin:/bin", **env},
         stdout=subprocess.DEVNULL,

@@ -54,7 +54,7 @@ async def chat_completions(
     head = {
         "id": "chatcmpl-" + "".join(secrets.choice(ALPHABET) for _ in range(22)),
         "created": int(time.time()),
-        "model": call.answering.model,
+        "model": call.engine_info.model,
     }
     if body.stream:
         events = _events(call, _chunks(call, head, body))
