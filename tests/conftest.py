@@ -27,7 +27,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 @pytest.fixture(scope="session")
 def sample() -> Callable[[str], Path]:
-    """Path of a real sample by name; the test is skipped by that name where the samples are not at hand."""
+    """Path of a real sample by name; the test is skipped if there are no samples."""
 
     def find(name: str) -> Path:
         path = SAMPLES / name

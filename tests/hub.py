@@ -1,4 +1,4 @@
-"""A small hub on loopback for tests: it speaks the hub's protocol, and breaks off, lies or refuses when told.
+"""A small hub on loopback for tests: it speaks the hub's protocol, and breaks off, lies or refuses on demand.
 
 Repositories are dictionaries of file name → bytes. Files of `LARGE_BYTES` and more are kept as the real hub keeps those
 of git LFS: named by their sha256, and served by another host, to which the client is sent on.
@@ -30,7 +30,7 @@ class Repository:
 
 @dataclass
 class Break:
-    """One transfer that is to stop after so many bytes: the connection ends, or (`hang`) nothing comes any more."""
+    """One transfer that is to stop after so many bytes: the connection ends, or (`hang`) it falls silent."""
 
     after_bytes: int
     hang: bool = False

@@ -1,4 +1,4 @@
-"""A server that speaks as much of OpenAI's chat completions as a test's script wants, on a socket of its own."""
+"""A server that speaks as much of OpenAI's chat completions as a test's script wants, on its own socket."""
 
 import asyncio
 import json

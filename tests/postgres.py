@@ -1,4 +1,4 @@
-"""A real PostgreSQL server on loopback, of Debian's package, with a folder of its own."""
+"""A real PostgreSQL server on loopback, from Debian's package, with its own folder."""
 
 import os
 import shutil

@@ -50,7 +50,7 @@ class S3Server:
 
 @pytest.fixture(scope="session")
 def s3_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[S3Server]:
-    """A server on a free port of the loopback interface, for the whole session; skips where it cannot be installed."""
+    """A server on a free port of the loopback interface, for the whole session; skips if it cannot be installed."""
     python = _installed()
     folder = tmp_path_factory.mktemp("s3")
     server = S3Server("", folder)

@@ -1,8 +1,8 @@
 """Chat by a language model behind any server that speaks OpenAI's chat completions: vLLM, Ollama, llama.cpp, a cloud.
 
-Conversations and options pass through as they came, tools and JSON schema among them; so does the answer, as it
-arrives. Knows nothing of the model: what fits beside documents is judged by an estimate of tokens. Reasoning that a
-server sends apart from the answer is left out.
+Conversations and options pass through unchanged, including tools and JSON schemas, and the answer is streamed as it
+arrives. The model's tokenizer is unknown, so the room for documents is estimated. Reasoning that a server sends apart
+from the answer is dropped.
 """
 
 import asyncio
@@ -100,7 +100,7 @@ class OpenAIChat(ChatModel):
 
         Raises:
             InvalidInput: what the server refuses, or a conversation that leaves no room for its answer.
-            ModelUnavailable: the server is not there, refuses the key, does not know the model, or fails.
+            ModelUnavailable: the server cannot be reached, refuses the key, does not know the model, or fails.
             Overloaded: it is busy, silent for too long, or breaks off.
         """
         messages: tuple[Message, ...] = request.messages
@@ -208,7 +208,7 @@ class OpenAIChat(ChatModel):
 
 
 def _reason(content: object) -> str:
-    """A server's own words on what is wrong with a request: one line, without addresses and paths."""
+    """The server's own error message as one line, without addresses and paths."""
     try:
         said = json.loads(content) if isinstance(content, str) else content
     except ValueError:

@@ -17,7 +17,7 @@ _QUOTES = ExtractiveConfig()
 
 
 class StarterConfig(EngineConfig):
-    """A small language model and the extractive engine; has no keys of its own."""
+    """A small language model and the extractive engine; takes no keys."""
 
     engine: Literal["starter"] = "starter"
 

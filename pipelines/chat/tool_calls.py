@@ -9,7 +9,7 @@ def join_tool_calls(pieces: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
 
     Args:
         pieces: as OpenAI streams them: `index` says which call a piece belongs to; `function.arguments` are
-            concatenated, every other key comes once. A piece without an index is a call of its own.
+            concatenated, every other key comes once. A piece without an index is a separate call.
     """
     calls: dict[object, dict[str, Any]] = {}
     for piece in pieces:

@@ -75,7 +75,7 @@ def read_content(source: Path | IO[bytes], name: str) -> Any:
 
 
 def build_network(
-    make: "Callable[[Mapping[str, Tensor]], NetworkT]", tensors: "Mapping[str, Tensor]", name: str, where: Placement
+    make: "Callable[[Mapping[str, Tensor]], NetworkT]", tensors: "Mapping[str, Tensor]", name: str, placement: Placement
 ) -> NetworkT:
     """Build the network that tensors fit, with their values, ready for inference.
 
@@ -83,7 +83,7 @@ def build_network(
         make: a network of the size that the tensors' shapes imply; raises if they are of another architecture.
         tensors: every parameter of the network and nothing else.
         name: the file's name, for the message.
-        where: device and number format.
+        placement: device and number format.
 
     Raises:
         ModelUnavailable: the tensors do not fit.
@@ -94,4 +94,4 @@ def build_network(
         with torch.device("meta"):
             network = make(tensors)
         network.load_state_dict(tensors, assign=True)
-    return network.eval().requires_grad_(False).to(where.device, where.dtype)
+    return network.eval().requires_grad_(False).to(placement.device, placement.dtype)

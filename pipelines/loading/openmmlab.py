@@ -1,6 +1,6 @@
 """What the engines of OpenMMLab's packages share: their environment, their configs and their checkpoints.
 
-The packages (Apache-2.0, archived) need a PyTorch of 2023. They live in an environment of their own, which
+The packages (Apache-2.0, archived) need a PyTorch of 2023. They live in a separate environment, which
 `make openmmlab` builds and a capability's block chooses by `py_executable: openmmlab/python`.
 
 A config of OpenMMLab is a Python file: reading it runs it, so trust one as you trust code. Checkpoints are never run:
@@ -105,7 +105,7 @@ def build_model(settings: Any, init_model: Callable[..., Any], checkpoint: str |
         The model and the names of its classes, if a checkpoint states them.
 
     Raises:
-        ModelUnavailable: a file is not there, damaged, more than tensors and plain values, or of another model; or
+        ModelUnavailable: a file is missing, damaged, more than tensors and plain values, or of another model; or
             the model has parameters that are in none of them.
     """
     files = _take_checkpoints(settings.model)
@@ -138,7 +138,7 @@ def _fill(model: "nn.Module", files: Mapping[str, str]) -> tuple[str, ...]:
         tensors, stated = _read(Path(file).expanduser())
         try:
             model.get_submodule(part).load_state_dict(tensors, strict=False)
-        except (RuntimeError, AttributeError):  # PyTorch's for shapes that differ, and for a part that is not there
+        except (RuntimeError, AttributeError):  # PyTorch's for different shapes, and for a missing part
             raise unreadable(Path(file).name) from None
         missing -= {f"{part}.{name}".lstrip(".") for name in tensors}
         classes = stated or classes

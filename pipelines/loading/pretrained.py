@@ -11,13 +11,13 @@ TOKENIZERS = ("tokenizer.json", "vocab.json", "vocab.txt", "*.model")
 """A tokenizer's vocabulary is in one of these; without them transformers makes an empty one, without a complaint."""
 
 
-def read_model(loader: Any, weights: Weights, where: Placement, **options: Any) -> Any:
+def read_model(loader: Any, weights: Weights, placement: Placement, **options: Any) -> Any:
     """Read a model, ready for inference.
 
     Args:
         loader: a class of transformers that has `from_pretrained`, for the expected kind of model.
         weights: its folder: safetensors, or what `torch.save` wrote, of which only tensors are read.
-        where: device and number format.
+        placement: device and number format.
         options: for `from_pretrained`.
 
     Raises:
@@ -26,7 +26,7 @@ def read_model(loader: Any, weights: Weights, where: Placement, **options: Any) 
     model, report = _read(
         loader,
         weights,
-        dtype=where.dtype,
+        dtype=placement.dtype,
         use_safetensors=any(locate(weights).glob("*.safetensors")),
         output_loading_info=True,
         **options,
@@ -34,7 +34,7 @@ def read_model(loader: Any, weights: Weights, where: Placement, **options: Any) 
     parameters = {name for name, _ in model.named_parameters()}
     if parameters & set(report["missing_keys"]) or report["mismatched_keys"]:
         raise unreadable(weights.name)  # transformers fills what is missing with random numbers
-    return model.eval().to(where.device)
+    return model.eval().to(placement.device)
 
 
 def read_image_processor(loader: Any, weights: Weights, **options: Any) -> Any:

@@ -38,7 +38,7 @@ def find_audio(container: "av.container.InputContainer") -> "av.AudioStream | No
 class AudioTrack:
     """Audio on its way from one file into another.
 
-    It has a demuxer of its own: in a file, audio need not lie near its images, and if it had to wait for them it would
+    It has its own demuxer: in a file, audio need not lie near its images, and if it had to wait for them it would
     fill memory.
 
     Attributes:

@@ -90,7 +90,7 @@ class VideoReader:
         self._container.close()
 
     def open_again(self) -> "av.container.InputContainer":
-        """Open a second demuxer of the same file, with a position of its own, for the audio."""
+        """Open a second demuxer of the same file, with its own position, for the audio."""
         return demux(self._file, self._container_name, self._decoder_pixels)
 
     def frames(self) -> Iterator[Rgb]:

@@ -28,7 +28,7 @@ SILENCE = 50  # of 32768
 
 # Codes that people send, and eSpeak NG's own for them.
 _ALIASES = {"zh": "cmn", "zh-hk": "yue", "zh-mo": "yue", "en": "en-us", "iw": "he", "nn": "nb", "sh": "hbs"}
-_FIRST_LANGUAGES = ("en-us", "cmn", "de", "es", "fr-fr", "ja")  # in lists, which nobody reads to the end
+_FIRST_LANGUAGES = ("en-us", "cmn", "de", "es", "fr-fr", "ja")  # listed first, as the list is long
 
 # From espeak-ng/speak_lib.h.
 _AUDIO_OUTPUT_SYNCHRONOUS = 2
@@ -81,9 +81,9 @@ class EspeakVoice(NamedTuple):
 class EspeakNg(SpeechSynthesizer):
     """eSpeak NG with all its voices.
 
-    The library keeps its state in C statics, which even carry over from one utterance to the next and change how it
-    sounds. So each call loads a copy of the library (0.5 MB, a few ms): calls never meet, and the same text always
-    gives the same samples.
+    The library keeps its state in C statics, which even carry over from one utterance to the next and change the
+    samples. So each call loads its own copy of the library (0.5 MB, a few ms): calls never interfere, and the same text
+    always gives the same samples.
     """
 
     max_piece_chars = 150  # of Chinese without a comma it drops what comes after some 160 characters
@@ -104,7 +104,7 @@ class EspeakNg(SpeechSynthesizer):
         return [Voice(voice.name, voice.languages[0][1]) for voice in self._voices.values()]
 
     def distance(self, voice: Voice, language: str) -> tuple[int, ...] | None:
-        """By the subtags that have no voice of their own ("de-AT" takes "de"), then by eSpeak NG's own priorities."""
+        """By the subtags that have no voice ("de-AT" takes "de"), then by eSpeak NG's own priorities."""
         tag = language.lower().replace("_", "-")
         dropped = 0
         while tag:
@@ -130,10 +130,10 @@ class EspeakNg(SpeechSynthesizer):
 
 
 class _Library:
-    """A copy of libespeak-ng with a state of its own; `close()` unloads it."""
+    """A private copy of libespeak-ng, state included; `close()` unloads it."""
 
     def __init__(self, library: Path, data: Path) -> None:
-        with tempfile.TemporaryDirectory() as folder:  # the loader tells libraries apart by their files
+        with tempfile.TemporaryDirectory() as folder:  # the loader identifies libraries by their files
             try:
                 self._c = ctypes.CDLL(str(shutil.copy(library, folder)))
             except OSError as error:

@@ -7,7 +7,7 @@ count of phonemes); kokoro-onnx's own releases have `kokoro-v1.0.onnx` and all v
 Library: kokoro-onnx (MIT) on onnxruntime (MIT); a GPU needs onnxruntime-gpu.
 
 Words become phonemes by phonemizer and eSpeak NG (both GPL-3.0-or-later). Japanese and Chinese voices are left out:
-eSpeak NG's phonemes are not those that they were trained on. The published graph draws a little noise of its own, so
+eSpeak NG's phonemes are not those that they were trained on. The published graph draws a little noise itself, so
 samples may differ slightly from call to call.
 """
 

@@ -105,7 +105,7 @@ def pieces(text: str, max_chars: int) -> Iterator[Piece]:
 def _sentences(paragraph: str) -> list[str]:
     """As `split_sentences`, but a number's full stop ends none: it may be an ordinal's ("am 3. Oktober").
 
-    If it was an end after all, the engine still makes a pause of its own.
+    If it was an end after all, the engine still pauses by itself.
     """
     sentences: list[str] = []
     for sentence in split_sentences(paragraph):

@@ -4,8 +4,8 @@ Model: by default kakao-enterprise/vits-ljs (MIT), one English voice, 150 MB; vi
 The MMS voices (facebook/mms-tts-…) speak over a thousand languages but may not be used commercially (CC-BY-NC-4.0).
 Library: transformers (Apache-2.0). Paper: https://arxiv.org/abs/2106.06103.
 
-The noise that the model needs is drawn again for each sentence, from a fixed seed: the same sentence always sounds the
-same. Checkpoints that read phonemes (vits-ljs, vits-vctk) take them from phonemizer and eSpeak NG (both
+The model's noise is drawn again for each sentence from a fixed seed: the same sentence always gives the same audio.
+Checkpoints that read phonemes (vits-ljs, vits-vctk) take them from phonemizer and eSpeak NG (both
 GPL-3.0-or-later).
 """
 
@@ -50,8 +50,8 @@ class VitsConfig(CheckpointConfig):
         return ModelCard(
             model=self.name,
             license=self.license,
-            description=f"VITS: speaks {self.language}, clearly and quickly, with little expression. Phonemes, where "
-            "the checkpoint reads them, come from eSpeak NG and phonemizer (GPL-3.0-or-later).",
+            description=f"VITS: speaks {self.language}, clearly and quickly, with little expression. If the "
+            "checkpoint reads phonemes, they come from eSpeak NG and phonemizer (GPL-3.0-or-later).",
         )
 
     def load(self, resources: Resources) -> "Vits":

@@ -10,7 +10,7 @@ RgbFloat = NDArray[np.float32]
 
 
 class SuperResolver(ABC):
-    """One loaded model. Not thread-safe. Knows nothing of files, alpha, bit depth or tiles: `enhance.py` does.
+    """One loaded model. Not thread-safe. Files, alpha, bit depth and tiles are left to `enhance.py`.
 
     Attributes:
         scale: how many times larger each side becomes.

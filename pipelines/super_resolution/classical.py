@@ -25,7 +25,7 @@ ITERATIONS: Final = 6
 NOISE: Final = 0.004
 NOISE_PER_CONTRAST: Final = 0.02
 """Differences from the small image below about one step of 8 bits, and more beside strong edges, where JPEG leaves its
-artifacts, are taken for noise and not corrected."""
+artifacts, count as noise and are not corrected."""
 ALONG_PX: Final = 3
 """How far along an edge the estimate is averaged, to each side."""
 SHOCK: Final = 0.08

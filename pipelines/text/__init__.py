@@ -1,1 +1,1 @@
-"""What several capabilities do with text in the languages of the world."""
+"""Text in many languages: scripts, sentences, search terms, OCR."""

@@ -136,5 +136,5 @@ def _overlap(one: TextPiece, other: TextPiece) -> float:
 
 
 def _covers(line: list[TextPiece], piece: TextPiece) -> bool:
-    """Whether a piece stands above or below one of a line, as where lines are curved."""
+    """Whether a piece stands above or below one of a line, as in curved lines."""
     return any(min(each.right, piece.right) - max(each.left, piece.left) > 0 for each in line)

@@ -9,7 +9,7 @@ regex.compile(rf"[{UNSPACED}]{{2,}}")
 import regex
 
 HAN = r"\p{Han}"
-"""Chinese characters, also where Japanese or Korean borrow them."""
+"""Chinese characters, including those that Japanese and Korean borrow."""
 
 UNSPACED = r"\p{East_Asian_Width=Wide}\p{East_Asian_Width=Fullwidth}\p{Thai}\p{Lao}\p{Khmer}\p{Myanmar}"
 """Characters between which no space is written, their punctuation included: Chinese, Japanese, Thai and the like.
@@ -34,7 +34,7 @@ def is_latin(text: str) -> bool:
 
 
 def width(text: str) -> int:
-    """Columns that the text takes in a fixed-width font: two for a wide character."""
+    """Columns of the text in a fixed-width font: two for a wide character."""
     return len(text) + len(_UNSPACED.findall(text))
 
 

@@ -1,6 +1,6 @@
 """Where sentences end, by rules: the marks of Latin, Cyrillic, Greek, Arabic, Indic, Chinese and Japanese text.
 
-    split_sentences(paragraph)                  a text that is there
+    split_sentences(paragraph)                  a complete text
     ends_sentence("".join(words_so_far))        a text that grows word by word, as speech recognition writes it
 
 Rules do not understand: a sentence that ends with an abbreviation ("… by Miller and Co. Then …") runs on.
@@ -35,7 +35,7 @@ _MAX_WORD = 30  # characters of an abbreviation or a list number, at most
 def split_sentences(text: str) -> list[str]:
     """The sentences of one paragraph, stripped, none empty; nothing but white space around them is lost.
 
-    A line end is white space like any other: lines that are paragraphs of their own are to be split before.
+    A line end is white space like any other: split lines that are separate paragraphs first.
     """
     ends = [*_ends(text), len(text)]
     pieces = (text[start:end].strip() for start, end in pairwise([0, *ends]))

@@ -4,7 +4,7 @@ A depth map is guessed from what photographs have in common (the ground is near 
 the image's border stands in front), made to follow the image's edges by a guided filter (He et al. 2010,
 https://kaiminghe.github.io/eccv10/) and kept smooth, so that near things move more than far ones and nothing tears.
 
-It knows nothing of the image's content: nothing moves by itself, and what is hidden stays hidden.
+It does not understand the image: nothing moves by itself, and what is hidden stays hidden.
 """
 
 import math
@@ -118,7 +118,7 @@ def _render(image: Rgb, path: Path, count: int, progress: Progress) -> Iterator[
 
 
 def _displacement(depth: Plane, focus: tuple[float, float], pose: tuple[float, float, float]) -> tuple[Plane, Plane]:
-    """From where each pixel of a frame comes, relative to where it is, as parts of width and height.
+    """Offset from each pixel of a frame to its source in the image, as parts of width and height.
 
     Depth belongs to the place a pixel comes from, which is what is sought: found in a few rounds, as both are smooth.
     """

@@ -78,7 +78,7 @@ class DiffusersConfig(PipelineConfig):
             raise ModelUnavailable(f"{self.name} is not a Stable Video Diffusion or Wan pipeline.")
         device = select_device(self.device, self.dtype).device
         if self.offload != "none" and device.type == "cpu":
-            raise ModelUnavailable("The configuration asks for offloading, and there is no GPU to offload from.")
+            raise ModelUnavailable("The configuration requests offloading, but this machine has no GPU.")
         import diffusers
 
         pipeline = self.load_pipeline(getattr(diffusers, _CLASSES[name]))

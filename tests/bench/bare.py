@@ -1,6 +1,6 @@
 """The bare engines: what `serve_config.local.yaml` names, loaded into this process without Ray or HTTP.
 
-Run as a program it loads them and tells what the process weighs, PSS in bytes: the counterpart of starting the graph.
+Run as a program it loads them and prints the process's PSS in bytes: the counterpart of starting the graph.
 """
 
 import asyncio

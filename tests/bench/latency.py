@@ -41,7 +41,7 @@ TEXT = "one two three"
 
 
 Route = tuple[str, str, Callable[[], object], Callable[[], dict[str, Any]]]
-"""Path, capability, the engine's work, and the request that asks for the same; both are made anew for each call."""
+"""Path, capability, the engine's work, and the equivalent request; both are made for each call."""
 
 
 def routes(engines: Engines) -> list[Route]:
@@ -57,7 +57,7 @@ def routes(engines: Engines) -> list[Route]:
         data = document()
         library.ingest(io.BytesIO(data), "a.txt", "txt", CATEGORY, hashlib.sha256(data).hexdigest())
 
-    def picture() -> DecodedImage:
+    def image() -> DecodedImage:
         return read_image(io.BytesIO(still), max_pixels=MAX_PIXELS)
 
     def recognize() -> None:
@@ -71,14 +71,14 @@ def routes(engines: Engines) -> list[Route]:
         write_png(DecodedImage(engines["image_generation"].generate([ImageRequest("a pig", 256, 256, 1)])[0]))
 
     def describe() -> None:
-        image = fit(picture().rgb8(), 1536)
-        write_png(DecodedImage(draw_masks(image, engines["image_understanding"].describe(image).masks)))
+        pixels = fit(image().rgb8(), 1536)
+        write_png(DecodedImage(draw_masks(pixels, engines["image_understanding"].describe(pixels).masks)))
 
     def enlarge() -> None:
-        write_png(enhance(picture(), engines["super_resolution"]))
+        write_png(enhance(image(), engines["super_resolution"]))
 
     def animate() -> None:
-        clip = engines["video_generation"].generate(picture().rgb8(), VideoRequest(frames=6))
+        clip = engines["video_generation"].generate(image().rgb8(), VideoRequest(frames=6))
         with VideoWriter(io.BytesIO(), fps=clip.fps, width=clip.width, height=clip.height) as writer:
             for frame in clip.frames:
                 writer.write(frame)
@@ -95,7 +95,7 @@ def routes(engines: Engines) -> list[Route]:
         return {"params": {"category": CATEGORY}, "files": {"fileToUpload": ("a.txt", document())}}
 
     chat = {"messages": [{"role": "user", "content": QUESTION}], "category": CATEGORY}
-    wish = {"prompt": "a pig", "size": "256x256", "seed": 1}
+    prompt = {"prompt": "a pig", "size": "256x256", "seed": 1}
     photo, video = {"files": {"file": still}}, {"files": {"file": film}}
     answer = partial(engines.answer, library, CATEGORY, QUESTION)
     return [
@@ -103,7 +103,7 @@ def routes(engines: Engines) -> list[Route]:
         ("/v1/chat/completions", "chat", answer, lambda: {"json": chat}),
         ("/v1/asr", "speech_recognition", recognize, lambda: {"content": speech}),
         ("/v1/tts", "speech_synthesis", speak, lambda: {"method": "GET", "params": {"text": TEXT}}),
-        ("/v1/images/generations", "image_generation", generate, lambda: {"json": wish}),
+        ("/v1/images/generations", "image_generation", generate, lambda: {"json": prompt}),
         ("/image/imageToText", "image_understanding", describe, lambda: photo),
         ("/image/enhanceImage", "super_resolution", enlarge, lambda: photo),
         ("/image/generateVideo", "video_generation", animate, lambda: {**photo, "params": {"frames": 6}}),

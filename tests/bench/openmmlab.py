@@ -2,8 +2,8 @@
 
 Tracking: mmtracking's ByteTrack and ours get the same detections of drawn scenes: the true boxes, shaken, some missed,
 some false. Ours looks ahead by up to half a second and fills gaps; mmtracking's decides frame by frame. Interpolation:
-PSNR of the frame half-way in drawn motion, and speed at 320×240; where no weights are at hand, networks of full size
-with random ones show their speed, and there is no PSNR to tell.
+PSNR of the frame half-way in drawn motion, and speed at 320×240; without weights, networks of full size
+with random ones show their speed, and there is no PSNR.
 """
 
 import json
@@ -64,10 +64,10 @@ def _associate(detections: dict[str, list[np.ndarray]]) -> tuple[dict[str, list[
     blank = np.zeros((1, 1, 3), np.uint8)
     for name, frames in detections.items():
         associator = Associator(fps=tracking.FPS)
-        told = []
+        moved = []
         for found in frames:
-            told += associator.update(blank, Detections(found[:, :4], found[:, 4], ("thing",) * len(found)))
-        tracks[name] = [each for _, each in told + associator.flush()]
+            moved += associator.update(blank, Detections(found[:, :4], found[:, 4], ("thing",) * len(found)))
+        tracks[name] = [each for _, each in moved + associator.flush()]
         count += len(frames)
     return tracks, count / (time.perf_counter() - started_s)
 

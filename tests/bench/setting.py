@@ -54,7 +54,7 @@ def seconds(work: Callable[..., object], *args: object) -> float:
 
 
 def spread(values: Sequence[float]) -> str:
-    """The median and, where there are several, their 10th to 90th percentile, of fewer than ten their extremes."""
+    """The median and, of several, their 10th to 90th percentile; of fewer than ten, their extremes."""
     ends = (10, 90) if len(values) >= 10 else (0, 100)
     middle, low, high = (f"{value:,.1f}" for value in np.percentile(values, (50, *ends)))
     return middle if len(values) == 1 else f"{middle} ({low}–{high})"

@@ -36,7 +36,7 @@ def measure(bench: Bench) -> list[list[object]]:
     parts_mb: defaultdict[str, list[float]] = defaultdict(list)
 
     def load_bare() -> None:
-        say("loading the bare engines into a process of their own")
+        say("loading the bare engines in a separate process")
         command = [sys.executable, "-m", "tests.bench.bare"]
         done = subprocess.run(command, cwd=ROOT, capture_output=True, check=True)
         bare_mb.append(int(done.stdout.split()[-1]) / 1e6)

@@ -19,7 +19,7 @@ Chosen = dict[str, dict[str, Any]]
 
 
 def make_all(home: Path, *, width: int | None = None) -> Chosen:
-    """Make every checkpoint in a folder of its own below `home`.
+    """Make every checkpoint in its own folder below `home`.
 
     Args:
         home: an empty folder.

@@ -17,7 +17,7 @@ _SIZES = {
 
 
 def make_tiny_bge_m3(folder: Path, seed: int = 0, prompts: dict[str, str] | None = None, pickled: bool = False) -> Path:
-    """XLM-RoBERTa, the first token's vector, normalised; its tokenizer knows Chinese. As published: `pickled`."""
+    """XLM-RoBERTa, the first token's vector, normalized; its tokenizer knows Chinese. As published: `pickled`."""
     import torch
     from transformers import XLMRobertaConfig, XLMRobertaModel, XLMRobertaTokenizer
 
@@ -38,7 +38,7 @@ def make_tiny_bge_m3(folder: Path, seed: int = 0, prompts: dict[str, str] | None
 
 
 def make_tiny_minilm(folder: Path, seed: int = 0, hidden_size: int = 24) -> Path:
-    """BERT, the mean of the tokens' vectors, normalised; its tokenizer knows no Chinese."""
+    """BERT, the mean of the tokens' vectors, normalized; its tokenizer knows no Chinese."""
     import torch
     from transformers import BertConfig, BertModel, BertTokenizer
 

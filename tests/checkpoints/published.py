@@ -1,6 +1,6 @@
 """Published weights that travel inside Python packages, in the layout that our engines read.
 
-Nothing of the packages' own code is imported. Whoever asks for one that is not installed is skipped by its name.
+The packages' code is not imported. A test that needs one that is not installed is skipped.
 """
 
 import hashlib

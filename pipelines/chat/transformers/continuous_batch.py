@@ -1,6 +1,6 @@
 """One language model and the conversations that share each of its steps: transformers' continuous batching.
 
-The model runs in a thread of its own, its keys and values in a paged cache (https://arxiv.org/abs/2309.06180). When a
+The model runs in its own thread, its keys and values in a paged cache (https://arxiv.org/abs/2309.06180). When a
 step fails, the thread ends and every conversation in the batch with it; the next call starts it again.
 
 What transformers does not document is used in this module alone:

@@ -1,4 +1,4 @@
-"""Streaming detokenization: whole characters only, and nothing of a stop string."""
+"""Streaming detokenization: whole characters only, and no part of a stop string."""
 
 from collections.abc import Callable, Sequence
 

@@ -1,7 +1,7 @@
 """Captions by BLIP.
 
 Checkpoint: Salesforce/blip-image-captioning-base (BSD-3-Clause, https://arxiv.org/abs/2201.12086).
-Says what is likely, in English; it can name what is not there.
+Says what is likely, in English; it can name things that are not in the image.
 """
 
 from typing import Any, Self
@@ -20,20 +20,20 @@ class Captioner:
     """One loaded model. Not thread-safe.
 
     Args:
-        model: a `BlipForConditionalGeneration`, on the device of `where`.
+        model: a `BlipForConditionalGeneration`, on the device of `placement`.
         processor: prepares its images.
         tokenizer: turns its tokens into text.
-        where: device and number format.
+        placement: device and number format.
     """
 
-    def __init__(self, model: Any, processor: Any, tokenizer: Any, where: Placement) -> None:
+    def __init__(self, model: Any, processor: Any, tokenizer: Any, placement: Placement) -> None:
         self._model = model
         self._processor = processor
         self._tokenizer = tokenizer
-        self._where = where
+        self._placement = placement
 
     @classmethod
-    def load(cls, weights: Weights, where: Placement) -> Self:
+    def load(cls, weights: Weights, placement: Placement) -> Self:
         """Read the checkpoint.
 
         Raises:
@@ -43,7 +43,7 @@ class Captioner:
 
         tokenizer = read_tokenizer(AutoTokenizer, weights)
         processor = read_image_processor(BlipImageProcessorPil, weights)
-        return cls(read_model(BlipForConditionalGeneration, weights, where), processor, tokenizer, where)
+        return cls(read_model(BlipForConditionalGeneration, weights, placement), processor, tokenizer, placement)
 
     def caption(self, image: Rgb, *, progress: Progress) -> str:
         """Describe an image in a sentence.
@@ -65,7 +65,7 @@ class Captioner:
 
         with torch.inference_mode():
             (tokens,) = self._model.generate(
-                pixel_values=inputs["pixel_values"].to(self._where.device, self._where.dtype),
+                pixel_values=inputs["pixel_values"].to(self._placement.device, self._placement.dtype),
                 num_beams=BEAMS,
                 max_new_tokens=MAX_TOKENS,
                 do_sample=False,

@@ -23,10 +23,10 @@ class Classifier:
     """One loaded model with its names. Not thread-safe.
 
     Args:
-        model: a `CLIPModel`, on the device of `where`.
+        model: a `CLIPModel`, on the device of `placement`.
         processor: prepares its images.
         tokenizer: tokenizes the names.
-        where: device and number format.
+        placement: device and number format.
         name: for messages.
         labels: the names.
         prompt: sentence in which each name replaces `{}`.
@@ -37,7 +37,7 @@ class Classifier:
         model: Any,
         processor: Any,
         tokenizer: Any,
-        where: Placement,
+        placement: Placement,
         name: str,
         *,
         labels: Sequence[str],
@@ -45,13 +45,13 @@ class Classifier:
     ) -> None:
         self._model = model
         self._processor = processor
-        self._where = where
+        self._placement = placement
         self._name = name
         self.labels = tuple(labels)
         self._names = self._embed([prompt.replace("{}", label) for label in labels], tokenizer)
 
     @classmethod
-    def load(cls, weights: Weights, where: Placement, *, labels: Sequence[str], prompt: str) -> Self:
+    def load(cls, weights: Weights, placement: Placement, *, labels: Sequence[str], prompt: str) -> Self:
         """Read the checkpoint and embed the names.
 
         Raises:
@@ -61,8 +61,8 @@ class Classifier:
 
         tokenizer = read_tokenizer(AutoTokenizer, weights)
         processor = read_image_processor(CLIPImageProcessorPil, weights)
-        model = read_model(CLIPModel, weights, where)
-        return cls(model, processor, tokenizer, where, weights.name, labels=labels, prompt=prompt)
+        model = read_model(CLIPModel, weights, placement)
+        return cls(model, processor, tokenizer, placement, weights.name, labels=labels, prompt=prompt)
 
     def probabilities(self, image: Rgb) -> NDArray[np.float32]:
         """How well each of `labels` fits an image, compared with the others.
@@ -80,7 +80,7 @@ class Classifier:
 
         inputs = self._processor(image, input_data_format="channels_last", return_tensors="pt")
         with torch.inference_mode():
-            pixels = inputs["pixel_values"].to(self._where.device, self._where.dtype)
+            pixels = inputs["pixel_values"].to(self._placement.device, self._placement.dtype)
             seen = _unit(self._model.get_image_features(pixel_values=pixels).pooler_output)[0]
             logits = self._names @ seen * self._model.logit_scale.float().exp()
         if not torch.isfinite(logits).all():
@@ -97,7 +97,7 @@ class Classifier:
             for start in range(0, len(texts), TEXT_BATCH_SIZE):
                 batch = texts[start : start + TEXT_BATCH_SIZE]
                 tokens = tokenizer(batch, padding=True, truncation=True, max_length=max_length, return_tensors="pt")
-                tokens = tokens.to(self._where.device)
+                tokens = tokens.to(self._placement.device)
                 vectors.append(_unit(self._model.get_text_features(**tokens).pooler_output))
         return torch.cat(vectors)
 

@@ -75,7 +75,7 @@ class TransformersConfig(EngineConfig):
             model=" + ".join(each.name for each in models),
             license=" AND ".join(dict.fromkeys(licenses)) if len(licenses) == len(models) else "see the models' pages",
             description="Captions in English, chooses among configured classes and outlines things without naming "
-            "them. A caption can name what is not there.",
+            "them. A caption can name things that are not in the image.",
         )
 
     def weights(self) -> tuple[Weights, ...]:
@@ -94,14 +94,14 @@ class TransformersConfig(EngineConfig):
         """Read the three models."""
         import supervision  # noqa: F401  so that a missing library shows now and not at the first image
 
-        where = select_device(self.device, "float32" if self.dtype == "auto" else self.dtype)
+        placement = select_device(self.device, "float32" if self.dtype == "auto" else self.dtype)
         caption, classes, segmentation = self.weights()
         return TransformersUnderstander(
-            Captioner.load(caption, where),
-            Classifier.load(classes, where, labels=self.labels, prompt=self.prompt),
+            Captioner.load(caption, placement),
+            Classifier.load(classes, placement, labels=self.labels, prompt=self.prompt),
             Segmenter.load(
                 segmentation,
-                where,
+                placement,
                 points_per_side=self.points_per_side,
                 least_quality=self.least_quality,
                 least_stability=self.least_stability,

@@ -63,9 +63,9 @@ class Segmenter:
     """One loaded model. Not thread-safe.
 
     Args:
-        model: a `SamModel`, on the device of `where`.
+        model: a `SamModel`, on the device of `placement`.
         processor: prepares its images.
-        where: device and number format.
+        placement: device and number format.
         name: for messages.
         points_per_side: of the grid of points, in each direction.
         least_quality: minimum, by the model's own estimate, of how well a mask fits (intersection over union).
@@ -76,7 +76,7 @@ class Segmenter:
         self,
         model: Any,
         processor: Any,
-        where: Placement,
+        placement: Placement,
         name: str,
         *,
         points_per_side: int,
@@ -85,14 +85,14 @@ class Segmenter:
     ) -> None:
         self._model = model
         self._processor = processor
-        self._where = where
+        self._placement = placement
         self._name = name
         self._points_per_side = points_per_side
         self._least_quality = least_quality
         self._least_stability = least_stability
 
     @classmethod
-    def load(cls, weights: Weights, where: Placement, **options: Any) -> Self:
+    def load(cls, weights: Weights, placement: Placement, **options: Any) -> Self:
         """Read the checkpoint; `options` as in the class.
 
         Raises:
@@ -101,7 +101,7 @@ class Segmenter:
         from transformers import SamImageProcessorPil, SamModel
 
         processor = read_image_processor(SamImageProcessorPil, weights)
-        return cls(read_model(SamModel, weights, where), processor, where, weights.name, **options)
+        return cls(read_model(SamModel, weights, placement), processor, placement, weights.name, **options)
 
     def segment(self, image: Rgb, *, progress: Progress) -> NDArray[np.bool_]:
         """Find the segments of an image; they may overlap.
@@ -141,7 +141,7 @@ class Segmenter:
         import torch
 
         inputs = self._processor(image, input_data_format="channels_last", return_tensors="pt")
-        pixels = inputs["pixel_values"].to(self._where.device, self._where.dtype)
+        pixels = inputs["pixel_values"].to(self._placement.device, self._placement.dtype)
         rows, columns = inputs["reshaped_input_sizes"][0].tolist()
         frame = Frame((image.shape[0], image.shape[1]), (rows, columns), int(pixels.shape[-1]))
         embedding = self._model.get_image_embeddings(pixels)
@@ -159,7 +159,7 @@ class Segmenter:
         # In float64, as in the library: the model encodes points by waves of high frequency.
         places = (torch.arange(self._points_per_side, dtype=torch.float64) + 0.5) / self._points_per_side
         down, across = torch.meshgrid(places * frame.inner[0], places * frame.inner[1], indexing="ij")
-        grid = torch.stack((across, down), -1).reshape(-1, 2).to(self._where.device)
+        grid = torch.stack((across, down), -1).reshape(-1, 2).to(self._placement.device)
         for start in range(0, len(grid), POINT_BATCH_SIZE):
             points = grid[start : start + POINT_BATCH_SIZE]
             answer = self._model(image_embeddings=embedding, input_points=points[None, :, None])
