@@ -1,4 +1,4 @@
-"""The knowledge base: documents to passages, embeddings, and a store that finds them again."""
+"""The knowledge base: documents cut into chunks, embedded, and stored so that questions find them."""
 
 from typing import Annotated
 

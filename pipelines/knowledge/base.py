@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 @dataclass(frozen=True)
 class Passage:
-    """A retrieved piece of a document; `page` is None if the format has no pages; `score` is 0 to 1."""
+    """A chunk of a document that retrieval found; `page` is `None` if the format has none; `score` is 0 to 1."""
 
     document: str
     page: int | None
@@ -23,14 +23,14 @@ class Embedder(ABC):
 
     dimension: int
     similarity_range: tuple[float, float] = (0.1, 0.7)
-    """Cosine of a question with a passage that has nothing to do with it, and with one that answers it."""
+    """Cosine of a question with an unrelated passage, and with one that answers it."""
 
     @abstractmethod
     def embed(self, texts: Sequence[str]) -> NDArray[np.float32]:
         """Texts to unit vectors, float32 (N, dimension), batched inside."""
 
     def embed_query(self, text: str) -> NDArray[np.float32]:
-        """A question to a unit vector, float32 (dimension,); models may read questions otherwise than passages."""
+        """A question to a unit vector, float32 (dimension,); models may embed questions differently."""
         return self.embed([text])[0]  # type: ignore[no-any-return]
 
     @abstractmethod
@@ -38,5 +38,5 @@ class Embedder(ABC):
         """How many tokens the model reads in `text`, without truncation."""
 
     def reads(self, text: str) -> bool:
-        """Whether the model understands the language of `text`; where it does not, only words can find it."""
+        """Whether the model understands the language of `text`; if not, only words can find it."""
         return True

@@ -1,4 +1,4 @@
-"""A library: documents come in as files, passages come out for questions."""
+"""A library: takes documents as files, and finds the passages that answer a question."""
 
 from collections.abc import Mapping, Sequence
 from threading import Lock
@@ -12,13 +12,13 @@ from pipelines.contracts.errors import InvalidInput
 from pipelines.contracts.progress import Progress, no_progress
 from pipelines.knowledge.base import Embedder, Passage
 from pipelines.knowledge.index.store import DocumentRecord, KnowledgeStore
+from pipelines.knowledge.parsing.chunks import Chunk, split
 from pipelines.knowledge.parsing.documents import ReadLimits, read_document
-from pipelines.knowledge.parsing.passages import Piece, split
 
 MAX_CATEGORY_CHARACTERS = 256
 MAX_NAME_CHARACTERS = 1_000
-_EMBED_AT_ONCE = 32
-_READING = 0.3  # the share of reading in the time that a long document takes; the rest is embedding
+_BATCH_SIZE = 32  # chunks embedded between two reports of progress
+_READING_SHARE = 0.3  # of the time that a long document takes; the rest is embedding
 
 
 class Library:
@@ -26,7 +26,7 @@ class Library:
 
     def __init__(self, embedder: Embedder, store: KnowledgeStore) -> None:
         self.embedder = embedder
-        self._embedding = Lock()  # a tokenizer that two threads use at once raises
+        self._embedding = Lock()  # a tokenizer raises if two threads use it at once
         self._store = store
 
     @classmethod
@@ -63,20 +63,20 @@ class Library:
         limits: ReadLimits | None = None,
         progress: Progress = no_progress,
     ) -> DocumentRecord:
-        """Add a document: when this returns it is durable and found; when it raises, nothing of it is left.
+        """Add a document: once this returns it is durable and searchable; if it raises, nothing of it is left.
 
         Args:
             file: from its beginning.
             name: what its owner calls it.
-            kind: "txt", "docx" or "pdf", known by the bytes.
+            kind: "txt", "docx" or "pdf", as detected from the bytes.
             category: 1 to 256 characters of any text.
             sha256: of the bytes, in hexadecimal; the same file again in the same category changes nothing.
-            limits: what the file may ask for.
+            limits: see `ReadLimits`.
             progress: called between pages and batches.
 
         Raises:
-            InvalidInput: a category that cannot be taken.
-            UnsupportedMedia: not a kind that can be read.
+            InvalidInput: not a valid category.
+            UnsupportedMedia: not a supported document type.
             UnusableMedia: empty, encrypted, damaged, without text, or beyond the limits.
             Overloaded: too many writers at once.
             StorageFull: no space is left.
@@ -88,21 +88,21 @@ class Library:
         label = name.encode("utf-8", "replace").decode()[:MAX_NAME_CHARACTERS] or "document"
 
         def reading(fraction: float | None, stage: str, /) -> None:
-            progress(None if fraction is None else fraction * _READING, stage)
+            progress(None if fraction is None else fraction * _READING_SHARE, stage)
 
         document = read_document(file, label, kind, limits=limits, progress=reading)
         size_bytes = file.tell()
-        pieces = split(document)
-        vectors = self._embed(pieces, progress)
+        chunks = split(document)
+        vectors = self._embed(chunks, progress)
         return self._store.add(
-            category, label, sha256, pieces, vectors, pages=len(document.pages), size_bytes=size_bytes
+            category, label, sha256, chunks, vectors, pages=len(document.pages), size_bytes=size_bytes
         )
 
     def search(self, category: str, query: str, k: int = 8) -> tuple[Passage, ...] | None:
-        """The best passages of a category, best first; None where the category has no documents.
+        """The best passages of a category, best first; `None` if the category has no documents.
 
         Raises:
-            InvalidInput: a category that cannot be taken.
+            InvalidInput: not a valid category.
             Overloaded: the store does not answer.
         """
         _check(category)
@@ -118,23 +118,23 @@ class Library:
         return self._store.list_documents(category)
 
     def delete(self, category: str, document: str) -> bool:
-        """Remove a document by its id; False where the category has none by it."""
+        """Remove a document by its id; False if the category has none with that id."""
         _check(category)
         return self._store.delete_document(category, document)
 
     def maintain(self) -> None:
-        """Keep searches fast after many changes; call it now and then, when there is time."""
+        """See `KnowledgeStore.maintain`."""
         self._store.maintain()
 
     def _embed_query(self, text: str) -> NDArray[np.float32]:
         with self._embedding:
             return self.embedder.embed_query(text)
 
-    def _embed(self, pieces: list[Piece], progress: Progress) -> NDArray[np.float32]:
+    def _embed(self, chunks: list[Chunk], progress: Progress) -> NDArray[np.float32]:
         parts = []
-        for start in range(0, len(pieces), _EMBED_AT_ONCE):
-            progress(_READING + (1 - _READING) * start / len(pieces), "embedding")
-            parts.append(self.embed([piece.text for piece in pieces[start : start + _EMBED_AT_ONCE]]))
+        for start in range(0, len(chunks), _BATCH_SIZE):
+            progress(_READING_SHARE + (1 - _READING_SHARE) * start / len(chunks), "embedding")
+            parts.append(self.embed([chunk.text for chunk in chunks[start : start + _BATCH_SIZE]]))
         progress(1.0, "storing")
         return np.concatenate(parts)
 

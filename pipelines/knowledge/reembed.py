@@ -20,15 +20,8 @@ from pipelines.contracts.engine import Resources
 from pipelines.contracts.errors import NotFound, Overloaded, SensoriumError
 from pipelines.contracts.progress import Progress, no_progress
 from pipelines.knowledge.base import Embedder
-from pipelines.knowledge.index.store import (
-    TABLE,
-    KnowledgeStore,
-    answering,
-    connect,
-    indexed_terms,
-    made_with,
-    table_schema,
-)
+from pipelines.knowledge.index.store import KnowledgeStore
+from pipelines.knowledge.index.table import TABLE, answering, connect, indexed_terms, made_with, table_schema
 
 _BATCH_SIZE = 128
 
@@ -71,7 +64,7 @@ def reembed(
         rows = str(Path(folder) / "rows")
         with pa.OSFile(rows, "wb") as file, pa.ipc.new_stream(file, schema) as writer:
             done = 0
-            for batch in _batches(table, schema, keep_vectors=made_with(table)[0] == model):
+            for batch in _batches(table, schema, keep_vectors=made_with(table)[:2] == (model, embedder.dimension)):
                 progress(done / total, "embedding")
                 writer.write_batch(_indexed(batch, schema, embedder))
                 done += batch.num_rows

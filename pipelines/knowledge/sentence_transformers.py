@@ -1,8 +1,8 @@
 """Embeddings by any checkpoint that sentence-transformers reads, by default one for a hundred languages.
 
-Checkpoint: BAAI/bge-m3 (MIT, 1024 numbers, https://arxiv.org/abs/2402.03216); on a CPU rather
-sentence-transformers/all-MiniLM-L6-v2 (Apache-2.0, 384 numbers, English). Questions and passages get the prompts that
-the checkpoint's own configuration has for them. A store keeps to the model that it was made with: see `reembed`.
+Checkpoint: BAAI/bge-m3 (MIT, 1024 dimensions, https://arxiv.org/abs/2402.03216); on a CPU rather
+sentence-transformers/all-MiniLM-L6-v2 (Apache-2.0, 384 dimensions, English). Questions and passages get the prompts
+that the checkpoint's own configuration has for them. A store belongs to one model: see `reembed`.
 """
 
 from collections.abc import Sequence
@@ -105,7 +105,7 @@ class SentenceTransformers(Embedder):
         return len(self._model.tokenizer(text, truncation=False, verbose=False)["input_ids"])
 
     def reads(self, text: str) -> bool:
-        """Whether the model has words for the script of `text`: Latin, or all where its vocabulary has Chinese."""
+        """Whether the model has words for the script of `text`: Latin, or all if its vocabulary has Chinese."""
         return self._reads_chinese or is_latin(text)
 
     def _vectors(self, encode: Any, texts: Sequence[str], prompts: tuple[str, ...]) -> NDArray[np.float32]:

@@ -15,7 +15,7 @@ import numpy as np
 
 from pipelines.knowledge.index.store import KnowledgeStore
 from pipelines.knowledge.library import Library
-from pipelines.knowledge.parsing.passages import Piece
+from pipelines.knowledge.parsing.chunks import Chunk
 from tests.bench.setting import Bench, beside, say, seconds
 from tests.pipelines.knowledge.drawn import plain_pdf
 
@@ -90,7 +90,7 @@ def _filled(bench: Bench, random: np.random.Generator, count: int) -> tuple[Libr
     vectors = random.standard_normal((count, embedder.dimension), dtype=np.float32)
     vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
     for part in np.split(vectors, count // IN_A_DOCUMENT):
-        pieces = [Piece(1, _text(random, 12), position) for position in range(len(part))]
-        store.add(CATEGORY, "many.txt", uuid.uuid4().hex, pieces, part, pages=1, size_bytes=1)
+        chunks = [Chunk(1, _text(random, 12), position) for position in range(len(part))]
+        store.add(CATEGORY, "many.txt", uuid.uuid4().hex, chunks, part, pages=1, size_bytes=1)
     store.maintain()
     return Library(embedder, store), store, vectors

@@ -85,13 +85,13 @@ def _exchange(previous: str, rest: str, embed: Embed) -> str:
         candidates = list(regex.finditer(_WORD, previous) if is_adjective else _CHUNK.finditer(previous))
         if not candidates:
             return f"{previous} {rest}"
-        start, end = _most_alike(chunk, candidates, embed).span()
+        start, end = _most_similar(chunk, candidates, embed).span()
         shared = regex.search(rf"(?i)\b{regex.escape(chunk.split()[-1])}\b", previous[start:end])  # "the red lamp"
         previous = previous[:start] + chunk + previous[start + shared.end() if shared else end :]
     return previous
 
 
-def _most_alike(chunk: str, candidates: "list[regex.Match[str]]", embed: Embed) -> "regex.Match[str]":
+def _most_similar(chunk: str, candidates: "list[regex.Match[str]]", embed: Embed) -> "regex.Match[str]":
     if regex.search(HAN, chunk):  # not every embedding model reads Chinese
         return max(candidates, key=lambda found: (not years(found[0]), len(set(found[0]) & set(chunk))))
     vectors = embed([chunk, *(found[0] for found in candidates)])

@@ -139,7 +139,7 @@ def _presence(terms: Sequence[str], bags: Sequence[frozenset[str]]) -> Scores:
 
 
 def _kinship(question: Question, sentences: Sequence[Sentence], embed: Embed) -> Scores:
-    """How alike the most similar word of each sentence is to each term, 0 to 1, (sentences, terms)."""
+    """Similarity of each term and the most similar word of each sentence, 0 to 1, (sentences, terms)."""
     asked = {stem(word): word for word in _LETTERS.findall(question.text.lower())}
     columns = [column for column, term in enumerate(question.terms) if term in asked]
     kinship = np.zeros((len(sentences), len(question.terms)))

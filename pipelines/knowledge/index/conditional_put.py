@@ -1,7 +1,7 @@
-"""Whether an object store keeps the promise that LanceDB's commits stand on.
+"""Whether an object store keeps the promise that LanceDB's commits rely on.
 
-On S3 a commit is a PUT with `If-None-Match: *`: of two writers, one is told that it came second. A server that ignores
-the header lets both win, and rows that were acknowledged are lost in silence. One try tells.
+On S3 a commit is a PUT with `If-None-Match: *`: of two writers, the second is refused. A server that ignores the header
+lets both win, and acknowledged rows are silently lost. One attempt shows which it is.
 """
 
 from collections.abc import Mapping
@@ -52,8 +52,8 @@ def probe_conditional_put(url: str, storage_options: Mapping[str, str]) -> None:
             "The knowledge base's object store does not answer, or refuses the credentials."
         ) from error
     raise ModelUnavailable(
-        "The knowledge base's object store ignores `If-None-Match: *` on PUT, so writers at the same time would lose "
-        "documents in silence. Use a server that honours it (AWS S3, Ceph), or a local folder."
+        "The knowledge base's object store ignores `If-None-Match: *` on PUT, so concurrent writers would silently "
+        "lose documents. Use a server that honors it (AWS S3, Ceph), or a local folder."
     )
 
 

@@ -1,7 +1,7 @@
 """How well a passage answers a question, from 0 to 1, by meaning and by words.
 
-Neither the distance of vectors nor BM25 says by itself whether a passage answers at all. The score here does, roughly:
-below 0.1 the passage has nothing to do with the question, above 0.3 it usually answers it. Meaning is the cosine
+Neither the distance of vectors nor BM25 says by itself whether a passage answers at all. This score does, roughly:
+below 0.1 the passage is unrelated to the question, above 0.3 it usually answers it. Meaning is the cosine
 similarity, stretched over the range that the model uses. Words is the share of the question's terms that the passage
 has; terms that are rare among the candidates count more, and BM25 breaks ties.
 """
@@ -15,13 +15,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-_MEANINGS = (0.0, 0.9, 1.0)  # of passages that have nothing to do with the question, that answer it, that repeat it
+_MEANINGS = (0.0, 0.9, 1.0)  # of unrelated passages, of those that answer the question, of those that repeat it
 _MEANING_WEIGHT = 0.6
 
 
 @dataclass(frozen=True)
 class Candidate:
-    """A passage that was found; `vector` is float32 (dimension,), `bm25` 0 where words did not find it."""
+    """A chunk that was found; `vector` is float32 (dimension,), `bm25` is 0 if words did not find it."""
 
     row: dict[str, Any]
     terms: frozenset[str]
@@ -40,8 +40,8 @@ def rank(
     Args:
         candidates: what the searches found.
         terms: of the question.
-        vector: of the question, a unit vector, or None where the model cannot read it.
-        similarity_range: the model's cosine of what is unrelated, and of question and answer.
+        vector: of the question, a unit vector, or `None` if the model cannot read it.
+        similarity_range: the model's cosine of unrelated texts, and of question and answer.
     """
     if not candidates:
         return []

@@ -1,53 +1,56 @@
-"""The record of all documents: passages, their vectors and words in one LanceDB table, a folder or a bucket.
+"""The store of all documents: their chunks with vectors and terms, in one LanceDB table.
 
 A document is one commit: it is there whole or not at all, whatever dies at whatever instant. Its key is its category
-and the hash of its bytes, so the same file again changes nothing, also when two processes bring it at the same time.
-Every read looks at the newest version. In a category of less than `INDEXED_PASSAGES` all vectors are compared; in a
-larger one an index, which `maintain` builds, finds the nearest cells, and what was added since is compared one by one.
-
-LanceDB: Apache-2.0.
+and the hash of its bytes, so adding the same file again changes nothing, even if two processes add it at once. Every
+read sees the newest version. In a category of fewer than `MIN_INDEXED` chunks all vectors are compared; in a larger one
+an index, which `maintain` builds, finds the nearest cells, and newer chunks are compared one by one.
 """
 
 import hashlib
-import os
-import random
 import shutil
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import Any, Self, TypeVar
+from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
 from pipelines.contracts.errors import ModelUnavailable, Overloaded, StorageFull
-from pipelines.knowledge.index.conditional_put import probe_conditional_put
+from pipelines.knowledge.base import Passage
 from pipelines.knowledge.index.ranking import Candidate, rank
-from pipelines.knowledge.parsing.passages import Piece
-from pipelines.text.terms import VERSION as TERMS_VERSION
+from pipelines.knowledge.index.table import (
+    FAILURES,
+    answering,
+    connect,
+    indexed_columns,
+    indexed_terms,
+    insist,
+    is_remote,
+    open_table,
+    require_made_with,
+)
+from pipelines.knowledge.parsing.chunks import Chunk
 from pipelines.text.terms import document_terms, query_terms
 
-_T = TypeVar("_T")
-TABLE = "passages"
-_CANDIDATES = 50
+_MAX_CANDIDATES = 50
 _MAX_TERMS = 64
-_ATTEMPTS = 6
-INDEXED_PASSAGES = 20_000
+MIN_INDEXED = 20_000
 _KEPT_VERSIONS = timedelta(hours=1)
-_LITTLE_SPACE_BYTES = 64 << 20
-_RECORD_COLUMNS = ["document_id", "document", "pages", "passages", "bytes", "added_at"]
-# Without this mark, two inserts of one key at the same instant both succeed. (The key is a document's, not a row's:
-# Lance only compares what two commits insert.)
-_INSERTED_ONCE = {"lance-schema:unenforced-primary-key": "true"}
-# LanceDB raises nothing else, and no type that would tell a lost race from a full disk.
-_FAILURES = (OSError, RuntimeError, ValueError)
+_MIN_FREE_BYTES = 64 << 20
+_RECORD_COLUMNS = ["document_id", "document", "category", "pages", "passages", "bytes", "added_at"]
 
 
 @dataclass(frozen=True)
 class DocumentRecord:
-    """One document of a category; `added_at` is in seconds since 1970, `pages` is 1 where the format has none."""
+    """One document of a category.
+
+    Attributes:
+        pages: how many it has, 1 if its format has none.
+        passages: how many chunks it was cut into.
+        added_at: seconds since 1970.
+    """
 
     id: str
     name: str
@@ -56,18 +59,6 @@ class DocumentRecord:
     passages: int
     bytes: int
     added_at: int
-
-
-@dataclass(frozen=True)
-class Hit:
-    """A passage that was found; `score` is 0 to 1, `page` None where the format has no pages."""
-
-    document_id: str
-    document: str
-    page: int | None
-    position: int
-    text: str
-    score: float
 
 
 class KnowledgeStore:
@@ -79,26 +70,25 @@ class KnowledgeStore:
 
     @classmethod
     def open(cls, url: str, *, model: str, dimension: int, storage_options: Mapping[str, str] | None = None) -> Self:
-        """Open the store, or make it where there is none.
+        """Open the store, or create it if there is none.
 
         Args:
             url: a folder, or "s3://bucket/prefix".
-            model: what makes the vectors; kept with them.
+            model: the name of the embedding model; kept with the vectors.
             dimension: of the vectors.
-            storage_options: for a bucket, as LanceDB takes them; what is missing comes from the environment (`AWS_…`)
-                or from a role, by AWS's default chain.
+            storage_options: for a bucket, as LanceDB takes them; the environment (`AWS_…`) supplies the others.
 
         Raises:
             ModelUnavailable: made for another model, unreachable, or on a server on which documents could be lost.
         """
         try:
             database = connect(url, storage_options)
-            table = _insist(lambda: _open_table(database, model, dimension))
-        except _FAILURES as error:
+            table = insist(lambda: open_table(database, model, dimension))
+        except FAILURES as error:
             raise ModelUnavailable(
                 "The knowledge base cannot be opened: its folder or bucket does not answer."
             ) from error
-        _check_made_for(table, model, dimension)
+        require_made_with(table, model, dimension)
         return cls(table, url)
 
     def add(
@@ -106,7 +96,7 @@ class KnowledgeStore:
         category: str,
         name: str,
         sha256: str,
-        pieces: Sequence[Piece],
+        chunks: Sequence[Chunk],
         vectors: NDArray[np.float32],
         *,
         pages: int,
@@ -118,8 +108,8 @@ class KnowledgeStore:
             category: any text.
             name: what its owner calls it.
             sha256: of its bytes, in hexadecimal.
-            pieces: its passages, at least one.
-            vectors: float32 (passages, dimension).
+            chunks: at least one.
+            vectors: float32 (chunks, dimension).
             pages: how many it has.
             size_bytes: how large it is.
 
@@ -127,16 +117,9 @@ class KnowledgeStore:
             Overloaded: too many writers at once, or the store does not answer.
             StorageFull: no space is left.
         """
-        record = DocumentRecord(
-            id=document_id(category, sha256),
-            name=name,
-            category=category,
-            pages=pages,
-            passages=len(pieces),
-            bytes=size_bytes,
-            added_at=int(time.time()),
-        )
-        rows = _rows(self._table.schema, record, pieces, vectors)
+        key = _document_id(category, sha256)
+        record = DocumentRecord(key, name, category, pages, len(chunks), size_bytes, added_at=int(time.time()))
+        rows = _rows(self._table.schema, record, chunks, vectors)
 
         def insert() -> None:
             # All rows of a document have one key: either none of them is there, or all are. Without the index: a join
@@ -148,8 +131,8 @@ class KnowledgeStore:
         return self.find(category, sha256) or record
 
     def find(self, category: str, sha256: str) -> DocumentRecord | None:
-        """The record of a file in a category, None where it is not there."""
-        found = self._records(f"document_id = '{document_id(category, sha256)}' AND position = 0")
+        """The record of a file in a category, or `None` if it is not there."""
+        found = self._records(f"document_id = '{_document_id(category, sha256)}' AND position = 0")
         return found[0] if found else None
 
     def list_documents(self, category: str) -> list[DocumentRecord]:
@@ -158,7 +141,7 @@ class KnowledgeStore:
         return sorted(found, key=lambda record: (record.added_at, record.name, record.id))
 
     def delete_document(self, category: str, document: str) -> bool:
-        """Remove a document by its id; False where the category has none by it."""
+        """Remove a document by its id; False if the category has none with that id."""
         # The id comes from outside: it is compared here, never spliced into a filter.
         if document not in {record.id for record in self.list_documents(category)}:
             return False
@@ -172,15 +155,15 @@ class KnowledgeStore:
         vector: NDArray[np.float32] | None,
         k: int = 8,
         similarity_range: tuple[float, float] = (0.1, 0.7),
-    ) -> list[Hit]:
+    ) -> list[Passage]:
         """The best passages of a category, by meaning and by words.
 
         Args:
-            category: only its passages are looked at.
+            category: only its chunks are searched.
             query: the question.
-            vector: of the question, float32 (dimension,); None where the model cannot read it: then words alone count.
+            vector: of the question, float32 (dimension,); `None` if the model cannot read it: then only words count.
             k: at most this many.
-            similarity_range: the model's cosine of what is unrelated, and of question and answer.
+            similarity_range: the model's cosine of unrelated texts, and of question and answer.
 
         Returns:
             Best first, scores falling; see `pipelines.knowledge.index.ranking` for what they mean.
@@ -199,30 +182,27 @@ class KnowledgeStore:
             for row in self._by_meaning(vector, where):
                 found.setdefault((row["document_id"], row["position"]), _candidate(row, 0.0))
         ranked = rank(list(found.values()), terms, vector, similarity_range)[:k]
-        return [
-            Hit(row["document_id"], row["document"], row["page"], row["position"], row["text"], score)
-            for row, score in ((candidate.row, score) for candidate, score in ranked)
-        ]
+        return [Passage(one.row["document"], one.row["page"], one.row["text"], score) for one, score in ranked]
 
     def maintain(self) -> None:
-        """Merge small files, bring new rows into the indexes, drop what deleted documents held.
+        """Merge small files, add new rows to the indexes, drop what deleted documents left.
 
-        To be called now and then in the background: without it, searches become slower with each document. Others may
-        read and write meanwhile; where it collides with a writer, it gives way until the next time.
+        Call it now and then in the background: without it, searches become slower with each document. Others may read
+        and write meanwhile; if it collides with a writer, it gives up until the next call.
 
         Raises:
-            Overloaded: it gave way.
+            Overloaded: it gave up.
         """
         try:
             self._table.optimize(cleanup_older_than=_KEPT_VERSIONS)
             self._index_vectors()
-        except _FAILURES as error:
-            raise Overloaded("The knowledge base is busy; it is tidied up later.") from error
+        except FAILURES as error:
+            raise Overloaded("The knowledge base is busy; its maintenance is postponed.") from error
 
     def _index_vectors(self) -> None:
         from lancedb.index import IvfFlat
 
-        if "vector" not in _indexed(self._table) and self._table.count_rows() >= INDEXED_PASSAGES:
+        if "vector" not in indexed_columns(self._table) and self._table.count_rows() >= MIN_INDEXED:
             self._table.create_index("vector", config=IvfFlat(distance_type="cosine"))
 
     def _by_words(self, terms: list[str], where: str) -> list[dict[str, Any]]:
@@ -233,151 +213,54 @@ class KnowledgeStore:
 
     def _by_meaning(self, vector: NDArray[np.float32], where: str) -> list[dict[str, Any]]:
         query = self._table.search(vector).distance_type("cosine").where(where, prefilter=True)
-        if self._table.count_rows(where) < INDEXED_PASSAGES:
-            # The nearest cells of the whole table may hold none of a small category's passages.
+        if self._table.count_rows(where) < MIN_INDEXED:
+            # The nearest cells of the whole table may hold no chunk of a small category.
             query = query.bypass_vector_index()
         return _read(query)
 
     def _records(self, where: str) -> list[DocumentRecord]:
-        columns = [*_RECORD_COLUMNS, "category"]
         with answering():
-            rows = self._table.search().where(where).select(columns).to_list()
+            rows = self._table.search().where(where).select(_RECORD_COLUMNS).to_list()
         return [DocumentRecord(id=row.pop("document_id"), name=row.pop("document"), **row) for row in rows]
 
     def _commit(self, action: Callable[[], object]) -> None:
         try:
-            _insist(action)
-        except _FAILURES as error:
-            if not _is_remote(self._url) and shutil.disk_usage(self._url).free < _LITTLE_SPACE_BYTES:
+            insist(action)
+        except FAILURES as error:
+            if not is_remote(self._url) and shutil.disk_usage(self._url).free < _MIN_FREE_BYTES:
                 raise StorageFull("The knowledge base has no space left.") from error
             raise Overloaded("Too many documents are being added at once; try again.") from error
 
 
-def connect(url: str, storage_options: Mapping[str, str] | None = None) -> Any:
-    """The LanceDB database at a place whose server keeps what it acknowledges.
-
-    Raises:
-        ModelUnavailable: it does not, or does not answer.
-        OSError, RuntimeError, ValueError: LanceDB's, where a folder cannot be used.
-    """
-    import lancedb
-
-    options = _with_http(storage_options or {}) if _is_remote(url) else {}
-    if _is_remote(url):
-        probe_conditional_put(url, options)
-    return lancedb.connect(url, storage_options=options or None, read_consistency_interval=timedelta(0))
-
-
-def _insist(action: Callable[[], _T]) -> _T:
-    """Do it until nobody else is faster; doing it again after it was done must change nothing."""
-    for attempt in range(_ATTEMPTS - 1):
-        try:
-            return action()
-        except _FAILURES:
-            time.sleep(random.uniform(0.05, 0.2) * 2**attempt)  # noqa: S311  (two writers must not wait alike)
-    return action()
-
-
-def document_id(category: str, sha256: str) -> str:
+def _document_id(category: str, sha256: str) -> str:
     """The id of a file in a category: 32 hexadecimal digits."""
     return hashlib.sha256(f"{_key(category)}:{sha256}".encode()).hexdigest()[:32]
 
 
 def _key(category: str) -> str:
-    """A category as filters see it: whatever it is called, it is hexadecimal there."""
+    """A category as filters see it: hexadecimal, whatever its name."""
     return hashlib.sha256(category.encode()).hexdigest()
 
 
-def table_schema(model: str, dimension: int) -> Any:
-    """The Arrow schema of the table."""
+def _rows(schema: Any, document: DocumentRecord, chunks: Sequence[Chunk], vectors: NDArray[np.float32]) -> Any:
     import pyarrow as pa
 
-    return pa.schema(
-        [
-            pa.field("document_id", pa.string(), nullable=False, metadata=_INSERTED_ONCE),
-            pa.field("category_key", pa.string(), nullable=False),
-            pa.field("category", pa.string(), nullable=False),
-            pa.field("document", pa.string(), nullable=False),
-            pa.field("pages", pa.int32(), nullable=False),
-            pa.field("passages", pa.int32(), nullable=False),
-            pa.field("bytes", pa.int64(), nullable=False),
-            pa.field("added_at", pa.int64(), nullable=False),
-            pa.field("position", pa.int32(), nullable=False),
-            pa.field("page", pa.int32()),
-            pa.field("text", pa.string(), nullable=False),
-            pa.field("terms", pa.string(), nullable=False),
-            pa.field("vector", pa.list_(pa.float32(), dimension), nullable=False),
-        ],
-        metadata={"embedding_model": model, "terms_version": str(TERMS_VERSION)},
-    )
-
-
-def _open_table(database: Any, model: str, dimension: int) -> Any:
-    from lancedb.index import FTS, BTree
-
-    if TABLE in database.table_names():
-        table = database.open_table(TABLE)
-    else:
-        schema = table_schema(model, dimension)
-        table = database.create_table(TABLE, schema=schema, exist_ok=True)  # another process may be faster
-    words = FTS(base_tokenizer="whitespace", lower_case=False, stem=False, remove_stop_words=False, ascii_folding=False)
-    for column, index in (("terms", words), ("category_key", BTree()), ("document_id", BTree())):
-        if column not in _indexed(table):
-            table.create_index(column, config=index)
-    return table
-
-
-def _indexed(table: Any) -> set[str]:
-    return {column for index in table.list_indices() for column in index.columns}
-
-
-def _check_made_for(table: Any, model: str, dimension: int) -> None:
-    made_for, terms_version = made_with(table)
-    made_dimension = table.schema.field("vector").type.list_size
-    command = "`python -m pipelines.knowledge.reembed CONFIG PLACE` (this configuration, the knowledge base's place)"
-    if (made_for, made_dimension) != (model, dimension):
-        raise ModelUnavailable(
-            f"The knowledge base was made with {made_for} ({made_dimension} dimensions), but {model} ({dimension}) is "
-            f"configured. Configure {made_for} again, or stop the service and embed all documents again: {command}."
-        )
-    if terms_version != TERMS_VERSION:
-        raise ModelUnavailable(
-            "The knowledge base's full-text index is of another release. Stop the service and index all documents "
-            f"again: {command}."
-        )
-
-
-def indexed_terms(text: str) -> str:
-    """The terms of a chunk as the table keeps them."""
-    return " ".join(document_terms(text))
-
-
-def made_with(table: Any) -> tuple[str, int]:
-    """The embedding model of a table's vectors, and the version of its terms."""
-    metadata = table.schema.metadata or {}
-    return metadata.get(b"embedding_model", b"an unknown model").decode(), int(metadata.get(b"terms_version", b"1"))
-
-
-def _rows(schema: Any, record: DocumentRecord, pieces: Sequence[Piece], vectors: NDArray[np.float32]) -> Any:
-    import pyarrow as pa
-
-    count = len(pieces)
     same = {
-        "document_id": record.id,
-        "category_key": _key(record.category),
-        "category": record.category,
-        "document": record.name,
-        "pages": record.pages,
-        "passages": count,
-        "bytes": record.bytes,
-        "added_at": record.added_at,
+        "document_id": document.id,
+        "category_key": _key(document.category),
+        "category": document.category,
+        "document": document.name,
+        "pages": document.pages,
+        "passages": document.passages,
+        "bytes": document.bytes,
+        "added_at": document.added_at,
     }
     flat = pa.array(np.ascontiguousarray(vectors, np.float32).reshape(-1))
-    columns = {name: [value] * count for name, value in same.items()} | {
-        "position": [piece.position for piece in pieces],
-        "page": [piece.page for piece in pieces],
-        "text": [piece.text for piece in pieces],
-        "terms": [indexed_terms(piece.text) for piece in pieces],
+    columns = {name: [value] * len(chunks) for name, value in same.items()} | {
+        "position": [chunk.position for chunk in chunks],
+        "page": [chunk.page for chunk in chunks],
+        "text": [chunk.text for chunk in chunks],
+        "terms": [indexed_terms(chunk.text) for chunk in chunks],
         "vector": pa.FixedSizeListArray.from_arrays(flat, vectors.shape[1]),
     }
     return pa.table(columns, schema=schema)
@@ -385,7 +268,7 @@ def _rows(schema: Any, record: DocumentRecord, pieces: Sequence[Piece], vectors:
 
 def _read(query: Any) -> list[dict[str, Any]]:
     with answering():
-        table = query.limit(_CANDIDATES).to_arrow()
+        table = query.limit(_MAX_CANDIDATES).to_arrow()
     column = table["vector"].combine_chunks()
     vectors = column.flatten().to_numpy().reshape(-1, column.type.list_size)
     rows: list[dict[str, Any]] = table.drop_columns(["vector"]).to_pylist()
@@ -394,26 +277,3 @@ def _read(query: Any) -> list[dict[str, Any]]:
 
 def _candidate(row: dict[str, Any], bm25: float) -> Candidate:
     return Candidate(row, frozenset(row["terms"].split(" ")), row["vector"], bm25)
-
-
-def _is_remote(url: str) -> bool:
-    return "://" in url
-
-
-def _with_http(options: Mapping[str, str]) -> dict[str, str]:
-    """The options, plain HTTP allowed where the endpoint says so."""
-    names = ("AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL", "AWS_ENDPOINT")
-    endpoint = options.get("aws_endpoint") or next(filter(None, map(os.environ.get, names)), "")
-    found = {"aws_endpoint": endpoint} if endpoint else {}
-    if endpoint.startswith("http://"):
-        found["allow_http"] = "true"
-    return found | dict(options)
-
-
-@contextmanager
-def answering() -> Iterator[None]:
-    """LanceDB's failures within are told as `Overloaded`."""
-    try:
-        yield
-    except _FAILURES as error:
-        raise Overloaded("The knowledge base does not answer; try again.") from error

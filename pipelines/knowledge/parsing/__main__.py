@@ -1,6 +1,6 @@
-"""The child process that parses one document: the file is its standard input, one JSON message a line its output.
+"""The child process that parses one document: its standard input is the file, its output one JSON message a line.
 
-Messages: `{"pages": n}` once where known, `{"number", "blocks": [[kind, text], …]}` per page, then `{"end": true}` or
+Messages: `{"pages": n}` once if known, `{"number", "blocks": [[kind, text], …]}` per page, then `{"end": true}` or
 `{"refused": an error's code, "message"}`. A process that ends without one of these two died on the file.
 """
 
@@ -29,7 +29,7 @@ def main() -> None:
     except SensoriumError as error:
         _say({"refused": error.code, "message": error.message})
     except MemoryError:
-        _say({"refused": UnusableMedia.code, "message": "The document needs too much memory to read."})
+        _say({"refused": UnusableMedia.code, "message": "Reading the document takes too much memory."})
 
 
 def _messages(kind: str, file: BinaryIO, limits: ReadLimits) -> Iterator[dict[str, Any]]:
@@ -42,7 +42,7 @@ def _messages(kind: str, file: BinaryIO, limits: ReadLimits) -> Iterator[dict[st
         cleaned = [(block_kind, text) for block_kind, raw in blocks if (text := clean(raw))]
         characters += sum(len(text) for _, text in cleaned)
         if characters > limits.characters:
-            raise UnusableMedia(f"The document has more than {limits.characters:,} characters of text.")
+            raise UnusableMedia(f"The document exceeds the limit of {limits.characters:,} characters.")
         yield {"number": number, "blocks": cleaned}
 
 

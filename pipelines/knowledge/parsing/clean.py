@@ -1,4 +1,4 @@
-"""Text as people mean it, whatever a file wrote."""
+"""Text as people mean it, whatever a file contains."""
 
 import re
 import unicodedata
@@ -21,13 +21,13 @@ def clean(text: str) -> str:
 
 
 def row(cells: list[str]) -> str:
-    """A table row as one line, or "" where all cells are empty."""
+    """A table row as one line, or "" if all cells are empty."""
     flat = [" ".join(cell.split()) for cell in cells]
     return " | ".join(flat) if any(flat) else ""
 
 
 def join_lines(first: str, second: str) -> str:
-    """Two lines of one paragraph: a word cut by a hyphen made whole, no space between Chinese characters."""
+    """Two lines of one paragraph: a hyphenated word is made whole, no space between Chinese characters."""
     if first.endswith(("-", "‐", "\u00ad")) and first[-2:-1].isalpha() and second[:1].islower():
         return first[:-1] + second
     return join(first, second)

@@ -1,10 +1,10 @@
 """Documents as text: what every parser yields, and reading a file without trusting it.
 
-Parsers meet hostile bytes, and one of them is native code. So a file is parsed in a child process with a limit on time
-and memory (`pipelines.knowledge.parsing`), which hands its pages back one by one. Whatever happens to the child, this
-process lives on and the file is called what it is: damaged, encrypted, empty, too large.
+Parsers meet hostile bytes, and some of them are native code. So a file is parsed in a child process with limits on
+time and memory (`pipelines.knowledge.parsing`), which returns its pages one by one. Whatever happens to the child, this
+process survives and reports what the file is: damaged, encrypted, empty, too large.
 
-Scanned pages are read by OCR. Knows nothing of passages, embeddings or storage.
+Scanned pages are read by OCR. Knows nothing of chunks, embeddings or storage.
 """
 
 import json
@@ -27,6 +27,8 @@ from pipelines.contracts.progress import Progress, no_progress
 BlockKind = Literal["heading", "text", "row"]
 KINDS = ("txt", "docx", "pdf", "png", "jpeg", "tiff")
 """What `read_document` reads."""
+DAMAGED = "The document is damaged."
+ENCRYPTED = "The document is encrypted. Save it without a password."
 
 _REFUSALS: dict[str, type[SensoriumError]] = {
     error.code: error for error in (UnsupportedMedia, UnusableMedia, TooManyPixels, ModelUnavailable)
@@ -36,7 +38,7 @@ _logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Block:
-    """A piece of layout: a heading, a paragraph or list item, or one table row ("a | b | c")."""
+    """A unit of layout: a heading, a paragraph or list item, or one table row ("a | b | c")."""
 
     kind: BlockKind
     text: str
@@ -44,7 +46,7 @@ class Block:
 
 @dataclass(frozen=True)
 class Page:
-    """One page in reading order; `number` counts from 1 and is None where the format has no pages."""
+    """One page in reading order; `number` counts from 1 and is `None` if the format has no pages."""
 
     number: int | None
     blocks: tuple[Block, ...]
@@ -66,7 +68,7 @@ class Document:
 
 @dataclass(frozen=True)
 class ReadLimits:
-    """What a file may ask for before it is refused.
+    """How much a file may hold or take before it is refused.
 
     Attributes:
         pages: of a PDF or TIFF.
@@ -94,8 +96,8 @@ def read_document(
     Args:
         file: the bytes; need not be a real file.
         name: what the owner calls it.
-        kind: one of `KINDS` or "doc", known by the bytes.
-        limits: what the file may ask for.
+        kind: one of `KINDS` or "doc", as detected from the bytes.
+        limits: beyond them the file is refused.
         progress: called at least every quarter of a second.
 
     Returns:
@@ -115,7 +117,7 @@ def read_document(
         if kind == "doc":
             raise _legacy_word(copy)
         if kind not in KINDS:
-            raise UnsupportedMedia(f"Only {', '.join(KINDS)} documents can be read.")
+            raise UnsupportedMedia(f"Unsupported document type. Supported: {', '.join(KINDS)}.")
         pages = list(_parse(copy, kind, limits or ReadLimits(), progress))
     if not any(character.isalnum() for page in pages for block in page.blocks for character in block.text):
         raise UnusableMedia("The document has no text.")
@@ -123,10 +125,10 @@ def read_document(
 
 
 def _legacy_word(file: IO[bytes]) -> SensoriumError:
-    """OLE2 holds both Word's old format and an encrypted docx."""
+    """OLE2 holds both Word's legacy format and an encrypted docx."""
     if "EncryptedPackage".encode("utf-16-le") in file.read():
-        return UnusableMedia("The document is encrypted: save it without a password.")
-    return UnsupportedMedia("Word's old .doc format cannot be read: save it as .docx.")
+        return UnusableMedia(ENCRYPTED)
+    return UnsupportedMedia("The .doc format is not supported. Save the document as .docx.")
 
 
 def _parse(file: IO[bytes], kind: str, limits: ReadLimits, progress: Progress) -> Iterator[Page]:
@@ -144,19 +146,19 @@ def _parse(file: IO[bytes], kind: str, limits: ReadLimits, progress: Progress) -
                 raise _REFUSALS[code](reason)
             case {"end": True}:
                 return
-    raise UnusableMedia("The document is damaged: it cannot be read.")
+    raise UnusableMedia(DAMAGED)
 
 
 def _messages(file: IO[bytes], kind: str, limits: ReadLimits) -> Iterator[dict[str, Any]]:
-    """What the child says, as it says it, and {} where it is silent for long; ends early where the child dies."""
+    """The child's messages as they come, and {} while it is silent; ends early if the child dies."""
     deadline = time.monotonic() + limits.seconds
-    with tempfile.TemporaryFile() as complaints, _child(file, kind, limits, complaints) as output:
+    with tempfile.TemporaryFile() as errors, _child(file, kind, limits, errors) as output:
         rest = b""
         with selectors.DefaultSelector() as selector:
             selector.register(output, selectors.EVENT_READ)
             while True:
                 if time.monotonic() > deadline:
-                    raise UnusableMedia(f"The document takes longer than {limits.seconds} s to read.")
+                    raise UnusableMedia(f"Reading the document takes longer than {limits.seconds} s.")
                 if not selector.select(0.25):
                     yield {}
                     continue
@@ -165,22 +167,22 @@ def _messages(file: IO[bytes], kind: str, limits: ReadLimits) -> Iterator[dict[s
                     break
                 *lines, rest = (rest + chunk).split(b"\n")
                 yield from map(json.loads, lines)
-        complaints.seek(0)
-        # The caller is told that the file is damaged; whoever runs the product may want to know how.
-        _logger.warning("reading a %s ended early: %s", kind, complaints.read()[-2000:].decode(errors="replace"))
+        errors.seek(0)
+        # The caller learns that the file is damaged; the operator may want to know how.
+        _logger.warning("reading a %s ended early: %s", kind, errors.read()[-2000:].decode(errors="replace"))
 
 
 @contextmanager
-def _child(file: IO[bytes], kind: str, limits: ReadLimits, complaints: IO[bytes]) -> Iterator[IO[bytes]]:
-    """A parsing process, and its end whatever happens; yields its output."""
+def _child(file: IO[bytes], kind: str, limits: ReadLimits, errors: IO[bytes]) -> Iterator[IO[bytes]]:
+    """A parsing process, killed whatever happens; yields its output."""
     command = [sys.executable, "-P", "-m", "pipelines.knowledge.parsing", kind, json.dumps(asdict(limits))]
-    # Nothing of our environment but what Python needs: it may hold credentials. numpy comes in with the package, and
-    # the stacks of its threads would count against the limit on memory.
+    # Only what Python needs of our environment: it may hold credentials. The package imports numpy, and the stacks of
+    # its threads would count against the memory limit.
     environment = {name: os.environ[name] for name in ("LD_LIBRARY_PATH",) if name in os.environ}
     environment["PYTHONPATH"] = os.pathsep.join(path or os.getcwd() for path in sys.path)
     environment["OPENBLAS_NUM_THREADS"] = "1"
     process = subprocess.Popen(  # noqa: S603  (our own interpreter and module)
-        command, stdin=file, stdout=subprocess.PIPE, stderr=complaints, env=environment, close_fds=True
+        command, stdin=file, stdout=subprocess.PIPE, stderr=errors, env=environment, close_fds=True
     )
     with process:
         try:

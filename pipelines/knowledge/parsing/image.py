@@ -21,7 +21,7 @@ def parse(file: BinaryIO, limits: ReadLimits) -> Iterator[int | tuple[int | None
         yield None, list(scan.blocks(read_image(file, max_pixels=limits.pixels).rgb8()))
         return
     if len(frames) > limits.pages:
-        raise UnusableMedia(f"The document has {len(frames):,} pages; at most {limits.pages:,} are read.")
+        raise UnusableMedia(f"The document has {len(frames):,} pages; the limit is {limits.pages:,}.")
     yield len(frames)
     for number, frame in enumerate(frames, 1):
         image = read_image(file, max_pixels=limits.pixels, frame=frame).rgb8()

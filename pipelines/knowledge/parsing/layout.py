@@ -1,7 +1,7 @@
 """Words at places on a page, as headings, paragraphs and table rows.
 
-From the places of words this module tells columns of a table from spaces, wrapped lines from ends of paragraphs, and
-headings by size or weight. A table whose cells come column by column reads column by column.
+From the places of words this module distinguishes columns of a table from spaces, wrapped lines from ends of
+paragraphs, and headings by size or weight. A table whose cells come column by column reads column by column.
 """
 
 import re
@@ -56,8 +56,8 @@ def blocks(spans: Sequence[Span], usual: float) -> Iterator[tuple[str, str]]:
     lines = _lines(_without_page_number(list(spans)))
     paragraph: list[Span] = []
     for index, line in enumerate(lines):
-        neighbours = lines[max(index - 1, 0) : index] + lines[index + 1 : index + 2]
-        if len(line) > 1 and any(_is_aligned(line, other) for other in neighbours):
+        neighbors = lines[max(index - 1, 0) : index] + lines[index + 1 : index + 2]
+        if len(line) > 1 and any(_is_aligned(line, other) for other in neighbors):
             yield from _paragraph(paragraph, usual)
             paragraph = []
             yield "row", row([_joined(cell) for cell in line])
@@ -88,7 +88,7 @@ def _without_page_number(spans: list[Span]) -> list[Span]:
 
 
 def _lines(spans: list[Span]) -> list[_Line]:
-    """Spans gathered into lines of cells, also where the text of a cell is wrapped."""
+    """Spans gathered into lines of cells, even if the text of a cell is wrapped."""
     lines: list[_Line] = []
     for span in spans:
         if not lines:
@@ -100,7 +100,7 @@ def _lines(spans: list[Span]) -> list[_Line]:
         if is_right and abs(rise) < 0.5 * span.height:
             lines[-1].append([span])
         elif is_right and 0 < rise < _MAX_CELL_LINES * span.height:
-            # Up and to the right: the cell before was wrapped over several lines, which are still taken for lines.
+            # Up and to the right: the cell before was wrapped over several lines, which still count as lines.
             _fold(lines, span)
             lines[-1].append([span])
         elif len(lines[-1]) > 1 and -1.6 * span.height < rise < 0 and abs(span.left - last[0].left) < span.height:

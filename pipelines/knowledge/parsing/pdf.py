@@ -14,12 +14,10 @@ from typing import Any, BinaryIO
 
 from pipelines.contracts.errors import UnusableMedia
 from pipelines.knowledge.parsing import layout, scan
-from pipelines.knowledge.parsing.documents import ReadLimits
+from pipelines.knowledge.parsing.documents import DAMAGED, ENCRYPTED, ReadLimits
 from pipelines.knowledge.parsing.layout import BULLET, Span
 from pipelines.media import Rgb
 
-_DAMAGED = "The document is damaged: it cannot be read."
-_ENCRYPTED = "The document is encrypted: save it without a password."
 _TAIL_BYTES = 4096
 _DPI = 200
 _MAX_FORM_DEPTH = 5
@@ -40,14 +38,14 @@ def parse(file: BinaryIO, limits: ReadLimits) -> Iterator[int | tuple[int, list[
         document = pypdfium2.PdfDocument(data)
         count = len(document)
         if count > limits.pages:
-            raise UnusableMedia(f"The document has {count:,} pages; at most {limits.pages:,} are read.")
+            raise UnusableMedia(f"The document has {count:,} pages; the limit is {limits.pages:,}.")
         yield count
         sizes: Counter[int] = Counter()
         for index in range(count):
             yield index + 1, list(_page(document, index, sizes))
     except pypdfium2.PdfiumError as error:
         encrypted = error.err_code in {pypdfium2.raw.FPDF_ERR_PASSWORD, pypdfium2.raw.FPDF_ERR_SECURITY}
-        raise UnusableMedia(_ENCRYPTED if encrypted else _DAMAGED) from error
+        raise UnusableMedia(ENCRYPTED if encrypted else DAMAGED) from error
 
 
 def _page(document: Any, index: int, sizes: Counter[int]) -> Iterator[tuple[str, str]]:

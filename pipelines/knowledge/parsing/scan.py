@@ -46,6 +46,6 @@ def _span(piece: TextPiece, usual: float) -> Span:
 def _reader() -> TextReader:
     import cv2
 
-    # The stack of each of OpenCV's threads counts against the process's limit on memory.
+    # The stack of each of OpenCV's threads counts against the process's memory limit.
     cv2.setNumThreads(1)
     return TextReader.load()

@@ -1,7 +1,7 @@
 """Plain text in any common encoding: UTF-8, UTF-16, UTF-32, GB18030, Big5, Japanese, Korean and Latin code pages.
 
-A legacy encoding is not written down anywhere in the file: charset-normalizer judges how much each reading looks like a
-language. A few words can fit two encodings equally; then the one higher in `_LEGACY` wins.
+No file says what its legacy encoding is: charset-normalizer judges how much each reading looks like a language. A few
+words can fit two encodings equally; then the one higher in `_LEGACY` wins.
 """
 
 import codecs
@@ -33,10 +33,10 @@ _CELLS = re.compile(r"\||\t+")
 
 
 def parse(file: BinaryIO, limits: ReadLimits) -> Iterator[tuple[None, list[tuple[str, str]]]]:
-    """The one page of a text file: paragraphs, headings and table rows as far as the layout tells.
+    """The one page of a text file: paragraphs, headings and table rows as far as the layout shows.
 
     Raises:
-        UnsupportedMedia: the bytes are no text.
+        UnsupportedMedia: the bytes are not text.
     """
     lines = _decode(file.read()).splitlines()
     yield None, list(_blocks(lines))
@@ -56,7 +56,7 @@ def _decode(data: bytes) -> str:
 
 def _checked(text: str) -> str:
     if len(_CONTROL.findall(text)) > len(text) / 100:
-        raise _no_text()
+        raise _not_text()
     return text
 
 
@@ -66,7 +66,7 @@ def _utf16(data: bytes) -> str:
         sample = data[: 1 << 16].decode(encoding, errors="replace")
         if len(_ORDINARY.findall(sample)) >= 0.95 * len(sample):
             return data.decode(encoding, errors="replace")
-    raise _no_text()
+    raise _not_text()
 
 
 def _legacy(data: bytes) -> str:
@@ -74,7 +74,7 @@ def _legacy(data: bytes) -> str:
 
     matches = list(from_bytes(data, cp_isolation=list(_LEGACY)))
     if not matches:
-        raise _no_text()
+        raise _not_text()
     best = matches[0]
     ties = {
         encoding
@@ -85,8 +85,8 @@ def _legacy(data: bytes) -> str:
     return next((encoding for encoding in _LEGACY if encoding in ties), best.encoding)
 
 
-def _no_text() -> UnsupportedMedia:
-    return UnsupportedMedia("The file is not text: its bytes belong to another kind of file.")
+def _not_text() -> UnsupportedMedia:
+    return UnsupportedMedia("The file is not text.")
 
 
 def _blocks(lines: list[str]) -> Iterator[tuple[str, str]]:

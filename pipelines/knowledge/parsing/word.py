@@ -1,8 +1,8 @@
 """Word documents (docx, ISO/IEC 29500) by lxml: paragraphs, headings, lists, tables, footnotes in document order.
 
 Read as what it is, a ZIP of XML: only three of its parts are opened, none by a name that the file chooses. Deleted text
-(tracked changes) and field codes are left out; headers and footers too, for they repeat on every page. The format does
-not know pages.
+(tracked changes) and field codes are left out; so are headers and footers, which repeat on every page. The format has
+no pages.
 """
 
 import zipfile
@@ -12,19 +12,18 @@ from typing import Any, BinaryIO
 
 from pipelines.contracts.errors import UnsupportedMedia, UnusableMedia
 from pipelines.knowledge.parsing.clean import row
-from pipelines.knowledge.parsing.documents import ReadLimits
+from pipelines.knowledge.parsing.documents import DAMAGED, ENCRYPTED, ReadLimits
 
 _MAX_ENTRIES = 10_000
 _SKIPPED = {"del", "moveFrom", "instrText", "delText", "Fallback", "rPr", "pPr", "footnoteRef", "pict"}
 _CHARACTERS = {"tab": "\t", "br": "\n", "cr": "\n", "noBreakHyphen": "-", "ptab": "\t"}
-_DAMAGED = "The document is damaged: it cannot be read."
 
 
 def parse(file: BinaryIO, limits: ReadLimits) -> Iterator[tuple[None, list[tuple[str, str]]]]:
     """The one page of a docx.
 
     Raises:
-        UnsupportedMedia: a ZIP that is no Word document.
+        UnsupportedMedia: a ZIP that is not a Word document.
         UnusableMedia: damaged, encrypted, or unpacks to more than the limit.
     """
     try:
@@ -34,7 +33,7 @@ def parse(file: BinaryIO, limits: ReadLimits) -> Iterator[tuple[None, list[tuple
             body = parts.read("word/document.xml")
             notes = parts.read("word/footnotes.xml")
     except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, OSError) as error:
-        raise UnusableMedia(_DAMAGED) from error
+        raise UnusableMedia(DAMAGED) from error
     if body is None:
         raise UnsupportedMedia("The file is not a Word document.")
     blocks = list(_blocks(body, styles))
@@ -55,7 +54,7 @@ class _Parts:
         self._names = {entry.filename for entry in entries}
 
     def read(self, name: str) -> Any:
-        """The root element of a part, None where the archive lacks it."""
+        """The root element of a part, `None` if the archive lacks it."""
         from lxml import etree  # type: ignore[import-untyped]
 
         if name not in self._names:
@@ -63,7 +62,7 @@ class _Parts:
         parser = etree.XMLParser(resolve_entities=False, no_network=True, load_dtd=False, huge_tree=False)
         info = self._archive.getinfo(name)
         if info.flag_bits & 1:
-            raise UnusableMedia("The document is encrypted: save it without a password.")
+            raise UnusableMedia(ENCRYPTED)
         with self._archive.open(info) as part:
             # The size that an archive declares is only a claim: what is unpacked counts.
             data = part.read(self._left + 1)
@@ -73,14 +72,14 @@ class _Parts:
         try:
             root = etree.fromstring(data, parser)
         except etree.XMLSyntaxError as error:
-            raise UnusableMedia(_DAMAGED) from error
+            raise UnusableMedia(DAMAGED) from error
         if root.getroottree().docinfo.internalDTD is not None:
-            raise UnusableMedia(_DAMAGED)  # OOXML forbids document types; entities are how XML is abused
+            raise UnusableMedia(DAMAGED)  # OOXML forbids document types; entities are how XML is abused
         return root
 
     @staticmethod
     def _too_large() -> UnusableMedia:
-        return UnusableMedia("The document unpacks to far more than its size: it is refused.")
+        return UnusableMedia("The document unpacks to more than the size limit.")
 
 
 def _local(element: Any) -> str:

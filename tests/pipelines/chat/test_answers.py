@@ -131,11 +131,11 @@ async def test_what_the_documents_do_not_say_is_declined(corpus, ask):
 
 async def test_another_category_never_answers(ask):
     for corpus, other in itertools.pairwise([*CORPUS_NAMES, CORPUS_NAMES[0]]):
-        told = [path.read_text(encoding="utf-8") for path in (CORPORA / corpus).glob("*.txt")]
+        sources_text = [path.read_text(encoding="utf-8") for path in (CORPORA / corpus).glob("*.txt")]
         for _, question, expected in questions(corpus)["answerable"][::3]:
             text, sources = await ask(other, question)
             assert expected not in text, question
-            assert not any(source.text in whole for source in sources for whole in told)
+            assert not any(source.text in whole for source in sources for whole in sources_text)
 
 
 async def test_sources_are_the_passages_of_the_sentences(ask):
@@ -150,7 +150,7 @@ async def test_sources_are_the_passages_of_the_sentences(ask):
             ), question
 
 
-async def test_pages_of_a_pdf_are_told(ask):
+async def test_the_page_of_a_pdf_is_reported(ask):
     _, sources = await ask("company", "What is the principal risk?")
     assert sources[0].document == "report.pdf"
     assert sources[0].page == 2

@@ -180,14 +180,14 @@ BEYOND = [
 ]
 
 
-async def test_the_manual_answers_where_no_documents_are_asked(model):
+async def test_the_manual_answers_if_no_documents_are_asked(model):
     for question, expected in MANUAL:
         text, deltas = await answer(model, request(question))
         assert expected in text, question
         assert deltas[-1].sources == ()
 
 
-async def test_what_the_manual_does_not_say_is_said_to_be_beyond_it(model):
+async def test_what_the_manual_does_not_say_is_declined(model):
     for question in BEYOND:
         text, _ = await answer(model, request(question))
         assert "no language model" in text or "没有语言模型" in text, f"{question} -> {text}"

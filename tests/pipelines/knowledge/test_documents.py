@@ -288,7 +288,7 @@ def test_cancelled_reading_leaves_no_process() -> None:
             raise Cancelled("gone")
 
     data = plain_pdf(["\n".join([FOX] * 55)] * 200)
-    before = psutil.Process().children()  # a running graph, where other tests have started one
+    before = psutil.Process().children()  # a running graph, if other tests have started one
     with pytest.raises(Cancelled):
         read_document(io.BytesIO(data), "a.pdf", "pdf", progress=stop)
     assert psutil.Process().children() == before

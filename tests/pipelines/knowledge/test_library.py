@@ -144,7 +144,7 @@ def test_pages_and_records(library: Library) -> None:
 
 
 @pytest.mark.parametrize("category", ["", "x" * 257, "a\ud800"])
-def test_categories_that_cannot_be(library: Library, category: str) -> None:
+def test_invalid_categories(library: Library, category: str) -> None:
     for call in (
         lambda: ingest(library, HISTORY, "a.txt", "txt", category),
         lambda: library.search(category, "x"),

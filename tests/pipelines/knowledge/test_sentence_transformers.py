@@ -74,7 +74,7 @@ def test_the_vectors_of_transformers_called_directly(name: str, folders: dict[st
     assert [embedder.count_tokens(text) for text in TEXTS] == [len(tokenizer(text)["input_ids"]) for text in TEXTS]
 
 
-def test_scripts_that_a_model_reads(folders: dict[str, Path]) -> None:
+def test_the_scripts_that_a_model_reads(folders: dict[str, Path]) -> None:
     wide, latin = config(folders["bge-m3"]).load(Resources()), config(folders["minilm"]).load(Resources())
     assert [wide.reads(text) for text in ("What?", CHINESE, "что это")] == [True, True, True]
     assert [latin.reads(text) for text in ("What?", CHINESE, "что это")] == [True, False, False]
@@ -186,8 +186,8 @@ def test_a_store_of_another_model_names_the_command_that_makes_it_fit(
         f"        user_config:\n          engine: sentence-transformers\n          model: {folders['bge-m3']}\n"
     )
     assert main([str(serve), old]) == 0
-    told = capsys.readouterr().err
-    assert "chunks are embedded by bge-m3 and indexed" in told
+    reported = capsys.readouterr().err
+    assert "chunks are embedded by bge-m3 and indexed" in reported
     assert rows(old) == before
 
     library = Library.open(config(folders["bge-m3"]), old)
@@ -241,7 +241,7 @@ def test_a_store_of_an_earlier_index_is_refused_until_it_is_indexed_again(
     assert {row["text"]: row["vector"] for row in kept} == vectors
 
 
-def test_given_up_half_way_nothing_has_changed(folders: dict[str, Path], old: str) -> None:
+def test_an_interrupted_run_changes_nothing(folders: dict[str, Path], old: str) -> None:
     before = rows(old)
     embedder = config(folders["bge-m3"]).load(Resources())
 
@@ -263,7 +263,7 @@ def test_given_up_half_way_nothing_has_changed(folders: dict[str, Path], old: st
     assert len(Library.open(config(folders["minilm"]), old).documents("late")) == 1
 
 
-def test_places_and_configurations_that_are_none(
+def test_missing_places_and_invalid_configurations(
     folders: dict[str, Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     embedder = config(folders["minilm"]).load(Resources())

@@ -15,7 +15,7 @@ import pytest
 
 from pipelines.contracts.errors import ModelUnavailable
 from pipelines.knowledge.index.store import KnowledgeStore
-from pipelines.knowledge.parsing.passages import Piece
+from pipelines.knowledge.parsing.chunks import Chunk
 from tests.pipelines.knowledge.vectors import DIMENSION, MODEL, put, sha, unit
 from tests.pipelines.knowledge.writer import PASSAGES
 
@@ -79,9 +79,9 @@ def test_add_list_search_delete(store: KnowledgeStore) -> None:
     hits = store.search("a", "red car", None, 10)
     assert {hit.document for hit in hits} == {"one.txt"}
     assert [hit.score for hit in hits] == sorted((hit.score for hit in hits), reverse=True)
-    assert all(0 < hit.score <= 1 and hit.page == hit.position + 1 for hit in hits)
+    assert all(0 < hit.score <= 1 and hit.text == f"the red car {hit.page - 1} of one" for hit in hits)
     by_meaning = store.search("a", "zzz", unit(2), 1)
-    assert by_meaning[0].position == 2
+    assert by_meaning[0].text == "the red car 2 of one"
     assert not store.delete_document("b", first.id), "another category's document"
     assert store.delete_document("a", first.id)
     assert not store.delete_document("a", first.id)
@@ -126,10 +126,10 @@ def test_found_at_once_by_other_processes(tmp_path: Path) -> None:
 def test_a_large_category_is_indexed_and_a_small_one_beside_it_complete(
     store: KnowledgeStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("pipelines.knowledge.index.store.INDEXED_PASSAGES", 3_000)
+    monkeypatch.setattr("pipelines.knowledge.index.store.MIN_INDEXED", 3_000)
     vectors = np.stack([unit(seed) for seed in range(4_000)])
-    pieces = [Piece(1, f"word{index}", index) for index in range(4_000)]
-    store.add("large", "l.txt", sha("l"), pieces, vectors, pages=1, size_bytes=1)
+    chunks = [Chunk(1, f"word{index}", index) for index in range(4_000)]
+    store.add("large", "l.txt", sha("l"), chunks, vectors, pages=1, size_bytes=1)
     put(store, "small", "before", 5)
     store.maintain()
     put(store, "small", "after", 5)
@@ -138,7 +138,7 @@ def test_a_large_category_is_indexed_and_a_small_one_beside_it_complete(
     for seed in range(20):
         question = unit(100_000 + seed)
         nearest = set(np.argsort(-(vectors @ question))[:10])
-        recalled += len(nearest & {hit.position for hit in store.search("large", "", question, 10)})
+        recalled += len(nearest & {int(hit.text[4:]) for hit in store.search("large", "", question, 10)})
         small = store.search("small", "passage", question, 20)
         assert len(small) == 10, "all of a small category is looked at"
     print(f"recall at 10 with the index: {recalled / 200:.2f}")
@@ -154,7 +154,7 @@ def test_another_model_is_refused(tmp_path: Path, store: KnowledgeStore) -> None
     assert len(opened(url).list_documents("a")) == 1
 
 
-def test_a_place_that_is_none_is_refused(tmp_path: Path) -> None:
+def test_a_place_that_is_not_a_folder_is_refused(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("not a folder")
     with pytest.raises(ModelUnavailable):
         opened(tmp_path / "file")
@@ -201,9 +201,9 @@ def test_chinese_by_words(store: KnowledgeStore) -> None:
         "会议室在三楼，早上九点开门。",
         "服务器每天凌晨两点自动备份。",
     ]
-    pieces = [Piece(None, text, index) for index, text in enumerate(texts)]
-    store.add("中文", "手册.txt", sha("手册"), pieces, np.stack([unit(i) for i in range(3)]), pages=1, size_bytes=1)
+    chunks = [Chunk(None, text, index) for index, text in enumerate(texts)]
+    store.add("中文", "手册.txt", sha("手册"), chunks, np.stack([unit(i) for i in range(3)]), pages=1, size_bytes=1)
     for question, position in (("营业收入是多少？", 0), ("会议室在哪里？", 1), ("服务器什么时候备份？", 2), ("楼", 1)):
         best = store.search("中文", question, None)[0]
-        assert (best.position, best.score > 0.5) == (position, True), question
+        assert (best.text, best.score > 0.5) == (texts[position], True), question
     assert store.search("中文", "足球世界杯", None) == []

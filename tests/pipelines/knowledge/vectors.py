@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipelines.knowledge.index.store import DocumentRecord, KnowledgeStore
-from pipelines.knowledge.parsing.passages import Piece
+from pipelines.knowledge.parsing.chunks import Chunk
 
 DIMENSION = 8
 MODEL = "eight-numbers"
@@ -23,6 +23,6 @@ def sha(name: str) -> str:
 
 def put(store: KnowledgeStore, category: str, name: str, passages: int = 3, text: str = "passage") -> DocumentRecord:
     """Add a document whose bytes are its name."""
-    pieces = [Piece(index + 1, f"{text} {index} of {name}", index) for index in range(passages)]
+    chunks = [Chunk(index + 1, f"{text} {index} of {name}", index) for index in range(passages)]
     vectors = np.stack([unit(index) for index in range(passages)])
-    return store.add(category, f"{name}.txt", sha(name), pieces, vectors, pages=passages, size_bytes=100)
+    return store.add(category, f"{name}.txt", sha(name), chunks, vectors, pages=passages, size_bytes=100)

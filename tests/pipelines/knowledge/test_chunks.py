@@ -7,8 +7,8 @@ from collections import Counter
 
 import pytest
 
+from pipelines.knowledge.parsing.chunks import MAX_TOKENS, count_tokens, split
 from pipelines.knowledge.parsing.documents import Block, Document, Page
-from pipelines.knowledge.parsing.passages import MAX_TOKENS, count_tokens, split
 
 ENGLISH = [
     f"Sentence number {index} tells about the {index}th engine of the plant in the north." for index in range(60)
@@ -24,19 +24,19 @@ def document(*pages: list[Block], numbered: bool = True) -> Document:
 
 @pytest.mark.parametrize(("whole", "joint"), [(ENGLISH, " "), (CHINESE, "")], ids=["english", "chinese"])
 def test_long_text_keeps_every_sentence_whole(whole: list[str], joint: str) -> None:
-    pieces = split(document([Block("heading", "The plant"), Block("text", joint.join(whole))]))
-    assert [piece.position for piece in pieces] == list(range(len(pieces)))
-    assert all(piece.text.startswith("The plant\n") for piece in pieces)
-    assert all(count_tokens(piece.text) <= MAX_TOKENS for piece in pieces)
-    assert all(count_tokens(piece.text) >= 100 for piece in pieces[:-1])
-    assert all(any(sentence in piece.text for piece in pieces) for sentence in whole)
-    for first, second in itertools.pairwise(pieces):
+    chunks = split(document([Block("heading", "The plant"), Block("text", joint.join(whole))]))
+    assert [chunk.position for chunk in chunks] == list(range(len(chunks)))
+    assert all(chunk.text.startswith("The plant\n") for chunk in chunks)
+    assert all(count_tokens(chunk.text) <= MAX_TOKENS for chunk in chunks)
+    assert all(count_tokens(chunk.text) >= 100 for chunk in chunks[:-1])
+    assert all(any(sentence in chunk.text for chunk in chunks) for sentence in whole)
+    for first, second in itertools.pairwise(chunks):
         shared = [sentence for sentence in whole if sentence in first.text and sentence in second.text]
-        assert len(shared) == 1, "neighbours share one sentence"
+        assert len(shared) == 1, "neighbors share one sentence"
 
 
 def test_headings_go_with_their_text() -> None:
-    pieces = split(
+    chunks = split(
         document(
             [
                 Block("heading", "Report"),
@@ -49,7 +49,7 @@ def test_headings_go_with_their_text() -> None:
             [Block("heading", "Last words")],
         )
     )
-    assert [(piece.page, piece.text) for piece in pieces] == [
+    assert [(chunk.page, chunk.text) for chunk in chunks] == [
         (1, "Report\n1. Start\nOne."),
         (1, "2. End\nTwo."),
         (2, "2. End\nThree."),
@@ -62,15 +62,15 @@ def test_tables_are_cut_between_rows_and_keep_their_first_row() -> None:
         Block("row", "Name | City | Year"),
         *(Block("row", f"Person {i} | City {i} | {1900 + i}") for i in range(90)),
     ]
-    pieces = split(document([Block("heading", "People"), *rows]))
-    assert len(pieces) > 3
-    assert all(piece.text.startswith("People\nName | City | Year\n") for piece in pieces)
-    lines = [line for piece in pieces for line in piece.text.split("\n")[2:]]
+    chunks = split(document([Block("heading", "People"), *rows]))
+    assert len(chunks) > 3
+    assert all(chunk.text.startswith("People\nName | City | Year\n") for chunk in chunks)
+    lines = [line for chunk in chunks for line in chunk.text.split("\n")[2:]]
     assert lines == [row.text for row in rows[1:]]
 
 
 def test_a_sentence_over_a_page_end_is_whole_on_its_first_page() -> None:
-    pieces = split(
+    chunks = split(
         document(
             [Block("text", "A first one. The engine was")],
             [Block("text", "built in 1950. Another one.")],
@@ -78,7 +78,7 @@ def test_a_sentence_over_a_page_end_is_whole_on_its_first_page() -> None:
             [Block("text", "两点备份。完。")],
         )
     )
-    assert [(piece.page, piece.text) for piece in pieces] == [
+    assert [(chunk.page, chunk.text) for chunk in chunks] == [
         (1, "A first one. The engine was built in 1950."),
         (2, "Another one."),
         (3, "服务器每天凌晨两点备份。"),
@@ -87,14 +87,14 @@ def test_a_sentence_over_a_page_end_is_whole_on_its_first_page() -> None:
 
 
 def test_formats_without_pages() -> None:
-    assert [piece.page for piece in split(document([Block("text", "Words.")], numbered=False))] == [None]
+    assert [chunk.page for chunk in split(document([Block("text", "Words.")], numbered=False))] == [None]
 
 
 @pytest.mark.parametrize("text", ["x" * 20_000, "字" * 5_000, "word " * 4_000, "a,b，" * 3_000])
 def test_text_without_sentences_is_cut_all_the_same(text: str) -> None:
-    pieces = split(document([Block("text", text)]))
-    assert all(0 < count_tokens(piece.text) <= MAX_TOKENS for piece in pieces)
-    assert "".join("".join(piece.text.split()) for piece in pieces) == "".join(text.split())
+    chunks = split(document([Block("text", text)]))
+    assert all(0 < count_tokens(chunk.text) <= MAX_TOKENS for chunk in chunks)
+    assert "".join("".join(chunk.text.split()) for chunk in chunks) == "".join(text.split())
 
 
 @pytest.mark.parametrize(
@@ -120,12 +120,12 @@ def test_any_blocks_lose_no_word() -> None:
             ]
             for _ in range(3)
         ]
-        pieces = split(document(*pages))
-        found = Counter("".join(piece.text for piece in pieces))
+        chunks = split(document(*pages))
+        found = Counter("".join(chunk.text for chunk in chunks))
         rows = [block.text for page in pages for block in page if block.kind == "row"]
-        whole = [piece.text for piece in pieces if not any(row in piece.text for row in rows)]
+        whole = [chunk.text for chunk in chunks if not any(row in chunk.text for row in rows)]
         assert all(count_tokens(text) <= MAX_TOKENS for text in whole)
         given = Counter("".join(block.text for page in pages for block in page))
         missing = {letter for letter in given if not letter.isspace() and found[letter] < given[letter]}
         assert not missing, "headings and overlaps repeat letters, nothing takes any away"
-        assert [piece.position for piece in pieces] == list(range(len(pieces)))
+        assert [chunk.position for chunk in chunks] == list(range(len(chunks)))

@@ -1,7 +1,7 @@
-"""Passages: the pieces of a document that are embedded, searched and quoted.
+"""Cuts a document into chunks, which are embedded, searched and quoted.
 
-A passage is 120 to 200 tokens of whole sentences: what MiniLM reads in one go and a person at a glance. It begins with
-its heading, so that it can be understood alone; a table's rows are never cut, and every passage of a table begins with
+A chunk is 120 to 200 tokens of whole sentences: what MiniLM reads in one go and a person at a glance. It begins with
+its heading, so that it can be understood alone; a table's rows are never cut, and every chunk of a table begins with
 the table's first row.
 """
 
@@ -26,18 +26,18 @@ _UNSPACED = regex.compile(f"[{UNSPACED}]")
 
 
 @dataclass(frozen=True)
-class Piece:
-    """One passage; `page` counts from 1 (None where the format has no pages), `position` from 0 in the document."""
+class Chunk:
+    """`page` counts from 1 (`None` if the format has no pages), `position` from 0 in the document."""
 
     page: int | None
     text: str
     position: int
 
 
-def split(document: Document) -> list[Piece]:
-    """Cut a document into passages, in reading order.
+def split(document: Document) -> list[Chunk]:
+    """Cut a document into chunks, in reading order.
 
-    Each passage has at most `MAX_TOKENS` (a table row alone may be longer); neighbours share one sentence.
+    Each chunk has at most `MAX_TOKENS` (a single table row may be longer); neighbors share one sentence.
     """
     builder = _Builder()
     for page, block in _across_pages(document):
@@ -52,7 +52,7 @@ def count_tokens(text: str) -> int:
 
 
 def _across_pages(document: Document) -> Iterator[tuple[int | None, Block]]:
-    """All blocks with their pages; a sentence that crosses the end of a page is made whole where it begins."""
+    """All blocks with their pages; a sentence that crosses the end of a page stands whole on its first page."""
     held: tuple[int | None, Block] | None = None
     for page in document.pages:
         for index, block in enumerate(page.blocks):
@@ -86,10 +86,10 @@ def _first_sentence(text: str) -> tuple[str, str]:
 
 
 class _Builder:
-    """Gathers blocks into passages; a heading or a new page ends one."""
+    """Gathers blocks into chunks; a heading or a new page ends one."""
 
     def __init__(self) -> None:
-        self._pieces: list[Piece] = []
+        self._chunks: list[Chunk] = []
         self._page: int | None = None
         self._headings: list[str] = []
         self._is_heading_fresh = False
@@ -115,11 +115,11 @@ class _Builder:
         for index, sentence in enumerate(part for whole in _sentences(block.text) for part in _bounded(whole)):
             self._add_sentence(sentence, begins=index == 0)
 
-    def finish(self) -> list[Piece]:
+    def finish(self) -> list[Chunk]:
         self._flush()
         if self._is_heading_fresh:
             self._emit([*self._headings])
-        return self._pieces
+        return self._chunks
 
     def _add_heading(self, text: str) -> None:
         self._is_table = False
@@ -168,11 +168,11 @@ class _Builder:
         self._has_own = False
 
     def _emit(self, lines: list[str]) -> None:
-        self._pieces.append(Piece(self._page, "\n".join(lines), len(self._pieces)))
+        self._chunks.append(Chunk(self._page, "\n".join(lines), len(self._chunks)))
 
 
 def _bounded(sentence: str) -> Iterator[str]:
-    """A sentence in parts that fit a passage: cut at spaces or Chinese commas, and where there are none, anywhere."""
+    """A sentence in parts that fit a chunk: cut at spaces or Chinese commas, or anywhere if there are none."""
     limit = MAX_TOKENS - _HEADING_TOKENS
     if count_tokens(sentence) <= limit:
         yield sentence
