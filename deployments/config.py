@@ -1,4 +1,4 @@
-"""`serve_config*.yaml`, read strictly: Serve ignores keys that it does not know, so a typo in one would pass unseen."""
+"""`serve_config*.yaml`, read strictly: Serve ignores unknown keys, so that a typo would go unnoticed."""
 
 import shlex
 from pathlib import Path
@@ -19,7 +19,7 @@ DEPLOYMENTS = ("Ingress", "Jobs", *BY_DEPLOYMENT)
 
 
 class ConfigInvalid(ValueError):
-    """The file cannot be served; the message lists what is wrong, one line each."""
+    """The file is invalid; the message lists its errors, one per line."""
 
 
 class Strict(BaseModel):
@@ -28,13 +28,13 @@ class Strict(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
 
-def _only_known(values: dict[str, Any], model: type[BaseModel], where: str) -> None:
+def _only_known(values: dict[str, Any], model: type[BaseModel], name: str) -> None:
     if unknown := set(values) - set(model.model_fields):
-        raise ValueError(f"{where} has no {', '.join(sorted(unknown))}")
+        raise ValueError(f"unknown keys in {name}: {', '.join(sorted(unknown))}")
 
 
 class Block(Strict):
-    """One deployment. `num_gpus` and `num_cpus` stand in `ray_actor_options`."""
+    """One deployment. `num_gpus` and `num_cpus` go into `ray_actor_options`."""
 
     name: str
     autoscaling_config: dict[str, Any]
@@ -52,7 +52,7 @@ class Block(Strict):
     @model_validator(mode="after")
     def _known(self) -> "Block":
         if self.name not in DEPLOYMENTS:
-            raise ValueError(f"there is no deployment {self.name}")
+            raise ValueError(f"unknown deployment {self.name}")
         _only_known(self.ray_actor_options, RayActorOptionsSchema, "ray_actor_options")
         _only_known(self.autoscaling_config, AutoscalingConfig, "autoscaling_config")
         self._check_environment()
@@ -63,14 +63,14 @@ class Block(Strict):
     def _check_environment(self) -> None:
         environment = self.ray_actor_options.get("runtime_env") or {}
         if unknown := set(environment) - RuntimeEnv.known_fields:
-            raise ValueError(f"runtime_env has no {', '.join(sorted(unknown))}")
+            raise ValueError(f"unknown keys in runtime_env: {', '.join(sorted(unknown))}")
         executable = environment.get("py_executable", "")
         if _is_in_project(executable) and not (PROJECT / executable).is_file():
-            raise ValueError(f"there is no {executable} in the project")  # Ray would wait for it for ever
+            raise ValueError(f"{executable} does not exist")  # Ray would wait for it forever
 
 
 class ApplicationBlock(Strict):
-    """The application: all deployments, each once."""
+    """The application, with every deployment once."""
 
     name: str
     route_prefix: str
@@ -105,30 +105,30 @@ class ServeConfig(Strict):
 
 
 def _is_in_project(executable: str) -> bool:
-    """A path that begins neither at the root nor with a command to be found by name."""
+    """Whether it is a relative path, and not the name of a command."""
     return "/" in executable and not executable.startswith("/")
 
 
 def _resolve_executables(raw: dict[str, Any]) -> None:
-    """Make paths from the project absolute: Ray would begin wherever it was started. Ray's shell reads the result."""
+    """Make relative paths absolute: Ray would resolve them from where it was started. Quoted, as Ray uses a shell."""
     for block in raw["applications"][0]["deployments"]:
         environment = block["ray_actor_options"].get("runtime_env") or {}
         if _is_in_project(executable := environment.get("py_executable", "")):
             environment["py_executable"] = shlex.quote(str(PROJECT / executable))
 
 
-def _complaint(error: Any) -> str:
-    where = ".".join(str(part) for part in error["loc"])
+def _message(error: Any) -> str:
+    location = ".".join(str(part) for part in error["loc"])
     found = error["input"]
     given = f" (it is {found!r})" if isinstance(found, str | int | float | bool) else ""
-    return f"{where}: {error['msg']}{given}"
+    return f"{location}: {error['msg']}{given}"
 
 
 def read(path: Path) -> ServeDeploySchema:
     """Read and check one file.
 
     Raises:
-        ConfigInvalid: not YAML, unknown or missing keys, a `user_config` that its engine does not take.
+        ConfigInvalid: not YAML, unknown or missing keys, or a `user_config` that its engine refuses.
     """
     try:
         raw = yaml.safe_load(path.read_text(encoding="utf-8"))
@@ -138,10 +138,10 @@ def read(path: Path) -> ServeDeploySchema:
     except OSError as error:
         raise ConfigInvalid(f"{path}: {error.strerror}") from error
     except yaml.YAMLError as error:
-        raise ConfigInvalid(f"{path} is not YAML: {error}") from error
+        raise ConfigInvalid(f"{path} is not valid YAML: {error}") from error
     except ValidationError as error:
-        lines = [_complaint(each) for each in error.errors(include_url=False)]
-        raise ConfigInvalid("\n".join([f"{path} cannot be served:", *lines])) from error
+        lines = [_message(each) for each in error.errors(include_url=False)]
+        raise ConfigInvalid("\n".join([f"{path} is invalid:", *lines])) from error
 
 
 def chosen_engines(schema: ServeDeploySchema) -> dict[str, EngineConfig]:

@@ -66,15 +66,15 @@ _jobs = Table(
     Column("input", String(128)),
     Column("idempotency_key", String(255)),
     Column("fingerprint", String(64), nullable=False),
-    Column("state", String(16), nullable=False),
-    Column("progress", Float, nullable=False),
+    Column("state", String(16), nullable=False, default="queued"),
+    Column("progress", Float, nullable=False, default=0.0),
     Column("stage", String(255)),
     Column("engine", String(64)),
     Column("model", String(255)),
-    Column("attempts", Integer, nullable=False),
-    Column("token", Integer, nullable=False),
+    Column("attempts", Integer, nullable=False, default=0),
+    Column("token", Integer, nullable=False, default=0),
     Column("lease_until", Float),
-    Column("not_before", Float, nullable=False),
+    Column("not_before", Float, nullable=False, default=0.0),
     Column("created_at", Float, nullable=False),
     Column("started_at", Float),
     Column("ended_at", Float),
@@ -201,25 +201,22 @@ class JobTable:
             "input": input,
             "idempotency_key": idempotency_key,
             "fingerprint": fingerprint,
-            "state": "queued",
-            "progress": 0.0,
-            "attempts": 0,
-            "token": 0,
-            "not_before": 0.0,
             "created_at": self._now,
         }
         try:
-            with self._transaction() as connection:
-                waiting = connection.scalar(select(func.count()).where(_jobs.c.state == "queued")) or 0
-                if waiting >= max_queued:
-                    raise TooManyJobs(f"{waiting:,} jobs are already waiting; try again later.", 30)
-                row = connection.execute(insert(_jobs).values(values).returning(*_COLUMNS)).one()
-        except IntegrityError:
+            return self._insert(values, max_queued), True
+        except IntegrityError:  # the same key was submitted at the same time
             known = self._submitted(operation, idempotency_key, fingerprint)
             if known is None:
                 raise
             return known, False
-        return _job(row), True
+
+    def _insert(self, values: dict[str, Any], max_queued: int) -> Job:
+        with self._transaction() as connection:
+            waiting = connection.scalar(select(func.count()).where(_jobs.c.state == "queued")) or 0
+            if waiting >= max_queued:
+                raise TooManyJobs(f"{waiting:,} jobs are already waiting; try again later.", 30)
+            return _job(connection.execute(insert(_jobs).values(values).returning(*_COLUMNS)).one())
 
     def _submitted(self, operation: str, idempotency_key: str | None, fingerprint: str) -> Job | None:
         if idempotency_key is None:

@@ -1,4 +1,4 @@
-"""Where uploads and results lie: a local folder, or a bucket of an S3 server, told apart by URL alone."""
+"""Where uploads and results are stored: a local folder or an S3 bucket, chosen by the URL alone."""
 
 from deployments.storage.errors import RangeNotSatisfiable, SignatureInvalid
 from deployments.storage.names import SWEPT, Bucket, ByteRange, image_name, parse_range, upload_name, video_name

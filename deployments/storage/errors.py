@@ -1,8 +1,8 @@
-"""The store's own errors, and what the storage library's errors become.
+"""The store's own errors, and how errors of the storage libraries are translated.
 
 SensoriumError
-├── SignatureInvalid       a signed URL that was changed, or whose time is over
-└── RangeNotSatisfiable    bytes that the object does not have
+├── SignatureInvalid       a signed URL that was changed or has expired
+└── RangeNotSatisfiable    a range outside the object
 """
 
 import logging
@@ -15,7 +15,7 @@ from obstore.exceptions import BaseError
 
 from pipelines.contracts.errors import NotFound, Overloaded, SensoriumError, StorageFull
 
-# The library gives the operating system's number, and the S3 server's code, in its text alone.
+# obstore reports the operating system's number, and the S3 server's code, in its text only.
 _OS_ERROR = re.compile(r"\(os error ([0-9]+)\)")
 _FULL = {28, 122}  # ENOSPC, EDQUOT
 _NO_FILE = {2, 20, 21, 36}  # ENOENT, ENOTDIR, EISDIR, ENAMETOOLONG
@@ -26,13 +26,13 @@ logger = logging.getLogger(__name__)
 
 
 class SignatureInvalid(SensoriumError):
-    """A signed URL that was changed, or whose time is over."""
+    """A signed URL that was changed or has expired."""
 
     code = "signature_invalid"
 
 
 class RangeNotSatisfiable(SensoriumError):
-    """None of the wanted bytes are in the object, which has `size` of them."""
+    """None of the requested bytes are in the object, which has `size` of them."""
 
     code = "range_not_satisfiable"
 
@@ -43,7 +43,7 @@ class RangeNotSatisfiable(SensoriumError):
 
 @contextmanager
 def translated() -> Iterator[None]:
-    """Turn what the storage library raises into `NotFound`, `StorageFull` or `Overloaded`; the log keeps its words."""
+    """Turn errors of the storage libraries into `NotFound`, `StorageFull` or `Overloaded`; the log keeps their text."""
     try:
         yield
     except (BaseError, BotoCoreError, ClientError, OSError) as error:
@@ -55,4 +55,4 @@ def translated() -> Iterator[None]:
         if number in _FULL or _S3_FULL.search(text):
             raise StorageFull("The object store is full.") from error
         logger.warning("object store: %s", text)
-        raise Overloaded("The object store does not answer; try again later.") from error
+        raise Overloaded("The object store does not respond; try again later.") from error

@@ -14,7 +14,7 @@ from deployments.storage.names import check_key
 from deployments.storage.signing import UrlSigner
 from pipelines.contracts.errors import NotFound
 
-_UNFINISHED = re.compile(r".*#[0-9]+")  # how obstore names a file that is still being written
+_UNFINISHED = re.compile(r".*#[0-9]+")  # how obstore names a file that is being written
 
 
 class LocalFolder:
@@ -31,7 +31,7 @@ class LocalFolder:
         self.sign, self.verify = signer.sign, signer.verify
 
     def check(self, key: str) -> None:
-        """Refuse what is no key, and a key that a symbolic link would take elsewhere."""
+        """Refuse an invalid key, and one that a symbolic link leads elsewhere."""
         check_key(key)
         path = self._root / key
         if os.path.realpath(path) != str(path):
@@ -43,7 +43,7 @@ class LocalFolder:
             return (self._root / key).open("rb")
 
     def remove_unfinished(self, prefix: str, before: datetime) -> int:
-        """Remove files of dead writers that were last written to before a time."""
+        """Remove files that dead writers left, last written before a time."""
         removed = 0
         for folder, _, names in os.walk(self._root / prefix):
             for name in filter(_UNFINISHED.fullmatch, names):

@@ -1,4 +1,4 @@
-"""Names in the store: which are given, which are taken, and which bytes a `Range` header means."""
+"""Keys of the store: how they are made and checked; and the bytes that a `Range` header means."""
 
 import re
 import secrets
@@ -20,7 +20,7 @@ _RANGE = re.compile(r"bytes=([0-9]{0,18})-([0-9]{0,18})", re.IGNORECASE)
 
 
 class Bucket(StrEnum):
-    """Where results that are served by signed URL lie, one for each capability that makes images."""
+    """Folders of results that are served by signed URL, one for each capability that makes images."""
 
     GENERATED = "stable-diffusion"
     SEGMENTED = "sam"
@@ -28,7 +28,7 @@ class Bucket(StrEnum):
 
 
 SWEPT = ("uploads", "static", *Bucket)
-"""Everything that is deleted once it is old."""
+"""Folders whose old objects are deleted."""
 
 
 def image_name(bucket: Bucket) -> str:
@@ -48,20 +48,20 @@ def upload_name() -> str:
 
 
 def check_key(key: str) -> None:
-    """Refuse what is no key.
+    """Refuse an invalid key.
 
     A key is up to eight segments of ASCII letters, digits, `_`, `-` and `.`, each beginning with one of the first
     three, without `..`.
 
     Raises:
-        NotFound: nothing can lie under such a name.
+        NotFound: there can be no object of that name.
     """
     if not _KEY.fullmatch(key) or ".." in key:
         raise NotFound("There is no such file.")
 
 
 def parse_range(header: str | None) -> ByteRange | None:
-    """Read a `Range` header (RFC 9110, 14.2); what is not one range of bytes is ignored, as the RFC allows."""
+    """Parse a `Range` header (RFC 9110, 14.2); anything but one range of bytes is ignored, as the RFC allows."""
     found = _RANGE.fullmatch(header or "")
     if not found or found[1] == found[2] == "":
         return None
@@ -75,7 +75,7 @@ def span(byte_range: ByteRange | None, size: int) -> tuple[int, int]:
     """The half-open range of bytes that `byte_range` means in an object of `size` bytes.
 
     Raises:
-        RangeNotSatisfiable: it means none.
+        RangeNotSatisfiable: the object has none of them.
     """
     if byte_range is None:
         return 0, size

@@ -28,7 +28,7 @@ _READ_BYTES = 1 << 20
 
 
 class S3Bucket:
-    """A bucket, or what lies under a prefix of it."""
+    """A bucket, or a prefix of it."""
 
     keeps_content_type = True
 
@@ -47,7 +47,7 @@ class S3Bucket:
         self.verify = self._signer.verify
 
     def check(self, key: str) -> None:
-        """Refuse what is no key."""
+        """Refuse an invalid key."""
         check_key(key)
 
     def open_reader(self, key: str) -> BinaryIO:
@@ -57,7 +57,7 @@ class S3Bucket:
         return io.BufferedReader(_S3File(self.store, key, size), _READ_BYTES)
 
     def remove_unfinished(self, prefix: str, before: datetime) -> int:
-        """Abort multipart uploads that were begun before a time."""
+        """Abort multipart uploads that were started before a time."""
         client, removed = self._session.client, 0
         gone = (client.exceptions.NoSuchUpload, client.exceptions.NoSuchKey)  # AWS's, and Swift's
         for upload in list(self._unfinished(self._full_key(f"{prefix}/"))):
@@ -108,7 +108,7 @@ class _S3File(io.RawIOBase):
     def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
         base = {io.SEEK_SET: 0, io.SEEK_CUR: self._position, io.SEEK_END: self._size}[whence]
         if base + offset < 0:
-            raise ValueError("a position before the start of the file")
+            raise ValueError("negative seek position")
         self._position = base + offset
         return self._position
 

@@ -1,12 +1,12 @@
-"""The object store: what every deployment and route writes to and reads from.
+"""The object store that all deployments and routes read and write.
 
-An object appears whole or not at all: a failed, cancelled or killed writer leaves nothing that can be seen, and `sweep`
-takes back the space that a killed one held. All replicas may use one store at the same time.
+An object appears whole or not at all: a failed, cancelled or killed writer leaves nothing visible, and `sweep` reclaims
+the space of a killed one. All replicas may use one store at the same time.
 
-It does not know what the bytes are. A local folder keeps no content types: there a name's extension tells.
+It knows nothing of what the bytes are. A local folder stores no content types: there the extension decides.
 
-obstore is called in threads, by its blocking functions: its asynchronous ones end each call in a thread of their own
-that still takes Python's lock, and a process that exits at that moment aborts.
+obstore's blocking functions are called in threads: its asynchronous ones end each call in a thread of their own that
+still takes Python's lock, and a process that exits at that moment aborts.
 """
 
 import asyncio
@@ -39,24 +39,24 @@ T = TypeVar("T")
 _THREADS = ThreadPoolExecutor(max_workers=32, thread_name_prefix="object-store")
 
 BLOCK_BYTES = 1 << 20
-"""Unit of reading, and of handing bytes to the writer."""
+"""Size of each read, and of what is passed to the writer at once."""
 
 PART_BYTES = 5 << 20
-"""Part of a multipart upload: the smallest that S3 takes, and what one upload holds in memory beside a block or two."""
+"""Part of a multipart upload: the minimum of S3, and what one upload holds in memory beside a block or two."""
 
 
 @dataclass(frozen=True)
 class ObjectMeta:
-    """What is known of an object.
+    """An object's metadata.
 
     Attributes:
         key: its name in the store.
-        size: all its bytes.
-        last_modified: when it appeared, UTC.
+        size: in bytes.
+        last_modified: UTC.
         etag: strong validator, in its quotes.
-        content_type: as stored on S3; by the extension of the key in a local folder.
-        start: the first byte that the stream beside this carries.
-        stop: one past the last.
+        content_type: as stored on S3; by the key's extension in a local folder.
+        start: first byte of the stream that comes with this.
+        stop: one past its last byte.
     """
 
     key: str
@@ -69,10 +69,10 @@ class ObjectMeta:
 
 
 class ObjectStore:
-    """One store, in the hands of one process. Pickles as its URL.
+    """One store, as one process uses it. Pickles as its URL.
 
-    A key is a relative path (see `names.check_key`); any other text is `NotFound`, whatever is done with it. Every
-    method may raise `Overloaded`: the store does not answer.
+    A key is a relative path (see `names.check_key`); for any other text every method raises `NotFound`. Every method
+    may raise `Overloaded`: the store does not respond.
     """
 
     def __init__(self, backend: LocalFolder | S3Bucket, public_url: str) -> None:
@@ -87,7 +87,7 @@ class ObjectStore:
 
         Args:
             url: `s3://bucket/prefix`, `file:///folder` or a path.
-            public_url: where clients reach the product, for the URLs that a local store signs.
+            public_url: URL at which clients reach the product, for the URLs that it signs itself.
 
         Raises:
             ValueError: a URL of another kind, or S3 without credentials.
@@ -107,20 +107,20 @@ class ObjectStore:
     async def put_stream(
         self, key: str, chunks: AsyncIterator[bytes], *, max_bytes: int | None, content_type: str
     ) -> int:
-        """Write an object as its bytes come, with one part in memory however many they are.
+        """Write an object as its bytes arrive, with one part in memory however many they are.
 
         Args:
-            key: where to; an object that is there is replaced.
+            key: of the object; an existing one is replaced.
             chunks: bytes, in pieces of any size. What it raises passes through.
             max_bytes: refuse more than this.
-            content_type: what S3 says of it when it is fetched.
+            content_type: stored on S3.
 
         Returns:
             Bytes written.
 
         Raises:
-            InputTooLarge: more than `max_bytes`; nothing is left.
-            StorageFull: no room; nothing is left.
+            InputTooLarge: more than `max_bytes`; nothing is stored.
+            StorageFull: no space; nothing is stored.
         """
         self._backend.check(key)
         attributes = {"Content-Type": content_type} if self._backend.keeps_content_type else None
@@ -134,7 +134,7 @@ class ObjectStore:
                         raise InputTooLarge(f"The file exceeds the {max_bytes:,}-byte limit.")
                     await _to_its_end(writer.write, block)
         except BaseException as error:
-            with suppress(Overloaded):  # the first error is the one to tell; a sweep takes what could not be aborted
+            with suppress(Overloaded):  # the first error matters; a sweep removes what could not be aborted
                 await _to_its_end(writer.__exit__, type(error), error, None)
             raise
         try:
@@ -149,14 +149,14 @@ class ObjectStore:
         return await self.put_stream(key, _pieces(data), max_bytes=None, content_type=content_type)
 
     async def put_file(self, key: str, file: Path | BinaryIO, content_type: str) -> int:
-        """Write an object from a file, read from where it stands; see `put_stream`."""
+        """Write an object from a file, from its current position; see `put_stream`."""
         if isinstance(file, Path):
             with await asyncio.to_thread(file.open, "rb") as opened:
                 return await self.put_file(key, opened, content_type)
         return await self.put_stream(key, _read(file), max_bytes=None, content_type=content_type)
 
     def open_reader(self, key: str) -> BinaryIO:
-        """Open an object to read and seek in. Blocks: for the threads of engines.
+        """Open an object to read and seek. Blocks: for the threads of engines.
 
         Raises:
             NotFound: no such object.
@@ -165,7 +165,7 @@ class ObjectStore:
         return self._backend.open_reader(key)
 
     async def head(self, key: str) -> ObjectMeta:
-        """Tell about an object.
+        """An object's metadata.
 
         Raises:
             NotFound: no such object.
@@ -195,17 +195,17 @@ class ObjectStore:
         return bytes(obstore.get(self._store, meta.key, options=options).bytes())
 
     async def list(self, prefix: str) -> AsyncIterator[ObjectMeta]:
-        """All objects under a folder, in no order."""
+        """All objects under a folder, in any order."""
         self._backend.check(prefix)
         batches = obstore.list(self._store, prefix)
         while batch := await _in_thread(next, batches, None):
             for entry in batch:
-                with suppress(NotFound):  # what a person put there, under a name that is no key
+                with suppress(NotFound):  # something else that was put there, under an invalid key
                     self._backend.check(entry["path"])
                     yield _meta(entry, None)
 
     async def delete(self, key: str) -> None:
-        """Remove an object; that it is not there is fine."""
+        """Remove an object, if it exists."""
         self._backend.check(key)
         with suppress(NotFound):
             await _in_thread(obstore.delete, self._store, key)
@@ -217,10 +217,8 @@ class ObjectStore:
     async def sweep(self, older_than_s: float, prefixes: Iterable[str], spared: Collection[str] = ()) -> int:
         """Remove objects older than `older_than_s` under each of `prefixes`, and what dead writers left there.
 
-        The keys in `spared` stay.
-
-        A writer counts as dead when its upload is older than that (on a local folder: was not written to for so long).
-        Several replicas may sweep at once.
+        The keys in `spared` stay. A writer counts as dead once its upload is older than that (in a local folder: was
+        not written to for that long). Several replicas may sweep at once.
 
         Returns:
             How many objects and unfinished uploads were removed.
@@ -252,14 +250,14 @@ class ObjectStore:
         return await _in_thread(self._backend.sign, key, expires_s, content_type)
 
     async def verify(self, key: str, query: Mapping[str, str]) -> None:
-        """Check a signed URL that came back to the product.
+        """Check a signed URL that a client requests.
 
         Args:
             key: path of the URL, decoded once, without the leading slash.
             query: all its parameters, decoded.
 
         Raises:
-            SignatureInvalid: not as it was signed, or its time is over.
+            SignatureInvalid: it was changed or has expired.
         """
         await _in_thread(self._backend.verify, key, query)
 
@@ -282,7 +280,7 @@ async def _in_thread(function: Callable[P, T], *args: P.args, **kwargs: P.kwargs
 
 
 async def _to_its_end(function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
-    """As `_in_thread`, and when cancelled it waits for the end: what comes next must not meet a call half-way."""
+    """As `_in_thread`, but if cancelled it waits for the end: the next call must not overlap this one."""
     task = asyncio.ensure_future(_in_thread(function, *args, **kwargs))
     try:
         return await asyncio.shield(task)
@@ -293,7 +291,7 @@ async def _to_its_end(function: Callable[P, T], *args: P.args, **kwargs: P.kwarg
 
 
 async def _in_blocks(chunks: AsyncIterator[bytes]) -> AsyncGenerator[bytes, None]:
-    """Join and cut to `BLOCK_BYTES`: a client that sends single bytes must not cost an object for each."""
+    """Regroup into blocks of `BLOCK_BYTES`: a client that sends single bytes must not cost an object each."""
     buffer = bytearray()
     async for chunk in chunks:
         buffer += chunk

@@ -2,7 +2,9 @@
 
 import re
 import subprocess
+from collections.abc import Iterator
 from pathlib import Path
+from typing import get_args
 
 import pytest
 
@@ -55,6 +57,22 @@ def test_a_capability_is_its_rooms_its_routes_a_line_and_a_block_per_file(entry:
     assert (ROOT / "deployments/catalog.py").read_text().count(f'CatalogEntry("{entry.name}"') == 1
     for name in BLOCKS:
         assert len(re.findall(rf"- name: {entry.deployment}$", (ROOT / name).read_text(), re.M)) == 1
+
+
+def engines(entry: CatalogEntry) -> Iterator[tuple[str, type]]:
+    """Each engine's name in the YAML and its configuration."""
+    union = next(iter(get_args(entry.config)), entry.config)
+    for kind in get_args(union) or (union,):
+        yield kind.model_fields["engine"].default, kind
+
+
+def test_an_engine_is_its_file_or_folder_a_line_in_its_union_and_a_word_in_the_readme(entry: CatalogEntry) -> None:
+    for name, kind in engines(entry):
+        room = f"pipelines.{entry.name}.{name.replace('-', '_')}"
+        assert kind.__module__ == room or kind.__module__.startswith(f"{room}."), kind
+        assert name in (ROOT / "README.md").read_text()
+        for file in (ROOT / "deployments").rglob("*.py"):
+            assert kind.__name__ not in file.read_text(), f"{file} names {kind.__name__}"
 
 
 def test_its_class_stands_in_the_module_of_its_name(entry: CatalogEntry) -> None:

@@ -70,7 +70,7 @@ def test_typos_are_refused_by_name(tmp_path: Path, change, complaint: str) -> No
 def test_a_file_that_is_no_yaml_or_not_there(tmp_path: Path) -> None:
     broken = tmp_path / "broken.yaml"
     broken.write_text("a: [")
-    with pytest.raises(config.ConfigInvalid, match="not YAML"):
+    with pytest.raises(config.ConfigInvalid, match="not valid YAML"):
         config.read(broken)
     with pytest.raises(config.ConfigInvalid, match="No such file"):
         config.read(tmp_path / "none.yaml")

@@ -116,7 +116,7 @@ async def test_watchers_outlive_a_table_that_does_not_answer(tmp_path: Path, mon
 
     def refuse(*_: object) -> None:
         refused.set()
-        raise Overloaded("The record of jobs does not answer; try again.")
+        raise Overloaded("The job database does not respond; try again.")
 
     with monkeypatch.context() as patch:
         patch.setattr(services.jobs, "find", refuse)
