@@ -1,4 +1,4 @@
-"""The catalogue lists every capability once: the graph, the configuration check, `pull`, status and handles follow it.
+"""The catalog lists every capability once: the graph, the configuration check, `pull`, status and handles follow it.
 
 Imports no model library and no deployment, so that the ingress stays small.
 """

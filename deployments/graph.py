@@ -1,4 +1,4 @@
-"""The graph: every capability of the catalogue, the ingress before them and the job worker beside it.
+"""The graph: every capability of the catalog, the ingress before them and the job worker beside it.
 
 `serve_config.yaml` names `build` as its `import_path` and configures each deployment by its name.
 """

@@ -10,4 +10,4 @@ Handle = DeploymentHandle[Any]
 
 
 class Handles(SimpleNamespace):
-    """A handle to each capability of the catalogue, as an attribute of its name."""
+    """A handle to each capability of the catalog, as an attribute of its name."""

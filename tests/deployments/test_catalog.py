@@ -1,4 +1,4 @@
-"""The catalogue is the one list of capabilities: what follows from it, and how few other places name one of them."""
+"""The catalog is the one list of capabilities: what follows from it, and how few other places name one of them."""
 
 import re
 import subprocess
