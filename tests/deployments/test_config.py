@@ -89,7 +89,7 @@ def test_the_gpu_shares_fill_one_card_and_the_table_says_the_same() -> None:
     assert rarely_used["autoscaling_config"]["min_replicas"] == 0
 
 
-def test_a_licence_stands_with_every_model() -> None:
+def test_a_license_stands_with_every_model() -> None:
     for name in ("serve_config.yaml", "serve_config.cpu.yaml"):
         before = re.findall(r"^      # (.+)\n      - name: (\w+)$", (ROOT / name).read_text(), re.M)
         assert {deployment for _, deployment in before} == set(BY_DEPLOYMENT)

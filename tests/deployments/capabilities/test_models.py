@@ -110,12 +110,12 @@ def test_images_from_words(client: httpx.Client) -> None:
 
 
 def test_a_image_described(client: httpx.Client, chosen: Chosen) -> None:
-    told = answered(client.post("/image/imageToText", files={"file": png(96, 64)}), "transformers").json()
-    picture = read_image(io.BytesIO(png(96, 64)), max_pixels=10_000)
-    direct = engine(chosen, "image_understanding").describe(picture.pixels)
-    assert told["caption"] == direct.caption
-    assert told["classification"] == " ".join(direct.classes)
-    assert client.get(told["samUrl"]).status_code == 200
+    answer = answered(client.post("/image/imageToText", files={"file": png(96, 64)}), "transformers").json()
+    image = read_image(io.BytesIO(png(96, 64)), max_pixels=10_000)
+    direct = engine(chosen, "image_understanding").describe(image.pixels)
+    assert answer["caption"] == direct.caption
+    assert answer["classification"] == " ".join(direct.classes)
+    assert client.get(answer["samUrl"]).status_code == 200
 
 
 def test_a_image_enlarged(client: httpx.Client, chosen: Chosen) -> None:
@@ -147,9 +147,9 @@ def test_a_job_kept_in_postgresql(client: httpx.Client) -> None:
     accepted = client.post("/image/enhanceImage", headers={"Prefer": "respond-async"}, files={"file": png(40, 30)})
     assert accepted.status_code == 202
     with client.stream("GET", f"{accepted.headers['location']}/events") as events:
-        told = [json.loads(line.removeprefix("data: ")) for line in events.iter_lines() if line.startswith("data: ")]
-    assert (told[-1]["state"], told[-1]["engine"], told[-1]["attempts"]) == ("succeeded", "real-esrgan", 1)
-    assert client.get(told[-1]["result"]["enhanceImageUrl"]).status_code == 200
+        records = [json.loads(line.removeprefix("data: ")) for line in events.iter_lines() if line.startswith("data: ")]
+    assert (records[-1]["state"], records[-1]["engine"], records[-1]["attempts"]) == ("succeeded", "real-esrgan", 1)
+    assert client.get(records[-1]["result"]["enhanceImageUrl"]).status_code == 200
 
 
 def test_a_client_that_leaves_frees_the_engine(client: httpx.Client) -> None:

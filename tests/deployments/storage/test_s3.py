@@ -8,7 +8,7 @@ import pytest
 from deployments.storage import ObjectStore
 from pipelines.contracts.errors import Overloaded, StorageFull
 
-PICTURE = b"\x89PNG" + bytes(range(256)) * 40
+IMAGE = b"\x89PNG" + bytes(range(256)) * 40
 
 
 @pytest.fixture
@@ -34,13 +34,13 @@ def fetch(url):
 
 
 async def test_signed_url_is_the_servers_own(store, s3):
-    await store.put_bytes("sam/a.png", PICTURE, "image/png")
+    await store.put_bytes("sam/a.png", IMAGE, "image/png")
     url = await store.sign("sam/a.png")
     assert url.startswith(
         f"{s3.endpoint}/{s3.bucket}/signed/sam/a.png?response-content-type=image%2F%2A&X-Amz-Algorithm="
     )
     assert "X-Amz-Expires=7200" in url
-    assert fetch(url) == (200, "image/*", PICTURE)
+    assert fetch(url) == (200, "image/*", IMAGE)
 
 
 @pytest.mark.parametrize(
@@ -54,20 +54,20 @@ async def test_signed_url_is_the_servers_own(store, s3):
 )
 async def test_changed_signed_url_is_refused(store, old, new):
     for name in ("a", "b"):
-        await store.put_bytes(f"sam/{name}.png", PICTURE, "image/png")
+        await store.put_bytes(f"sam/{name}.png", IMAGE, "image/png")
     url = await store.sign("sam/a.png", expires_s=60)
     assert fetch(url)[0] == 200
     assert fetch(url.replace(old, new))[0] == 403
 
 
 async def test_one_character_of_the_signature_changed_is_refused(store):
-    await store.put_bytes("sam/a.png", PICTURE, "image/png")
+    await store.put_bytes("sam/a.png", IMAGE, "image/png")
     url = await store.sign("sam/a.png")
     assert fetch(url[:-1] + ("0" if url[-1] != "0" else "1"))[0] == 403
 
 
 async def test_expired_signed_url_is_refused(store):
-    await store.put_bytes("sam/a.png", PICTURE, "image/png")
+    await store.put_bytes("sam/a.png", IMAGE, "image/png")
     url = await store.sign("sam/a.png", expires_s=2)
     assert fetch(url)[0] == 200
     await asyncio.sleep(3.1)
@@ -75,7 +75,7 @@ async def test_expired_signed_url_is_refused(store):
 
 
 async def test_content_type_is_kept(store):
-    await store.put_bytes("sam/a", PICTURE, "image/webp")
+    await store.put_bytes("sam/a", IMAGE, "image/webp")
     assert (await store.head("sam/a")).content_type == "image/webp"
 
 
