@@ -80,10 +80,14 @@ def test_every_call_gives_its_reply(graph: RunningGraph, folder: Path) -> None:
 
 
 def test_the_tree_is_what_is_there() -> None:
-    tree = re.findall(r"^([\w.]+/?) {3,}", (ROOT / "README.md").read_text(), re.M)
-    assert len(tree) >= 6
-    for name in tree:
-        assert (ROOT / name).exists(), name
+    tree = re.findall(r"^( *)([a-z][\w.]+/?(?:  [\w]+/)?) {3,}", (ROOT / "README.md").read_text(), re.M)
+    assert len(tree) >= 12
+    folder = ROOT
+    for indent, names in tree:
+        for name in names.split():
+            assert ((folder if indent else ROOT) / name).exists(), name
+        if not indent:
+            folder = ROOT / names
 
 
 def test_every_setting_that_is_named_exists() -> None:
