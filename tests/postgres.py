@@ -18,7 +18,7 @@ def program(name: str) -> str:
     places = [shutil.which(name), *map(str, sorted(Path("/usr/lib/postgresql").glob(f"*/bin/{name}"), reverse=True))]
     found = next((place for place in places if place), None)
     if found is None:
-        pytest.fail(f"{name} is not installed: `make test` installs postgresql with apt-get, or tells who may")
+        pytest.fail(f"{name} is not installed: `make test` installs postgresql with apt-get, or says who can")
     return found
 
 

@@ -23,7 +23,7 @@ class S3Server:
 
     Attributes:
         endpoint: its URL.
-        folder: where it keeps what it is given.
+        folder: where it stores objects.
         bucket: an empty bucket.
         full_bucket: a bucket that takes no more than `FULL_BUCKET_BYTES`.
         access_key: who may use them.
@@ -63,7 +63,7 @@ def s3_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[S3Server]:
             assert process.stdout is not None
             ready, _, _ = select.select([process.stdout], [], [], 30)
             line = process.stdout.readline() if ready else "nothing"
-            assert line.startswith("READY "), f"the S3 server said {line!r}"
+            assert line.startswith("READY "), f"the S3 server printed {line!r}"
             yield S3Server(f"http://127.0.0.1:{int(line.split()[1])}", folder)
         finally:
             process.terminate()

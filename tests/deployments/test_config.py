@@ -1,4 +1,4 @@
-"""The YAML files, the code and Serve's schema say the same; unknown keys are refused."""
+"""The YAML files, the code and Serve's schema agree; unknown keys are refused."""
 
 import re
 from pathlib import Path
@@ -27,7 +27,7 @@ def test_file_is_valid_and_lists_every_deployment(path: Path) -> None:
     assert sorted(block.name for block in schema.applications[0].deployments) == sorted(config.DEPLOYMENTS)
 
 
-def test_every_capability_says_what_it_runs_on() -> None:
+def test_every_block_states_its_resources() -> None:
     for path in FILES:
         for block in yaml.safe_load(path.read_text())["applications"][0]["deployments"]:
             assert {"autoscaling_config", "max_ongoing_requests", "max_queued_requests"} <= set(block), block["name"]
@@ -76,20 +76,20 @@ def test_a_file_that_is_no_yaml_or_not_there(tmp_path: Path) -> None:
         config.read(tmp_path / "none.yaml")
 
 
-def test_the_gpu_shares_fill_one_card_and_the_table_says_the_same() -> None:
+def test_the_gpu_shares_fill_one_card_and_the_table_agrees() -> None:
     text = (ROOT / "serve_config.yaml").read_text()
     blocks = yaml.safe_load(text)["applications"][0]["deployments"]
     shares = {block["name"]: block["ray_actor_options"].get("num_gpus", 0) for block in blocks}
     assert round(sum(shares.values()), 6) <= 1
-    told = {
+    table = {
         name: (float(share), float(gb)) for name, share, gb in re.findall(r"# +(\w+) +(0\.\d\d) +([\d.]+) GB", text)
     }
-    assert told == {name: (share, round(80 * share, 1)) for name, share in shares.items() if share}
+    assert table == {name: (share, round(80 * share, 1)) for name, share in shares.items() if share}
     rarely_used = next(block for block in blocks if block["name"] == "VideoGeneration")
     assert rarely_used["autoscaling_config"]["min_replicas"] == 0
 
 
-def test_a_license_stands_with_every_model() -> None:
+def test_every_model_has_its_license_beside_it() -> None:
     for name in ("serve_config.yaml", "serve_config.cpu.yaml"):
         before = re.findall(r"^      # (.+)\n      - name: (\w+)$", (ROOT / name).read_text(), re.M)
         assert {deployment for _, deployment in before} == set(BY_DEPLOYMENT)

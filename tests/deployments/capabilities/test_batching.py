@@ -1,4 +1,4 @@
-"""What several callers want at once is made together, in one thread; nobody suffers from another."""
+"""Items of concurrent calls share batches, in one thread; no call suffers from another."""
 
 import asyncio
 import threading
@@ -63,20 +63,20 @@ def batcher(engine: Engine) -> Batcher[str, str]:
 
 
 class Caller:
-    """One call, as the deployment makes it: with a ticket, which it cancels when it leaves."""
+    """One call, as the deployment makes it: with a `CallProgress`, which it cancels when it leaves."""
 
     def __init__(self, batcher: Batcher[str, str], *words: str) -> None:
-        self.ticket = CallProgress()
-        self.told: list[float] = []
-        self.finished = batcher.submit(words, self._tell)
+        self.call = CallProgress()
+        self.reported: list[float] = []
+        self.finished = batcher.submit(words, self._report)
 
-    def _tell(self, fraction: float | None, stage: str, /) -> None:
+    def _report(self, fraction: float | None, stage: str, /) -> None:
         assert stage == "denoising"
-        self.told.append(fraction)
-        self.ticket(fraction, stage)
+        self.reported.append(fraction)
+        self.call(fraction, stage)
 
     def leave(self) -> None:
-        self.ticket.cancel()
+        self.call.cancel()
         self.finished.cancel()
 
 
@@ -108,7 +108,7 @@ async def test_what_arrives_during_a_batch_waits_for_the_next(engine: Engine, ba
     assert engine.batches == [["one"], ["two", "six", "ten"]]
 
 
-async def test_only_what_is_alike_shares_a_batch_and_the_oldest_goes_first(engine: Engine, batcher: Batcher) -> None:
+async def test_only_equal_keys_share_a_batch_and_the_oldest_goes_first(engine: Engine, batcher: Batcher) -> None:
     callers = [Caller(batcher, word) for word in ("aa", "bbb", "cc", "ddd", "e")]
     assert [(await each.finished)[0] for each in callers] == ["AA", "BBB", "CC", "DDD", "E"]
     assert engine.batches == [["aa", "cc"], ["bbb", "ddd"], ["e"]]
@@ -121,8 +121,8 @@ async def test_a_large_call_is_made_in_several_batches_with_progress_of_the_whol
     assert await large.finished == [f"{index:02}" for index in range(10)]
     assert await small.finished == ["XX"]
     assert [len(each) for each in engine.batches] == [4, 4, 3]
-    assert large.told == pytest.approx([n / 10 for n in (1, 2, 3, 4, 5, 6, 7, 8, 8.5, 9, 9.5, 10)])
-    assert small.told == [0.25, 0.5, 0.75, 1]
+    assert large.reported == pytest.approx([n / 10 for n in (1, 2, 3, 4, 5, 6, 7, 8, 8.5, 9, 9.5, 10)])
+    assert small.reported == [0.25, 0.5, 0.75, 1]
 
 
 async def test_one_that_leaves_before_the_start_is_dropped(engine: Engine, batcher: Batcher) -> None:
@@ -133,15 +133,15 @@ async def test_one_that_leaves_before_the_start_is_dropped(engine: Engine, batch
     assert await busy.finished == ["ONE"]
     assert await stays.finished == ["SIX"]
     assert engine.batches == [["one"], ["six"]]
-    assert gone.told == []
+    assert gone.reported == []
 
 
 async def test_one_that_leaves_in_the_middle_harms_nobody(engine: Engine, batcher: Batcher) -> None:
     gone, stays = Caller(batcher, "one"), Caller(batcher, "two")
-    await until(lambda: gone.told)
+    await until(lambda: gone.reported)
     gone.leave()
     assert await stays.finished == ["TWO"]
-    assert stays.told == [0.25, 0.5, 0.75, 1]
+    assert stays.reported == [0.25, 0.5, 0.75, 1]
     assert engine.batches == [["one", "two"]]
     assert engine.stopped == []
     assert gone.finished.cancelled()
@@ -204,7 +204,7 @@ async def test_one_at_a_time_waits_for_nobody(engine: Engine) -> None:
     assert engine.batches == [["one"], ["two"]]
 
 
-async def test_nothing_wanted_is_nothing_made(engine: Engine, batcher: Batcher) -> None:
+async def test_no_items_make_no_batch(engine: Engine, batcher: Batcher) -> None:
     assert await Caller(batcher).finished == []
     assert engine.batches == []
 

@@ -109,7 +109,7 @@ def test_images_from_words(client: httpx.Client) -> None:
     assert np.abs(pixels[0] - pixels[1]).max() > 1
 
 
-def test_a_image_described(client: httpx.Client, chosen: Chosen) -> None:
+def test_an_image_described(client: httpx.Client, chosen: Chosen) -> None:
     answer = answered(client.post("/image/imageToText", files={"file": png(96, 64)}), "transformers").json()
     image = read_image(io.BytesIO(png(96, 64)), max_pixels=10_000)
     direct = engine(chosen, "image_understanding").describe(image.pixels)
@@ -118,7 +118,7 @@ def test_a_image_described(client: httpx.Client, chosen: Chosen) -> None:
     assert client.get(answer["samUrl"]).status_code == 200
 
 
-def test_a_image_enlarged(client: httpx.Client, chosen: Chosen) -> None:
+def test_an_image_enlarged(client: httpx.Client, chosen: Chosen) -> None:
     made = answered(client.post("/image/enhanceImage", files={"file": png(40, 30)}), "real-esrgan").json()
     enlarged = read_image(io.BytesIO(client.get(made["enhanceImageUrl"]).content), max_pixels=100_000).pixels.astype(
         np.int16
@@ -130,7 +130,7 @@ def test_a_image_enlarged(client: httpx.Client, chosen: Chosen) -> None:
     assert np.abs(enlarged - direct).max() <= 1
 
 
-def test_a_image_moves(client: httpx.Client) -> None:
+def test_an_image_moves(client: httpx.Client) -> None:
     made = answered(client.post("/image/generateVideo", params={"frames": 3}, files={"file": png(64, 64)}), "diffusers")
     assert frames(client.get(made.json()["svdVideoUrl"]).content) == 3
 

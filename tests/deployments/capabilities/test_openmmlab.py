@@ -1,4 +1,4 @@
-"""Both video routes by OpenMMLab's engines in the running graph, and what is said without their environment."""
+"""Both video routes by OpenMMLab's engines in the running graph, and the errors without their environment."""
 
 import io
 import json
@@ -31,7 +31,7 @@ def frames_of(clip: bytes) -> np.ndarray:
 
 
 def patiently(client: httpx.Client, path: str, clip: Path) -> httpx.Response:
-    """Send the clip, again when told to: the last of a block's former processes may still be on its way out."""
+    """Send the clip, again after `Retry-After`: the last of a block's former processes may still be on its way out."""
     for _ in range(12):
         answer = client.post(path, files={"file": clip.read_bytes()})
         if answer.status_code != 503:
@@ -69,9 +69,9 @@ def test_both_routes_answer_as_openmmlabs_own_api(graph: RunningGraph, client: h
 
     answer = patiently(client, "/video/motInference", clip)
     assert answer.headers["x-sensorium-engine"] == "mmtracking"
-    told = answer.json()
+    body = answer.json()
     expected = json.loads((tmp_path / "tracks.json").read_text())
-    lines = [line.split(",") for line in client.get(told["tracks"]).text.splitlines()]
+    lines = [line.split(",") for line in client.get(body["tracks"]).text.splitlines()]
     assert len(lines) == sum(map(len, expected)) > 10
     worst = 0.0
     truth = ((number, *row) for number, rows in enumerate(expected, start=1) for row in rows)
@@ -81,7 +81,7 @@ def test_both_routes_answer_as_openmmlabs_own_api(graph: RunningGraph, client: h
         worst = max(worst, np.abs(np.array(line[2:7], float) - row).max())
     print(f"{len(lines)} boxes; they differ by up to {worst:.4f}, of which the text's two decimals are 0.005")
     assert worst <= 0.005 + 1e-4
-    assert frames_of(client.get(told["data"]).content).shape == (len(expected), 1080, 1920, 3)
+    assert frames_of(client.get(body["data"]).content).shape == (len(expected), 1080, 1920, 3)
 
     answer = patiently(client, "/video/mmeditingInference", clip)
     assert answer.headers["x-sensorium-engine"] == "mmediting"
@@ -124,8 +124,8 @@ def test_the_launcher_takes_the_environment_that_is_there(ready: bool, tmp_path)
         (project / ".venv-openmmlab" / ".ready").touch()
     command = [project / "openmmlab" / "python", "worker.py", "--a b"]
     environment = {**os.environ, "PYTHONPATH": "elsewhere"}
-    said = subprocess.run(command, cwd="/", env=environment, capture_output=True, text=True, check=True).stdout
-    assert said == (f".venv-openmmlab {project} worker.py --a b\n" if ready else ".venv elsewhere worker.py --a b\n")
+    output = subprocess.run(command, cwd="/", env=environment, capture_output=True, text=True, check=True).stdout
+    assert output == (f".venv-openmmlab {project} worker.py --a b\n" if ready else ".venv elsewhere worker.py --a b\n")
 
 
 def edited(tmp_path: Path, environment: dict[str, Any]) -> Path:
@@ -146,8 +146,8 @@ def test_the_executable_is_found_from_the_project(tmp_path) -> None:
         schema = config.read(edited(tmp_path, {"py_executable": given}))
         block = next(b for b in schema.applications[0].deployments if b.name == "ObjectTracking")
         assert block.ray_actor_options.runtime_env["py_executable"] == meant
-    for wrong, told in (({"py_executable": "openmmlab/pyhton"}, "pyhton"), ({"py_executabel": "a"}, "executabel")):
-        with pytest.raises(config.ConfigInvalid, match=told):
+    for wrong, named in (({"py_executable": "openmmlab/pyhton"}, "pyhton"), ({"py_executabel": "a"}, "executabel")):
+        with pytest.raises(config.ConfigInvalid, match=named):
             config.read(edited(tmp_path, wrong))
 
 

@@ -104,7 +104,7 @@ def test_what_is_fetched_is_found_without_a_network(
     assert row.split() == ["Chat", NAME, folder.name[:12], "25.0", "MB", "MIT", "here"]
 
 
-def test_what_is_there_is_not_asked_for_again(hub: FakeHub, fetch: Callable[..., bool]) -> None:
+def test_cached_files_are_not_requested_again(hub: FakeHub, fetch: Callable[..., bool]) -> None:
     hub.commit(NAME, {"model.safetensors": LARGE, "config.json": SMALL})
     assert fetch()
     hub.requests.clear()
@@ -113,9 +113,7 @@ def test_what_is_there_is_not_asked_for_again(hub: FakeHub, fetch: Callable[...,
     assert not hub.asked_for_contents()
 
 
-def test_a_transfer_that_breaks_goes_on_where_it_ended(
-    hub: FakeHub, fetch: Callable[..., bool], tmp_path: Path
-) -> None:
+def test_an_interrupted_transfer_resumes(hub: FakeHub, fetch: Callable[..., bool], tmp_path: Path) -> None:
     hub.commit(NAME, {"model.safetensors": LARGE})
     hub.breaks.append(Break(after_bytes=24_000_000))
     assert fetch()
@@ -148,7 +146,7 @@ def test_a_commit_needs_no_lock(hub: FakeHub, fetch: Callable[..., bool], tmp_pa
 
 
 @pytest.mark.parametrize("content", [LARGE, SMALL], ids=["large", "small"])
-def test_what_arrives_changed_is_deleted_and_said(
+def test_a_corrupt_file_is_deleted_and_reported(
     hub: FakeHub, fetch: Callable[..., bool], tmp_path: Path, capsys: pytest.CaptureFixture[str], content: bytes
 ) -> None:
     commit = hub.commit(NAME, {"file": content})
@@ -163,9 +161,7 @@ def test_what_arrives_changed_is_deleted_and_said(
     assert (found(tmp_path / "here") / "file").read_bytes() == content
 
 
-def test_what_is_damaged_in_the_cache_is_fetched_again(
-    hub: FakeHub, fetch: Callable[..., bool], tmp_path: Path
-) -> None:
+def test_damaged_files_are_fetched_again(hub: FakeHub, fetch: Callable[..., bool], tmp_path: Path) -> None:
     files = {"model.safetensors": LARGE, "config.json": SMALL, "intact.json": b"[]"}
     hub.commit(NAME, files)
     assert fetch()
@@ -221,15 +217,15 @@ def test_a_refusal_is_explained(
 ) -> None:
     hub.commit(NAME, {"model.safetensors": LARGE})
     hub.commit("someone/other", {"config.json": SMALL})
-    *answer, said = refusal
+    *answer, explanation = refusal
     hub.repositories[NAME].refuses = tuple(answer)
     assert not fetch(Weights(NAME), Weights("someone/other"))
-    assert said in capsys.readouterr().err
+    assert explanation in capsys.readouterr().err
     assert (found(tmp_path / "here", name="someone/other") / "config.json").read_bytes() == SMALL
 
 
 @pytest.mark.parametrize(
-    ("asked", "said"),
+    ("asked", "explanation"),
     [
         (Weights("someone/nothing"), "the hub has no such model"),
         (Weights(NAME, "v9"), "the hub has no revision v9"),
@@ -238,12 +234,12 @@ def test_a_refusal_is_explained(
         (Weights("not an id"), "no hub id"),
     ],
 )
-def test_what_the_hub_lacks_is_said(
-    hub: FakeHub, fetch: Callable[..., bool], capsys: pytest.CaptureFixture[str], asked: Weights, said: str
+def test_what_the_hub_lacks_is_reported(
+    hub: FakeHub, fetch: Callable[..., bool], capsys: pytest.CaptureFixture[str], asked: Weights, explanation: str
 ) -> None:
     hub.commit(NAME, {"config.json": SMALL})
     assert not fetch(asked)
-    assert said in capsys.readouterr().err
+    assert explanation in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("text", ["- a", "a: [", f"{NAME}: {{main: abc}}", f"{NAME}: main"])
@@ -257,13 +253,13 @@ def test_the_hub_of_these_tests_names_files_as_git_does() -> None:
     assert git_sha1(b"hello\n") == "ce013625030ba8dba906f756967f9e9ca394464a"
 
 
-def test_an_unreachable_hub_is_said_and_not_hidden(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_an_unreachable_hub_is_reported(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     nowhere = Hub(f"http://127.0.0.1:{free_port()}", tmp_path / "here")
     assert not pull([Wanted(Weights(NAME), "Chat", "MIT")], tmp_path / LOCK_NAME, nowhere)
     assert f"Chat: {NAME}: the hub could not be reached" in capsys.readouterr().err
 
 
-def test_a_host_that_is_no_hub_is_told_apart(hub: FakeHub, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_host_that_is_no_hub_is_recognized(hub: FakeHub, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     hub.speaks_html = True
     assert not pull([Wanted(Weights(NAME), "Chat", "MIT")], tmp_path / LOCK_NAME, Hub(hub.url, tmp_path / "here"))
     assert "is HF_ENDPOINT right?" in capsys.readouterr().err
@@ -286,7 +282,7 @@ print(RealEsrganConfig().load(Resources()).upscale(tile).shape)
 """
 
 
-def test_stopped_by_hand_taken_up_and_loaded_without_a_network(hub: FakeHub, tmp_path: Path) -> None:
+def test_stopped_resumed_and_loaded_without_a_network(hub: FakeHub, tmp_path: Path) -> None:
     """Ctrl-C in the middle of the checkpoint, the same command again, then an engine that is offline.
 
     The command starts as in a shell's background: with SIGINT ignored.
@@ -309,10 +305,10 @@ def test_stopped_by_hand_taken_up_and_loaded_without_a_network(hub: FakeHub, tmp
     while not any(path.stat().st_size for path in (tmp_path / "hub").rglob("*.incomplete")):
         time.sleep(0.05)
     first.send_signal(signal.SIGINT)
-    _, said = first.communicate(timeout=WITHIN_S)
+    _, printed = first.communicate(timeout=WITHIN_S)
     assert first.returncode == 130
-    assert "run this again" in said
-    assert "Traceback" not in said
+    assert "run this again" in printed
+    assert "Traceback" not in printed
     done = command(path, **env)
     assert done.returncode == 0, done.stderr
     assert hub.transfers() == ["", f"bytes={10 << 20}-"]

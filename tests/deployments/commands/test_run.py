@@ -110,10 +110,10 @@ def test_a_capability_that_cannot_load_fails_alone(graph: RunningGraph, client: 
 
 
 def test_the_work_stops_when_the_client_leaves(graph: RunningGraph, client: httpx.Client) -> None:
-    film = mp4(frames=900, fps=30, width=640, height=480, audio=False)
+    video = mp4(frames=900, fps=30, width=640, height=480, audio=False)
     started_s = time.monotonic()
     with pytest.raises(httpx.ReadTimeout):
-        client.post("/video/mmeditingInference", files={"file": film}, timeout=httpx.Timeout(30, read=3))
+        client.post("/video/mmeditingInference", files={"file": video}, timeout=httpx.Timeout(30, read=3))
     left_s = time.monotonic()
     answer = client.post("/video/mmeditingInference", files={"file": mp4(frames=3, fps=12)}, timeout=120)
     assert answer.status_code == 200
@@ -152,7 +152,7 @@ def test_a_slow_client_holds_up_nobody(graph: RunningGraph, client: httpx.Client
         assert answer.status_code == 200
 
 
-def test_a_killed_replica_comes_back_and_takes_no_neighbour_along(graph: RunningGraph, client: httpx.Client) -> None:
+def test_a_killed_replica_comes_back_and_takes_no_neighbor_along(graph: RunningGraph, client: httpx.Client) -> None:
     before = replicas(graph)
     for pid in before["SpeechSynthesis"]:
         os.kill(pid, signal.SIGKILL)
@@ -189,7 +189,7 @@ def test_three_hundred_at_once_are_all_answered(graph: RunningGraph) -> None:
     assert answer.status_code == 200, "and the graph serves on"
 
 
-def test_a_second_launch_says_that_the_port_is_taken(graph: RunningGraph) -> None:
+def test_a_second_launch_reports_that_the_port_is_taken(graph: RunningGraph) -> None:
     import subprocess
     import sys
 

@@ -38,7 +38,7 @@ def replica(graph: RunningGraph, deployment: str) -> int | None:
 
 
 def work(index: int) -> tuple[str, bytes]:
-    """Three kinds of jobs, no two alike."""
+    """Three kinds of jobs, no two equal."""
     if index % 3 == 0:
         return "/image/enhanceImage", png(200 + index, 150)
     path = "/video/motInference" if index % 3 == 1 else "/video/mmeditingInference"
@@ -46,7 +46,7 @@ def work(index: int) -> tuple[str, bytes]:
 
 
 def insist(call: Any) -> httpx.Response:
-    """What a good client does: the same again while nobody answers, or somebody answers that it is too much."""
+    """As a good client does: repeat while there is no answer, or one that asks to wait."""
     ends_s = time.monotonic() + 120
     while True:
         try:
@@ -74,7 +74,7 @@ def all_jobs(graph: RunningGraph) -> dict[str, dict[str, Any]]:
 
 
 def frozen(job: dict[str, Any]) -> tuple[Any, ...]:
-    """What must not change once a job has ended; addresses are signed anew, and the port is another after a restart."""
+    """What must not change once a job has ended; URLs are signed at each read, and the port changes after a restart."""
     result = {key: urlsplit(str(value)).path for key, value in (job["result"] or {}).items()}
     return job["state"], job["ended_at"], job["attempts"], tuple(result.items())
 

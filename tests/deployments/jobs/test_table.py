@@ -187,7 +187,7 @@ def test_processes_at_once_do_each_job_once(url: str, table: JobTable) -> None:
     assert {(job.state, job.attempts, job.token) for job in ended} == {("succeeded", 1, 1)}
 
 
-def test_a_database_that_does_not_answer() -> None:
+def test_a_database_that_does_not_respond() -> None:
     with pytest.raises(Overloaded):
         JobTable("postgresql+psycopg://nobody@127.0.0.1:1/none?connect_timeout=2").get("x")
     with pytest.raises(Overloaded):

@@ -79,7 +79,7 @@ def addresses(result: dict[str, Any]) -> list[str]:
     return [text for text in texts if text.startswith(("http", "static/"))]
 
 
-def test_inline_images_and_addresses_that_are_signed_anew(client: httpx.Client) -> None:
+def test_inline_images_and_freshly_signed_urls(client: httpx.Client) -> None:
     body = {"prompt": "a cat", "size": "128x128", "seed": 7}
     same = client.post("/v1/images/generations", json={**body, "response_format": "b64_json"}).json()["data"]
     inline = submit(client, "/v1/images/generations", json={**body, "response_format": "b64_json"})
@@ -96,21 +96,21 @@ def test_inline_images_and_addresses_that_are_signed_anew(client: httpx.Client) 
     assert client.get(first).content == client.get(second).content
 
 
-def test_progress_is_told_and_never_falls(client: httpx.Client) -> None:
+def test_progress_is_reported_and_never_falls(client: httpx.Client) -> None:
     job = submit(client, "/video/mmeditingInference", files={"file": mp4(60, width=640, height=480)})
-    told = list(events(client, job))
-    assert told[-1]["state"] == "succeeded"
-    assert [record["state"] for record in told].count("succeeded") == 1
-    progress = [record["progress"] for record in told]
+    records = list(events(client, job))
+    assert records[-1]["state"] == "succeeded"
+    assert [record["state"] for record in records].count("succeeded") == 1
+    progress = [record["progress"] for record in records]
     assert progress == sorted(progress)
     assert len(set(progress)) >= 4, progress
-    assert any(record["stage"] for record in told if record["state"] == "running")
-    assert list(events(client, job)) == [told[-1]], "of an ended job, its end"
+    assert any(record["stage"] for record in records if record["state"] == "running")
+    assert list(events(client, job)) == [records[-1]], "of an ended job, its end"
 
 
 def test_cancelled_within_a_step(graph: RunningGraph, client: httpx.Client) -> None:
-    film = mp4(900, fps=30, width=640, height=480, audio=False)
-    job = submit(client, "/video/mmeditingInference", files={"file": film})
+    video = mp4(900, fps=30, width=640, height=480, audio=False)
+    job = submit(client, "/video/mmeditingInference", files={"file": video})
     watched = events(client, job)
     assert next(record for record in watched if record["state"] == "running" and record["progress"] > 0)
     asked_s = time.monotonic()
@@ -139,7 +139,7 @@ def test_a_repeated_submission_is_the_same_job(client: httpx.Client) -> None:
     assert submit(client, "/image/enhanceImage", key, files={"file": png(30, 20)})["state"] == "succeeded"
 
 
-def test_what_is_wrong_at_once_is_told_at_once_and_the_rest_by_the_job(client: httpx.Client) -> None:
+def test_invalid_requests_are_refused_at_once_and_damaged_media_by_the_job(client: httpx.Client) -> None:
     list_recent = client.get("/v1/jobs", params={"limit": 1}).json()["data"]
     answer = client.post("/video/motInference", headers=ASYNC, files={"file": b"no video"})
     assert answer.status_code == 415
@@ -152,7 +152,7 @@ def test_what_is_wrong_at_once_is_told_at_once_and_the_rest_by_the_job(client: h
     assert record["attempts"] == 1, "what cannot be used is not tried again"
 
 
-def test_pages_and_what_is_not_there(client: httpx.Client) -> None:
+def test_pages_and_unknown_jobs(client: httpx.Client) -> None:
     ids = [submit(client, "/image/enhanceImage", files={"file": png(8, 8 + index)})["id"] for index in range(3)]
     page = client.get("/v1/jobs", params={"limit": 2}).json()
     assert (page["object"], page["has_more"]) == ("list", True)
@@ -175,7 +175,7 @@ def test_pages_and_what_is_not_there(client: httpx.Client) -> None:
         assert (answer.status_code, answer.json()["error"]["code"]) == (400, "invalid_parameter")
 
 
-def test_what_clients_add_is_let_through(client: httpx.Client) -> None:
+def test_unknown_fields_are_accepted(client: httpx.Client) -> None:
     body = b'{"prompt": "a pig", "size": "64x64", "user": "\\ud800"}'
     headers = {"Content-Type": "application/json"}
     assert client.post("/v1/images/generations", content=body, headers=headers).status_code == 200

@@ -98,7 +98,7 @@ async def test_unreachable_server_is_overloaded_soon(s3, monkeypatch):
     assert "127.0.0.1" not in caught.value.message
     with pytest.raises(Overloaded):
         await store.sweep(0, ["sam"])
-    print(f"told after {time.monotonic() - began:.1f} s")
+    print(f"reported after {time.monotonic() - began:.1f} s")
     assert time.monotonic() - began < 45
 
 
@@ -112,7 +112,7 @@ async def test_wrong_secret_and_missing_bucket_are_no_missing_file(s3, monkeypat
         await store.head("sam/a")
 
 
-def test_no_credentials_are_told_at_once(monkeypatch):
+def test_missing_credentials_are_reported_at_once(monkeypatch):
     monkeypatch.delenv("AWS_SECRET_ACCESS_KEY", raising=False)
     with pytest.raises(ValueError, match="AWS_SECRET_ACCESS_KEY"):
         ObjectStore.open("s3://bucket", public_url="http://product")

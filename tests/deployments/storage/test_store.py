@@ -176,7 +176,7 @@ async def test_list_and_delete(store):
     assert await store.delete_prefix("uploads2") == 1
 
 
-async def test_what_is_not_there_is_not_found(store):
+async def test_missing_objects_are_not_found(store):
     await store.put_bytes("uploads/a/b", b"x", "image/png")
     for key in ("uploads/nothing", "uploads/a", "uploads/a/b/c", "uploads/" + "n" * 200):
         for call in (store.head, store.stream):
@@ -539,7 +539,7 @@ def small_disk(tmp_path):
 
 
 @pytest.mark.parametrize("disk_kb", [7000, 1000], ids=["one part fits", "not one part fits"])
-async def test_full_disk_is_told_and_leaves_nothing(small_disk, disk_kb):
+async def test_full_disk_is_reported_and_leaves_nothing(small_disk, disk_kb):
     store = ObjectStore.open(f"file://{small_disk}", public_url="http://product")
     (small_disk / "ballast").write_bytes(bytes((8 << 20) - disk_kb * 1000))
     free = os.statvfs(small_disk).f_bfree
