@@ -1,4 +1,4 @@
-"""Image understanding: an image in; caption, classes and an image of its segments out."""
+"""Image understanding: an image in; caption, classes, its text and an image of its segments out."""
 
 from collections.abc import AsyncIterator
 from typing import Any
@@ -7,32 +7,47 @@ from deployments.capabilities.base import Capability
 from deployments.capabilities.progress import CallProgress
 from deployments.capabilities.protocol import CallEvent, Source
 from deployments.storage import Bucket, image_name
+from pipelines.contracts.engine import EngineConfig
 from pipelines.image_understanding import ImageUnderstander
 from pipelines.image_understanding.draw import draw_masks
 from pipelines.media.image import DecodedImage, fit, read_image, write_png
+from pipelines.text.ocr import TextReader
 
 LONG_SIDE_PX = 1536
 
+Engines = tuple[ImageUnderstander, TextReader]
 
-class ImageUnderstanding(Capability[ImageUnderstander]):
-    """Describes images."""
+
+class ImageUnderstanding(Capability[Engines]):
+    """Describes images, and reads what is written in them."""
+
+    def load(self, config: EngineConfig) -> Engines:
+        """Load the engine, and the text reader that goes with every engine."""
+        return config.load(self.resources), TextReader.load()
 
     async def describe(self, source: Source) -> AsyncIterator[CallEvent]:
-        """Describe one upload; the result is `caption`, `classification` and the key of the `segmentation` image."""
+        """Describe one upload: `caption`, `classification`, `text` and the key of the `segmentation` image."""
 
-        def work(understander: ImageUnderstander, progress: CallProgress) -> tuple[dict[str, Any], bytes]:
+        def work(engines: Engines, progress: CallProgress) -> tuple[dict[str, Any], bytes]:
+            understander, reader = engines
             with self.store.open_reader(source.key) as file:
-                uploaded = read_image(file, max_pixels=self.settings.max_pixels)
-            image = fit(uploaded.rgb8(), LONG_SIDE_PX)
+                original = read_image(file, max_pixels=self.settings.max_pixels).rgb8()
+            image = fit(original, LONG_SIDE_PX)
             found = understander.describe(image, progress=progress)
-            text = {"caption": found.caption, "classification": " ".join(found.classes)}
-            return text, write_png(DecodedImage(draw_masks(image, found.masks)))
+            progress(None, "reading")
+            lines = reader.read(original)
+            answer = {
+                "caption": found.caption,
+                "classification": " ".join(found.classes),
+                "text": "\n".join(line.text for line in lines),
+            }
+            return answer, write_png(DecodedImage(draw_masks(image, found.masks)))
 
         async def publish(described: tuple[dict[str, Any], bytes]) -> dict[str, Any]:
-            text, segmentation = described
+            answer, segmentation = described
             key = image_name(Bucket.SEGMENTED)
             await self.store.put_bytes(key, segmentation, "image/png")
-            return {**text, "segmentation": key}
+            return {**answer, "segmentation": key}
 
         async for event in self.run(work, publish):
             yield event

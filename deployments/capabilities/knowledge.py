@@ -15,6 +15,7 @@ from pipelines.contracts.engine import EngineConfig
 from pipelines.knowledge import Passage
 from pipelines.knowledge.index.store import DocumentRecord
 from pipelines.knowledge.library import Library
+from pipelines.knowledge.parsing.documents import ReadLimits
 
 MAINTAIN_AFTER_S = 60
 
@@ -36,10 +37,13 @@ class Knowledge(Capability[Library]):
 
     async def ingest(self, source: Source, sha256: str, category: str) -> AsyncIterator[CallEvent]:
         """Add one upload to a category; the result is its `DocumentRecord`."""
+        limits = ReadLimits(pixels=self.settings.max_pixels)
 
         def work(library: Library, progress: CallProgress) -> DocumentRecord:
             with self.store.open_reader(source.key) as file:
-                return library.ingest(file, source.name, source.kind, category, sha256, progress=progress)
+                return library.ingest(
+                    file, source.name, source.kind, category, sha256, limits=limits, progress=progress
+                )
 
         async for event in self.run(work, thread=self._ingesting):
             yield event

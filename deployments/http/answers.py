@@ -64,6 +64,7 @@ async def _described(services: Services, result: Result, _: float) -> ImageText:
         status="success",
         classification=result["classification"],
         caption=result["caption"],
+        text=result.get("text", ""),  # jobs that ended before images were read have none
         samUrl=await services.sign(result["segmentation"]),
     )
 

@@ -68,7 +68,9 @@ AUDIO = FileSpec(
     "audio", "wav, mp3, flac, ogg, m4a, webm and other audio or video", lambda settings: settings.max_audio_bytes
 )
 VIDEO = FileSpec("video", "mp4, mov, webm, mkv, avi, mpeg, flv, ogg, wmv", lambda settings: settings.max_video_bytes)
-DOCUMENT = FileSpec("document", "txt, docx, pdf", lambda settings: settings.max_document_bytes, field="fileToUpload")
+DOCUMENT = FileSpec(
+    "document", "txt, docx, pdf, png, jpeg, tiff", lambda settings: settings.max_document_bytes, field="fileToUpload"
+)
 
 
 @dataclass

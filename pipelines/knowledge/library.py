@@ -68,7 +68,7 @@ class Library:
         Args:
             file: from its beginning.
             name: what its owner calls it.
-            kind: "txt", "docx" or "pdf", as detected from the bytes.
+            kind: one of `KINDS`, as detected from the bytes.
             category: 1 to 256 characters of any text.
             sha256: of the bytes, in hexadecimal; the same file again in the same category changes nothing.
             limits: see `ReadLimits`.
@@ -78,6 +78,7 @@ class Library:
             InvalidInput: not a valid category.
             UnsupportedMedia: not a supported document type.
             UnusableMedia: empty, encrypted, damaged, without text, or beyond the limits.
+            ModelUnavailable: a page is a scan, and what reads it is not installed.
             Overloaded: too many writers at once.
             StorageFull: no space is left.
             Cancelled: `progress` said so.

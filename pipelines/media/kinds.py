@@ -19,7 +19,7 @@ class Kind:
 
     Attributes:
         name: short name ("png", "mp4", "pdf").
-        families: what it can hold: most containers may hold audio, video or both.
+        families: what it can hold: most containers may hold audio, video or both, and an image may be a scan.
         container: FFmpeg's demuxer for audio and video.
     """
 
@@ -30,6 +30,10 @@ class Kind:
 
 def _image(name: str) -> Kind:
     return Kind(name, frozenset({"image"}))
+
+
+def _page(name: str) -> Kind:
+    return Kind(name, frozenset({"image", "document"}))
 
 
 def _audio(name: str, container: str) -> Kind:
@@ -45,12 +49,12 @@ def _document(name: str) -> Kind:
 
 
 _PREFIXES: tuple[tuple[bytes, Kind], ...] = (
-    (b"\x89PNG\r\n\x1a\n", _image("png")),
-    (b"\xff\xd8\xff", _image("jpeg")),
+    (b"\x89PNG\r\n\x1a\n", _page("png")),
+    (b"\xff\xd8\xff", _page("jpeg")),
     (b"GIF87a", _image("gif")),
     (b"GIF89a", _image("gif")),
-    (b"II*\x00", _image("tiff")),
-    (b"MM\x00*", _image("tiff")),
+    (b"II*\x00", _page("tiff")),
+    (b"MM\x00*", _page("tiff")),
     (b"fLaC", _audio("flac", "flac")),
     (b"#!AMR", _audio("amr", "amr")),
     (b"caff", _audio("caf", "caf")),

@@ -5,6 +5,7 @@ so it is given the paths of files that were checked before. Reads slanted lines,
 stands on its head: the library's classifier of upside-down lines, asked about upright ones, turns some of them.
 """
 
+import ctypes
 from dataclasses import dataclass
 from typing import Any, Self
 
@@ -14,6 +15,7 @@ from numpy.typing import NDArray
 from pipelines.contracts.errors import ModelUnavailable
 from pipelines.loading.packaged import locate_packaged
 from pipelines.media import Rgb
+from pipelines.media.image import fit
 
 _MODELS = {
     "Det.model_path": "package:rapidocr/models/PP-OCRv6_det_small.onnx",
@@ -23,13 +25,15 @@ _SAME_LINE = 0.5
 """Boxes whose heights overlap by more than this part of the lower one stand on one line."""
 _MIN_ASPECT = 3
 """The slope is taken from boxes that are this much wider than high."""
+MAX_SIDE_PX = 2_000
+"""Larger images are shrunk to this, which on a page of A4 is 170 dpi: the library looks at no more."""
 
 
 @dataclass(frozen=True)
 class TextPiece:
     """Words without a wide gap between them, and their box in pixels.
 
-    Top left is (0, 0), in the image turned so that its lines are level.
+    Top left is (0, 0), in the image shrunk to `MAX_SIDE_PX` and turned so that its lines are level.
     """
 
     text: str
@@ -88,9 +92,11 @@ class TextReader:
         """The lines of text in an image, from top to bottom; pieces that stand side by side are one line.
 
         Args:
-            image: uint8 (H, W, 3).
+            image: uint8 (H, W, 3), upright.
         """
+        image = fit(image, MAX_SIDE_PX)
         found = self._engine(image[:, :, ::-1])  # BGR, as OpenCV has it
+        _release_memory()
         if found.boxes is None:
             return []
         pieces = [
@@ -107,6 +113,11 @@ def _sample() -> Rgb:
     image = np.full((64, 128, 3), 255, np.uint8)
     cv2.putText(image, "text", (16, 44), cv2.FONT_HERSHEY_SIMPLEX, 1, (0, 0, 0), 2)
     return image
+
+
+def _release_memory() -> None:
+    """Give back what onnxruntime freed, hundreds of megabytes after each image: glibc keeps it."""
+    ctypes.CDLL(None).malloc_trim(0)
 
 
 def _level(boxes: NDArray[np.float32]) -> NDArray[np.float32]:

@@ -21,7 +21,7 @@ router = families.IMAGES.router(
 
 @router.post("/imageToText", openapi_extra=FORM, response_model=ImageText)
 async def image_to_text(request: Request, execution: ExecutionDep) -> ImageText | JSONResponse:
-    """Caption an image, name its classes and draw its segments over it."""
+    """Caption an image, name its classes, read its text and draw its segments over it."""
     return await execution.run_on_file(request, IMAGE, answers.DESCRIBED)
 
 

@@ -6,11 +6,15 @@ from pydantic import BaseModel
 
 
 class ImageText(BaseModel):
-    """Answer of `/image/imageToText`."""
+    """Answer of `/image/imageToText`.
+
+    `text` is what is written in the image, line by line; "" if nothing is.
+    """
 
     status: Literal["success"]
     classification: str
     caption: str
+    text: str
     samUrl: str  # noqa: N815  the documented name
 
 

@@ -75,17 +75,17 @@ class ReadLimits:
         pixels: of an image.
         characters: of text, in all.
         inflated_bytes: what the parts of a docx may unpack to, in all.
-        seconds: of parsing. A scanned page takes 1 to 3 on a quiet core, so that 30 take half of the limit even if the
-            core is shared with two others.
-        memory_bytes: address space of the parsing process. OCR takes up to 1.5 GiB of it.
+        seconds: of parsing. A scanned page takes 1 to 5 on a quiet core, so that 30 fit even if the core is shared; the
+            rest of a call's 10 minutes is for embedding.
+        memory_bytes: address space of the parsing process. OCR takes up to 1.8 GiB of it.
     """
 
     pages: int = 5_000
     pixels: int = 50_000_000
     characters: int = 20_000_000
     inflated_bytes: int = 256 << 20
-    seconds: int = 600
-    memory_bytes: int = 2 << 30
+    seconds: int = 480
+    memory_bytes: int = 3 << 30
 
 
 def read_document(

@@ -17,6 +17,7 @@ from pipelines.knowledge.parsing import layout, scan
 from pipelines.knowledge.parsing.documents import DAMAGED, ENCRYPTED, ReadLimits
 from pipelines.knowledge.parsing.layout import BULLET, Span
 from pipelines.media import Rgb
+from pipelines.text.ocr import MAX_SIDE_PX
 
 _TAIL_BYTES = 4096
 _DPI = 200
@@ -76,7 +77,7 @@ def _has_image(page: Any) -> bool:
 
 def _rendered(page: Any) -> Rgb:
     """The page as a reader sees it, however large it says it is."""
-    pixels_per_point = min(_DPI / 72, scan.MAX_SIDE_PX / max(page.get_size()))
+    pixels_per_point = min(_DPI / 72, MAX_SIDE_PX / max(page.get_size()))
     bitmap = page.render(scale=pixels_per_point, rev_byteorder=True)
     image: Rgb = bitmap.to_numpy()[:, :, :3].copy()
     bitmap.close()

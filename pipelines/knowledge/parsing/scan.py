@@ -5,17 +5,19 @@ Its models are loaded when the first such page comes: most documents have none. 
 
 from collections.abc import Iterator
 from functools import cache
+from math import inf
 from statistics import median
 
 from pipelines.knowledge.parsing import layout
 from pipelines.knowledge.parsing.layout import Span
 from pipelines.media import Rgb
-from pipelines.media.image import fit
 from pipelines.text.ocr import TextPiece, TextReader
+from pipelines.text.scripts import width
 
-MAX_SIDE_PX = 2_000
-"""The reader itself looks at no more: 170 dpi on a page of A4."""
 _SAME_SIZE = 0.2
+_COLUMN_WIDTH = 20
+_COLUMN_LINES = 3
+"""Columns of running text have more lines than this, of at least `_COLUMN_WIDTH` characters: cells are shorter."""
 
 
 def blocks(image: Rgb) -> Iterator[tuple[str, str]]:
@@ -27,10 +29,40 @@ def blocks(image: Rgb) -> Iterator[tuple[str, str]]:
     Raises:
         ModelUnavailable: the reader is not installed.
     """
-    pieces = [piece for line in _reader().read(fit(image, MAX_SIDE_PX)) for piece in line.pieces]
-    if pieces:
+    pieces = [piece for line in _reader().read(image) for piece in line.pieces]
+    for run in _runs(pieces):
         usual = median(piece.bottom - piece.top for piece in pieces)
-        yield from layout.blocks([_span(piece, usual) for piece in pieces], usual)
+        yield from layout.blocks([_span(piece, usual) for piece in run], usual)
+
+
+def _runs(pieces: list[TextPiece]) -> list[list[TextPiece]]:
+    """What is read in one go: the left column, then the right one, each as far as the next piece across both."""
+    gutter = _gutter(pieces)
+    runs: list[list[TextPiece]] = []
+    across: list[TextPiece] = []
+    left: list[TextPiece] = []
+    right: list[TextPiece] = []
+    for piece in pieces:
+        if piece.left < gutter < piece.right:
+            runs += left, right
+            left, right = [], []
+            across.append(piece)
+        else:
+            runs.append(across)
+            across = []
+            (left if piece.right <= gutter else right).append(piece)
+    return [run for run in [*runs, left, right, across] if run]
+
+
+def _gutter(pieces: list[TextPiece]) -> float:
+    """Where two columns of running text are parted; left of everything if there are none."""
+    long = [piece for piece in pieces if width(piece.text) >= _COLUMN_WIDTH]
+    if not long:
+        return -inf
+    middle = (min(piece.left for piece in long) + max(piece.right for piece in long)) / 2
+    left = sum(piece.right <= middle for piece in long)
+    right = sum(piece.left >= middle for piece in long)
+    return middle if min(left, right) > max(_COLUMN_LINES, len(long) - left - right) else -inf
 
 
 def _span(piece: TextPiece, usual: float) -> Span:

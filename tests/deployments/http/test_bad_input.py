@@ -130,7 +130,9 @@ def test_an_image_is_no_video_and_a_video_no_image(client: httpx.Client) -> None
 
 def test_documents_of_kinds_that_are_not_read(client: httpx.Client) -> None:
     route = "/uploadFile/uploadLearningFile"
-    refused(send(client, route, png(), "scan.pdf"), 415)
+    webp = io.BytesIO()
+    Image.new("RGB", (64, 64)).save(webp, "WEBP")
+    assert "png, jpeg, tiff" in refused(send(client, route, webp.getvalue(), "scan.pdf"), 415)
     assert ".docx" in refused(send(client, route, b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1" + bytes(5000), "old.doc"), 415)
     archive = io.BytesIO()
     with zipfile.ZipFile(archive, "w") as file:
@@ -178,6 +180,7 @@ def pdf() -> bytes:
 def test_truncated_documents(client: httpx.Client) -> None:
     refused(send(client, "/uploadFile/uploadLearningFile", docx()[:3000]), 422)
     refused(send(client, "/uploadFile/uploadLearningFile", pdf()[:300]), 422)
+    refused(send(client, "/uploadFile/uploadLearningFile", jpeg()[:5000]), 422)
 
 
 def test_encrypted_and_textless_pdf(client: httpx.Client) -> None:
@@ -193,14 +196,15 @@ def test_encrypted_and_textless_pdf(client: httpx.Client) -> None:
     canvas = Canvas(empty)
     canvas.rect(10, 10, 100, 100)
     canvas.save()
-    refused(send(client, "/uploadFile/uploadLearningFile", empty.getvalue()), 422)
+    for data in (empty.getvalue(), png()):
+        assert "no text" in refused(send(client, "/uploadFile/uploadLearningFile", data), 422)
 
 
 def test_bombs(client: httpx.Client) -> None:
     file = io.BytesIO()
     Image.new("1", (40_000, 20_000)).save(file, "PNG")
     assert len(file.getvalue()) < 200_000
-    for route in IMAGE_ROUTES:
+    for route in (*IMAGE_ROUTES, "/uploadFile/uploadLearningFile"):
         assert "pixels" in refused(send(client, route, file.getvalue()), 422)
     bomb = io.BytesIO()
     with zipfile.ZipFile(io.BytesIO(docx())) as source, zipfile.ZipFile(bomb, "w", zipfile.ZIP_DEFLATED) as target:

@@ -14,7 +14,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from tests.fonts import CHINESE, LATIN
 from tests.media import mp4, png, probe, tone
+from tests.scans import CHINESE_TEXT, ENGLISH_TEXT, saved, scan, share_right
 from tests.serving import RunningGraph
 
 REPORT = """Annual report of the Harbour Library
@@ -74,6 +76,19 @@ def test_documents_ground_the_chat(client: httpx.Client, category: str) -> None:
     assert "Elias Brandt" not in other["choices"][0]["message"]["content"]
     unknown = ask(client, "What did the roof repair cost?", category=category).json()
     assert unknown["sources"] == []
+
+
+def test_a_scanned_document_is_quoted_with_its_page(client: httpx.Client, category: str) -> None:
+    scans = saved([scan(CHINESE_TEXT, CHINESE), scan(ENGLISH_TEXT, LATIN)], "PDF")
+    answer = upload(client, category, "scans.pdf", scans)
+    assert (answer.status_code, answer.json()) == (200, {"result": True})
+    body = ask(client, "When was the lighthouse of Farsund built?", category=category).json()
+    assert "1836" in body["choices"][0]["message"]["content"]
+    assert (body["sources"][0]["document"], body["sources"][0]["page"]) == ("scans.pdf", 2)
+    assert "1836" in body["sources"][0]["passage"]
+    body = ask(client, "图书馆周六开放到几点？", category=category).json()
+    assert "十二点" in body["choices"][0]["message"]["content"]
+    assert body["sources"][0]["page"] == 1
 
 
 def test_a_follow_up_question_is_understood(client: httpx.Client, category: str) -> None:
@@ -188,12 +203,20 @@ def test_image_to_text(client: httpx.Client) -> None:
     answer = client.post("/image/imageToText", files={"file": ("photo.jpg", png())})
     assert answer.status_code == 200, answer.text
     body = answer.json()
-    assert set(body) == {"status", "classification", "caption", "samUrl"}
+    assert set(body) == {"status", "classification", "caption", "text", "samUrl"}
     assert body["status"] == "success"
     assert body["caption"]
     assert body["classification"]
+    assert body["text"] == ""
     assert re.fullmatch(r"/sam/[a-z]{8}[0-9]{12}\.png", urlsplit(body["samUrl"]).path)
     assert Image.open(io.BytesIO(signed_url_works(body["samUrl"]))).size == (320, 240)
+
+
+def test_what_is_written_in_an_image(client: httpx.Client) -> None:
+    image = saved([scan(ENGLISH_TEXT, LATIN)], "PNG")
+    lines = client.post("/image/imageToText", files={"file": image}).json()["text"].split("\n")
+    assert len(lines) == len(ENGLISH_TEXT)
+    assert share_right(" ".join(ENGLISH_TEXT).split(), " ".join(lines).split()) >= 0.95
 
 
 def test_enhance_image(client: httpx.Client) -> None:

@@ -8,7 +8,9 @@ from typing import Any
 import httpx
 import pytest
 
+from tests.fonts import LATIN
 from tests.media import mp4, png
+from tests.scans import ENGLISH_TEXT, saved, scan
 from tests.serving import RunningGraph
 
 ASYNC = {"Prefer": "respond-async"}
@@ -44,7 +46,7 @@ def events(client: httpx.Client, job: dict[str, Any]) -> Iterator[dict[str, Any]
 
 CALLS: list[tuple[str, dict[str, Any]]] = [
     ("/v1/images/generations", {"json": {"prompt": "a pig", "size": "128x128", "seed": 1}}),
-    ("/image/imageToText", {"files": {"file": png(64, 64)}}),
+    ("/image/imageToText", {"files": {"file": saved([scan(ENGLISH_TEXT, LATIN)], "PNG")}}),
     ("/image/enhanceImage", {"files": {"file": png(40, 30)}}),
     ("/image/generateVideo?frames=4&fps=4", {"files": {"file": png(160, 120)}}),
     ("/video/motInference", {"files": {"file": mp4(12)}}),
@@ -64,6 +66,7 @@ def test_a_job_gives_what_the_call_gives(client: httpx.Client, path: str, sent: 
     assert record["created_at"] <= record["started_at"] <= record["ended_at"] < record["expires_at"]
     assert record["engine"] == at_once.headers["x-sensorium-engine"]
     assert set(record["result"]) == set(at_once.json())
+    assert record["result"].get("text") == at_once.json().get("text")
     for address in addresses(record["result"]):
         answer = client.get(address)
         assert answer.status_code == 200

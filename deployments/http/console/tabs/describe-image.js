@@ -1,4 +1,4 @@
-/** Describe image: an image → caption, classes, segments. */
+/** Describe image: an image → caption, classes, text, segments. */
 
 import { el } from "../dom.js";
 import { addJobTab, fileOf } from "../job-tab.js";
@@ -17,6 +17,7 @@ addJobTab({
       {},
       el("p", { class: "caption" }, result.caption),
       el("p", { class: "classes" }, el("span", { class: "term" }, "Classes"), result.classification || "none found"),
+      Boolean(result.text) && el("p", { class: "written" }, el("span", { class: "term" }, "Text"), result.text),
       el(
         "div",
         { class: "pair" },
