@@ -6,8 +6,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-if "PYTEST_XDIST_WORKER" in os.environ:  # the workers share the cores; read when the numeric libraries are loaded
-    os.environ["OMP_NUM_THREADS"] = "1"
+os.environ["OMP_NUM_THREADS"] = "1"  # tiny networks gain nothing from more; read when numeric libraries are loaded
 
 import httpx
 import pytest
@@ -45,8 +44,7 @@ def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Path]:
 
     @cache
     def make(maker: Callable[..., Path], **options: Any) -> Path:
-        folder = home / str(len(list(home.iterdir())))
-        folder.mkdir()
+        folder = home / f"{maker.__name__.removeprefix('make_')}-{len(list(home.iterdir()))}"  # its maker makes it
         made: Path = maker(folder, **options)
         return made
 

@@ -120,7 +120,8 @@ def running(
     raw["applications"][0]["args"] = args
     copy = folder / "serve_config.yaml"
     copy.write_text(yaml.safe_dump(raw, allow_unicode=True))
-    environment = {**os.environ, "SENSORIUM_DATA_DIR": str(folder / "data"), **(env or {})}
+    inherited = {name: value for name, value in os.environ.items() if name != "OMP_NUM_THREADS"}  # the tests' own
+    environment = {**inherited, "SENSORIUM_DATA_DIR": str(folder / "data"), **(env or {})}
     with (folder / "log").open("wb") as log:
         process = subprocess.Popen(
             [sys.executable, "-m", "deployments.commands.run", str(copy)],

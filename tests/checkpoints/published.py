@@ -56,6 +56,7 @@ def make_published_real_esrgan(folder: Path, *, name: str) -> Path:
         tensors[f"{prefix}.weight"] = values[0]
         if kind == "Convolution":
             tensors[f"{prefix}.bias"] = values[1]
+    folder.mkdir(parents=True, exist_ok=True)
     path = folder / f"{name}.pth"
     torch.save({"params_ema": tensors}, path)
     return path
@@ -117,12 +118,13 @@ def make_published_kokoro(folder: Path, *, community: bool = False) -> Path:
     with np.load(io.BytesIO(checked(voices.read_bytes(), "voices_ja"))) as packed:
         styles = {f"a{name[1:]}": packed[name].astype(np.float32) for name in packed.files}
     if community:
-        (folder / "onnx").mkdir()
+        (folder / "onnx").mkdir(parents=True)
         (folder / "voices").mkdir()
         (folder / "onnx" / KOKORO_FILE).write_bytes(graph)
         for name, style in styles.items():
             style.tofile(folder / "voices" / f"{name}.bin")
     else:
+        folder.mkdir(parents=True, exist_ok=True)
         (folder / KOKORO_FILE).write_bytes(graph)
         with (folder / "voices-v1.0.bin").open("wb") as file:
             np.savez(file, **styles)

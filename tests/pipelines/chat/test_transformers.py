@@ -58,9 +58,8 @@ def shown(engine: TransformersChat, tokens: list[int]) -> str:
 
 
 @pytest.fixture(scope="module")
-def folders(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
-    torch.set_num_threads(1)
-    return {name: make(tmp_path_factory.mktemp(name)) for name, make in MAKERS.items()}
+def folders(checkpoint: Callable[..., Path]) -> dict[str, Path]:
+    return {name: checkpoint(make) for name, make in MAKERS.items()}
 
 
 @pytest.fixture(scope="module")

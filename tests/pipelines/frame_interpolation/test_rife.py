@@ -23,15 +23,6 @@ from tests.checkpoints.frame_interpolation import SHAPES, make_tiny_rife, save_f
 from tests.checkpoints.super_resolution import seeded
 
 
-@pytest.fixture(autouse=True, scope="module")
-def one_thread():
-    """These networks are too small to gain from more."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
-
-
 def load(path, **keys):
     return RifeConfig(model=str(path), device="cpu", **keys).load(Resources())
 

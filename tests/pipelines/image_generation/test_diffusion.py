@@ -1,7 +1,7 @@
 """Diffusion models: tiny checkpoints of the real architectures, against the diffusers library called directly."""
 
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -26,18 +26,9 @@ KINDS = {
 }
 
 
-@pytest.fixture(autouse=True)
-def one_thread() -> Iterator[None]:
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
-
-
 @pytest.fixture(scope="module")
-def folder(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]:
-    root = tmp_path_factory.mktemp("models")
-    return lambda kind: root / kind if (root / kind).exists() else KINDS[kind](root / kind)
+def folder(checkpoint: Callable[..., Path]) -> Callable[[str], Path]:
+    return lambda kind: checkpoint(KINDS[kind])
 
 
 @pytest.fixture(scope="module")

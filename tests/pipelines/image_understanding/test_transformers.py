@@ -3,7 +3,7 @@
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -28,21 +28,12 @@ CHOICE = {"least_quality": 0.3, "least_stability": 0.75}
 """Masks of random weights are less certain and less stable than those of trained ones."""
 
 
-@pytest.fixture(autouse=True)
-def one_thread() -> Iterator[None]:
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
-
-
 @pytest.fixture(scope="module")
-def folders(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
-    root = tmp_path_factory.mktemp("models")
+def folders(checkpoint: Callable[..., Path]) -> dict[str, Path]:
     return {
-        "caption_model": make_tiny_blip(root / "blip"),
-        "class_model": make_tiny_clip(root / "clip"),
-        "segmentation_model": make_tiny_sam(root / "sam"),
+        "caption_model": checkpoint(make_tiny_blip),
+        "class_model": checkpoint(make_tiny_clip),
+        "segmentation_model": checkpoint(make_tiny_sam),
     }
 
 

@@ -32,7 +32,6 @@ HANDBOOK = (
 
 @pytest.fixture(scope="module")
 def folders(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
-    torch.set_num_threads(1)
     root = tmp_path_factory.mktemp("models")
     return {
         "bge-m3": make_tiny_bge_m3(root / "bge-m3", pickled=True),

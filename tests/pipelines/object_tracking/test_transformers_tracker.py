@@ -28,18 +28,9 @@ FPS = 25.0
 RED, BLUE, GREEN = (200, 60, 50), (50, 90, 200), (60, 130, 60)
 
 
-@pytest.fixture(autouse=True)
-def one_thread() -> Iterator[None]:
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
-
-
 @pytest.fixture(scope="module")
-def folder(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]:
-    root = tmp_path_factory.mktemp("detectors")
-    return lambda kind: root / kind if (root / kind).exists() else KINDS[kind](root / kind)
+def folder(checkpoint: Callable[..., Path]) -> Callable[[str], Path]:
+    return lambda kind: checkpoint(KINDS[kind])
 
 
 def images() -> list[Rgb]:

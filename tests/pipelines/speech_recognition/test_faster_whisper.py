@@ -5,7 +5,7 @@ import shutil
 import subprocess
 import sys
 import tracemalloc
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -29,8 +29,8 @@ TEXTS = (
 
 
 @pytest.fixture(scope="module")
-def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return make_tiny_whisper(tmp_path_factory.mktemp("models") / "whisper")
+def folder(checkpoint: Callable[..., Path]) -> Path:
+    return checkpoint(make_tiny_whisper)
 
 
 @pytest.fixture(scope="module")

@@ -195,6 +195,8 @@ def test_card_and_weights() -> None:
     assert KokoroConfig(model="x/y", file="model_fp16.onnx").weights()[0].files == (
         "onnx/model_fp16.onnx",
         "voices/*.bin",
+        "model_fp16.onnx",
+        "voices-*.bin",
     )
 
 

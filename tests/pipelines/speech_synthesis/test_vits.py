@@ -3,6 +3,7 @@
 import json
 import pickle
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -22,13 +23,11 @@ TEXT = " ".join(sentence.capitalize() for sentence in SENTENCES)
 
 
 @pytest.fixture(scope="module")
-def folders(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
-    torch.set_num_threads(1)
-    root = tmp_path_factory.mktemp("models")
+def folders(checkpoint: Callable[..., Path]) -> dict[str, Path]:
     return {
-        "mms": make_tiny_vits(root / "mms"),
-        "ljs": make_tiny_vits(root / "ljs", seed=1, phonemes=True),
-        "vctk": make_tiny_vits(root / "vctk", seed=2, phonemes=True, speakers=3),
+        "mms": checkpoint(make_tiny_vits),
+        "ljs": checkpoint(make_tiny_vits, seed=1, phonemes=True),
+        "vctk": checkpoint(make_tiny_vits, seed=2, phonemes=True, speakers=3),
     }
 
 

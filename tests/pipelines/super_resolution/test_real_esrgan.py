@@ -3,7 +3,6 @@
 import pickle
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -19,15 +18,6 @@ from pipelines.super_resolution import Config, RealEsrganConfig, SuperResolver, 
 from pipelines.super_resolution.real_esrgan.rrdbnet import RRDBNet
 from pipelines.super_resolution.real_esrgan.srvgg import SRVGGNetCompact
 from tests.checkpoints.super_resolution import make_tiny_rrdbnet, make_tiny_srvgg, save, seeded
-
-
-@pytest.fixture(autouse=True, scope="module")
-def one_thread() -> Iterator[None]:
-    """These networks are too small to gain from more threads."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
 
 
 def load(path: Path, **keys: object) -> SuperResolver:

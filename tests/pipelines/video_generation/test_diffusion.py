@@ -1,6 +1,6 @@
 """Image-to-video diffusion: tiny checkpoints of the real architectures, against the library called directly."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -19,18 +19,9 @@ from tests.checkpoints.video_generation import make_tiny_stable_video_diffusion,
 KINDS = {"svd": make_tiny_stable_video_diffusion, "wan": make_tiny_wan}
 
 
-@pytest.fixture(autouse=True)
-def one_thread() -> Iterator[None]:
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
-
-
 @pytest.fixture(scope="module")
-def folder(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]:
-    root = tmp_path_factory.mktemp("models")
-    return lambda kind: root / kind if (root / kind).exists() else KINDS[kind](root / kind)
+def folder(checkpoint: Callable[..., Path]) -> Callable[[str], Path]:
+    return lambda kind: checkpoint(KINDS[kind])
 
 
 @pytest.fixture(scope="module")
