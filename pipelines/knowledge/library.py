@@ -1,6 +1,6 @@
 """A library: takes documents as files, and finds the passages that answer a question."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from threading import Lock
 from typing import BinaryIO, Self
 
@@ -30,17 +30,14 @@ class Library:
         self._store = store
 
     @classmethod
-    def open(cls, config: EngineConfig, url: str, *, storage_options: Mapping[str, str] | None = None) -> Self:
+    def open(cls, config: EngineConfig, url: str) -> Self:
         """Load the model and open the store.
 
         Raises:
             ModelUnavailable: the model is missing, or the store cannot be opened or was made for another model.
         """
         embedder = config.load(Resources())
-        store = KnowledgeStore.open(
-            url, model=config.card().model, dimension=embedder.dimension, storage_options=storage_options
-        )
-        return cls(embedder, store)
+        return cls(embedder, KnowledgeStore.open(url, model=config.card().model, dimension=embedder.dimension))
 
     def embed(self, texts: Sequence[str]) -> NDArray[np.float32]:
         """Texts to unit vectors, float32 (N, dimension)."""
@@ -68,10 +65,10 @@ class Library:
         Args:
             file: from its beginning.
             name: what its owner calls it.
-            kind: one of `KINDS`, as detected from the bytes.
+            kind: one of `documents.KINDS`, as detected from the bytes.
             category: 1 to 256 characters of any text.
             sha256: of the bytes, in hexadecimal; the same file again in the same category changes nothing.
-            limits: see `ReadLimits`.
+            limits: of reading the file.
             progress: called between pages and batches.
 
         Raises:
@@ -92,11 +89,10 @@ class Library:
             progress(None if fraction is None else fraction * _READING_SHARE, stage)
 
         document = read_document(file, label, kind, limits=limits, progress=reading)
-        size_bytes = file.tell()
         chunks = split(document)
         vectors = self._embed(chunks, progress)
         return self._store.add(
-            category, label, sha256, chunks, vectors, pages=len(document.pages), size_bytes=size_bytes
+            category, label, sha256, chunks, vectors, pages=len(document.pages), size_bytes=file.tell()
         )
 
     def search(self, category: str, query: str, k: int = 8) -> tuple[Passage, ...] | None:

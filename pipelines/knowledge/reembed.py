@@ -10,7 +10,7 @@ happens before it, the knowledge base is as it was.
 import argparse
 import sys
 import tempfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -26,21 +26,13 @@ from pipelines.knowledge.index.table import TABLE, answering, connect, indexed_t
 _BATCH_SIZE = 128
 
 
-def reembed(
-    url: str,
-    embedder: Embedder,
-    model: str,
-    *,
-    storage_options: Mapping[str, str] | None = None,
-    progress: Progress = no_progress,
-) -> int:
+def reembed(url: str, embedder: Embedder, model: str, *, progress: Progress = no_progress) -> int:
     """Replace the vectors and terms of all chunks.
 
     Args:
         url: of the knowledge base, a folder or "s3://bucket/prefix".
         embedder: makes the vectors.
         model: its name, kept with them.
-        storage_options: see `KnowledgeStore.open`.
         progress: called between batches.
 
     Returns:
@@ -54,27 +46,28 @@ def reembed(
     import pyarrow as pa
 
     with answering():
-        database = connect(url, storage_options)
+        database = connect(url)
         if TABLE not in database.table_names():
             raise NotFound("There is no knowledge base at that place.")
         table = database.open_table(TABLE)
         version, total = table.version, table.count_rows()
     schema = table_schema(model, embedder.dimension)
-    with tempfile.TemporaryDirectory() as folder:
-        rows = str(Path(folder) / "rows")
-        with pa.OSFile(rows, "wb") as file, pa.ipc.new_stream(file, schema) as writer:
+    keep_vectors = made_with(table)[:2] == (model, embedder.dimension)
+    with tempfile.NamedTemporaryFile() as rows:
+        with pa.ipc.new_stream(rows, schema) as writer:
             done = 0
-            for batch in _batches(table, schema, keep_vectors=made_with(table)[:2] == (model, embedder.dimension)):
+            for batch in _batches(table, schema, keep_vectors=keep_vectors):
                 progress(done / total, "embedding")
                 writer.write_batch(_indexed(batch, schema, embedder))
                 done += batch.num_rows
+        rows.flush()
         progress(1.0, "storing")
-        with answering(), pa.memory_map(rows) as file:
+        with answering(), pa.memory_map(rows.name) as file:
             if table.version != version:
                 raise Overloaded("Documents were added or removed meanwhile: stop the service and run this again.")
             database.create_table(TABLE, data=pa.ipc.open_stream(file), schema=schema, mode="overwrite")
     # Opening it builds the indexes of terms and keys.
-    KnowledgeStore.open(url, model=model, dimension=embedder.dimension, storage_options=storage_options)
+    KnowledgeStore.open(url, model=model, dimension=embedder.dimension)
     return int(total)
 
 

@@ -4,21 +4,18 @@ On S3 a commit is a PUT with `If-None-Match: *`: of two writers, the second is r
 lets both win, and acknowledged rows are silently lost. One attempt shows which it is.
 """
 
-from collections.abc import Mapping
 from datetime import timedelta
 from uuid import uuid4
 
 from pipelines.contracts.errors import ModelUnavailable
 
-_CLIENT_KEYS = ("allow_http", "allow_invalid_certificates", "connect_timeout", "timeout")
 
-
-def probe_conditional_put(url: str, storage_options: Mapping[str, str]) -> None:
+def probe_conditional_put(url: str, endpoint: str | None) -> None:
     """Create one object under `url` twice; the second must be refused. The object is removed.
 
     Args:
         url: "s3://bucket/prefix" or another URL that obstore knows.
-        storage_options: as LanceDB takes them ("aws_endpoint", "allow_http", …).
+        endpoint: the server's URL, if it is not AWS's own.
 
     Raises:
         ModelUnavailable: the server ignores the condition, or it does not answer.
@@ -28,16 +25,12 @@ def probe_conditional_put(url: str, storage_options: Mapping[str, str]) -> None:
     from obstore.exceptions import AlreadyExistsError, BaseError
     from obstore.store import from_url
 
-    client = {key: value for key, value in storage_options.items() if key in _CLIENT_KEYS}
-    config = {key: value for key, value in storage_options.items() if key not in client}
     key = f"conditional-put-{uuid4().hex}"
     try:
-        if "aws_access_key_id" not in config:
-            config |= _current_keys()
         store = from_url(  # type: ignore[call-overload]
             url,
-            config=config or None,
-            client_options=client or None,
+            config=_current_keys() | ({"aws_endpoint": endpoint} if endpoint else {}),
+            client_options={"allow_http": endpoint is not None and endpoint.startswith("http://")},
             retry_config={"max_retries": 3, "retry_timeout": timedelta(seconds=20)},
         )
         obstore.put(store, key, b"first", mode="create")

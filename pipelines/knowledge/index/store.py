@@ -9,7 +9,7 @@ an index, which `maintain` builds, finds the nearest cells, and newer chunks are
 import hashlib
 import shutil
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any, Self
@@ -69,20 +69,19 @@ class KnowledgeStore:
         self._url = url
 
     @classmethod
-    def open(cls, url: str, *, model: str, dimension: int, storage_options: Mapping[str, str] | None = None) -> Self:
+    def open(cls, url: str, *, model: str, dimension: int) -> Self:
         """Open the store, or create it if there is none.
 
         Args:
-            url: a folder, or "s3://bucket/prefix".
+            url: a folder, or "s3://bucket/prefix" with the credentials and endpoint of the environment (`AWS_…`).
             model: the name of the embedding model; kept with the vectors.
             dimension: of the vectors.
-            storage_options: for a bucket, as LanceDB takes them; the environment (`AWS_…`) supplies the others.
 
         Raises:
             ModelUnavailable: made for another model, unreachable, or on a server on which documents could be lost.
         """
         try:
-            database = connect(url, storage_options)
+            database = connect(url)
             table = insist(lambda: open_table(database, model, dimension))
         except FAILURES as error:
             raise ModelUnavailable(

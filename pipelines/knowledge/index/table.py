@@ -6,7 +6,7 @@ The table and its column of chunk counts are called `passages` on disk, as in th
 import os
 import random
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import timedelta
 from typing import Any, TypeVar
@@ -26,7 +26,7 @@ FAILURES = (OSError, RuntimeError, ValueError)
 """What LanceDB raises; no type of its own distinguishes a lost race from a full disk."""
 
 
-def connect(url: str, storage_options: Mapping[str, str] | None = None) -> Any:
+def connect(url: str) -> Any:
     """Connect to the LanceDB database in a folder, or in a bucket whose server keeps what it acknowledges.
 
     Raises:
@@ -35,9 +35,13 @@ def connect(url: str, storage_options: Mapping[str, str] | None = None) -> Any:
     """
     import lancedb
 
-    options = _with_http(storage_options or {}) if is_remote(url) else {}
+    options: dict[str, str] = {}
     if is_remote(url):
-        probe_conditional_put(url, options)
+        names = ("AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL", "AWS_ENDPOINT")
+        endpoint = next(filter(None, map(os.environ.get, names)), None)
+        probe_conditional_put(url, endpoint)
+        if endpoint:
+            options = {"aws_endpoint": endpoint, "allow_http": str(endpoint.startswith("http://")).lower()}
     return lancedb.connect(url, storage_options=options or None, read_consistency_interval=timedelta(0))
 
 
@@ -140,13 +144,3 @@ def answering() -> Iterator[None]:
 def is_remote(url: str) -> bool:
     """Whether the knowledge base is in a bucket."""
     return "://" in url
-
-
-def _with_http(options: Mapping[str, str]) -> dict[str, str]:
-    """The options, with plain HTTP allowed if the endpoint is of that scheme."""
-    names = ("AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL", "AWS_ENDPOINT")
-    endpoint = options.get("aws_endpoint") or next(filter(None, map(os.environ.get, names)), "")
-    found = {"aws_endpoint": endpoint} if endpoint else {}
-    if endpoint.startswith("http://"):
-        found["allow_http"] = "true"
-    return found | dict(options)

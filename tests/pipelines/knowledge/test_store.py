@@ -1,13 +1,12 @@
 """The store: atomic, idempotent, safe among processes, searchable at once, deaf to hostile names."""
 
-import os
 import random
 import signal
 import subprocess
 import sys
 import time
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -31,12 +30,10 @@ def store(tmp_path: Path) -> KnowledgeStore:
     return opened(tmp_path / "store")
 
 
-def writers(
-    url: str, names: Sequence[str], count: int, env: Mapping[str, str] | None = None
-) -> list[subprocess.Popen[str]]:
+def writers(url: str, names: Sequence[str], count: int) -> list[subprocess.Popen[str]]:
     """Processes that have the store open."""
     command = [sys.executable, "-W", "ignore", "-m", "tests.pipelines.knowledge.writer", url]
-    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True, "env": {**os.environ, **(env or {})}}
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
     processes = [subprocess.Popen([*command, name, str(count)], **pipes) for name in names]
     for process in processes:
         assert process.stdout.readline() == "open\n"

@@ -3,7 +3,7 @@
 import http.server
 import re
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import pytest
@@ -52,40 +52,33 @@ def forgetful() -> Iterator[str]:
         thread.join()
 
 
-def options(endpoint: str, secret: str) -> dict[str, str]:
-    return {
-        "aws_access_key_id": "tests:tester",
-        "aws_secret_access_key": secret,
-        "aws_endpoint": endpoint,
-        "aws_region": "us-east-1",
-    }
+def assume(monkeypatch: pytest.MonkeyPatch, env: Mapping[str, str]) -> None:
+    for name, value in env.items():
+        monkeypatch.setenv(name, value)
 
 
-def test_a_server_that_would_lose_documents_is_refused(forgetful: str) -> None:
+def test_a_server_that_would_lose_documents_is_refused(
+    forgetful: str, s3_server: S3Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assume(monkeypatch, {name: forgetful if "ENDPOINT" in name else value for name, value in s3_server.env.items()})
     with pytest.raises(ModelUnavailable, match="If-None-Match"):
-        KnowledgeStore.open(
-            "s3://bucket/knowledge", model=MODEL, dimension=DIMENSION, storage_options=options(forgetful, "any")
-        )
+        KnowledgeStore.open("s3://bucket/knowledge", model=MODEL, dimension=DIMENSION)
 
 
-def test_wrong_credentials(s3_server: S3Server) -> None:
+def test_wrong_credentials(s3_server: S3Server, monkeypatch: pytest.MonkeyPatch) -> None:
+    assume(monkeypatch, s3_server.env | {"AWS_SECRET_ACCESS_KEY": "wrong"})
     with pytest.raises(ModelUnavailable, match="credentials"):
-        KnowledgeStore.open(
-            f"s3://{s3_server.bucket}/knowledge",
-            model=MODEL,
-            dimension=DIMENSION,
-            storage_options=options(s3_server.endpoint, "wrong"),
-        )
+        KnowledgeStore.open(f"s3://{s3_server.bucket}/knowledge", model=MODEL, dimension=DIMENSION)
 
 
-def test_processes_at_once_in_a_bucket(s3_server: S3Server) -> None:
+def test_processes_at_once_in_a_bucket(s3_server: S3Server, monkeypatch: pytest.MonkeyPatch) -> None:
+    assume(monkeypatch, s3_server.env)
     url = f"s3://{s3_server.bucket}/knowledge"
-    processes = writers(url, ["a", "b"], 2, s3_server.env)
+    processes = writers(url, ["a", "b"], 2)
     begin(processes)
     acknowledged = finish(processes)
     assert len(acknowledged) == 2 + 2 * 2
-    secret = options(s3_server.endpoint, s3_server.secret_key)
-    store = KnowledgeStore.open(url, model=MODEL, dimension=DIMENSION, storage_options=secret)
+    store = KnowledgeStore.open(url, model=MODEL, dimension=DIMENSION)
     check_whole(store, acknowledged)
     record = put(store, "other", "猫", text="a red car")
     store.maintain()
