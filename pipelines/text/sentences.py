@@ -15,9 +15,9 @@ from pipelines.text.scripts import UNSPACED
 
 _ABBREVIATIONS = frozenset(
     """mr mrs ms dr prof sr sra jr st gen col sgt rev hon inc ltd co corp dept jan feb mar apr jun jul aug sep sept oct
-    nov dec vs etc e.g i.e cf al ca approx est no nos fig figs eq sec ch art vol pp p ed eds tel u.s u.k z.b d.h bzw nr
-    str""".split()  # noqa: SIM905
+    nov dec vs etc e.g i.e cf al ca approx est ed eds tel u.s u.k z.b d.h bzw str""".split()  # noqa: SIM905
 )
+_BEFORE_NUMBERS = frozenset({"no", "nos", "nr", "fig", "figs", "eq", "sec", "ch", "art", "vol", "pp", "p"})
 _CLOSING = "\"'”’»)\\]」』）】》"
 # A run of marks is entered at its first alone, and never given back: time grows no faster than the text.
 _END = regex.compile(
@@ -25,6 +25,7 @@ _END = regex.compile(
     rf"|(?<=[{UNSPACED}])[…!?]++[{_CLOSING}]*+"
     rf"|[。！？｡]++[{_CLOSING}]*+"
 )
+_NUMBER_NEXT = regex.compile(r"\s+\d")
 _LOWER_CASE_NEXT = regex.compile(r"\s+\p{Ll}")
 _LAST_WORD = regex.compile(r"[^\s(\[\"'“‘«]*$")
 _INITIALS = regex.compile(r"\p{L}(?:\.\p{L})*")
@@ -63,4 +64,5 @@ def _is_inside(text: str, start: int, match: "regex.Match[str]") -> bool:
     before = text[max(start, match.start() - _MAX_WORD) : match.start()]
     word = _LAST_WORD.search(before)[0].casefold()
     is_initial = _INITIALS.fullmatch(word) is not None and word not in {"a.m", "p.m"}
-    return word in _ABBREVIATIONS or is_initial or _LIST_NUMBER.fullmatch(before) is not None
+    is_before_number = word in _BEFORE_NUMBERS and _NUMBER_NEXT.match(text, match.end()) is not None
+    return word in _ABBREVIATIONS or is_initial or is_before_number or _LIST_NUMBER.fullmatch(before) is not None

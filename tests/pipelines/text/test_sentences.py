@@ -16,6 +16,7 @@ from pipelines.text.sentences import ends_sentence, split_sentences
         ("It opens at 9 a.m. Dogs stay out (cf. Rex).", ["It opens at 9 a.m.", "Dogs stay out (cf. Rex)."]),
         ('He said "Stop." Then he left. "Why?" he asked.', ['He said "Stop."', "Then he left.", '"Why?" he asked.']),
         ("1. First point. 2. Second.", ["1. First point.", "2. Second."]),
+        ("See No. 5 in Fig. 3. Is it so? No. It is art.", ["See No. 5 in Fig. 3.", "Is it so?", "No.", "It is art."]),
         ("See www.example.com/a.b?c=1 for more... Then go.", ["See www.example.com/a.b?c=1 for more...", "Then go."]),
         ("Это первое. Это второе! Конец", ["Это первое.", "Это второе!", "Конец"]),
         ("यह पहला है। यह दूसरा है।", ["यह पहला है।", "यह दूसरा है।"]),
