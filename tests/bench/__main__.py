@@ -11,7 +11,7 @@ import signal
 import tempfile
 from pathlib import Path
 
-from tests.bench import documents, latency, models, openmmlab, quality, start, video
+from tests.bench import documents, latency, models, openmmlab, quality, speech, start, video
 from tests.bench.setting import Bench, table
 from tests.serving import ROOT
 
@@ -21,6 +21,7 @@ GROUPS = {
     "start": start,
     "latency": latency,
     "video": video,
+    "speech": speech,
     "documents": documents,
     "models": models,
     "openmmlab": openmmlab,

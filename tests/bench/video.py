@@ -49,13 +49,13 @@ def measure(bench: Bench) -> list[list[object]]:
             say(f"{path}, {SHORT_S} s, {number + 1} of {ROUNDS}")
             loop.append(SHORT_S * FPS / seconds(_on, short, _copy))
             direct.append(SHORT_S * FPS / seconds(_on, short, engine))
-            _forget_peak(replica)
+            forget_peak(replica)
             graph.append(SHORT_S * FPS / seconds(upload, short))
-            short_mb.append(_peak_mb(replica))
+            short_mb.append(peak_mb(replica))
         say(f"{path}, {long_s} s")
-        _forget_peak(replica)
+        forget_peak(replica)
         upload(long)
-        long_mb = _peak_mb(replica)
+        long_mb = peak_mb(replica)
         further_mb = (long_s - SHORT_S) * FPS * WIDTH * HEIGHT * 3 / 1e6
         growth = f"{long_mb - max(short_mb):+.1f} of {further_mb:,.0f}"
         rows += [
@@ -81,11 +81,11 @@ def _copy(video: VideoReader) -> None:
             writer.write(frame)
 
 
-def _forget_peak(pid: int) -> None:
+def forget_peak(pid: int) -> None:
     """Linux keeps the most that a process ever held, and sets the mark back on demand."""
     Path(f"/proc/{pid}/clear_refs").write_text("5")
 
 
-def _peak_mb(pid: int) -> float:
+def peak_mb(pid: int) -> float:
     status = dict(line.split(":", 1) for line in Path(f"/proc/{pid}/status").read_text().splitlines())
     return int(status["VmHWM"].split()[0]) * 1024 / 1e6
