@@ -14,7 +14,7 @@ import pytest
 from tests.serving import RunningGraph, running
 
 SAMPLES = Path(__file__).parents[2] / "shared" / "samples"
-LIVE_FIXTURES = {"graph", "models"}
+LIVE_FIXTURES = {"graph", "models", "open_console"}
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
