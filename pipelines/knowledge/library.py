@@ -84,16 +84,10 @@ class Library:
         if present := self._store.find(category, sha256):
             return present
         label = name.encode("utf-8", "replace").decode()[:MAX_NAME_CHARACTERS] or "document"
-
-        def reading(fraction: float | None, stage: str, /) -> None:
-            progress(None if fraction is None else fraction * _READING_SHARE, stage)
-
-        document = read_document(file, label, kind, limits=limits, progress=reading)
-        chunks = split(document)
+        document = read_document(file, label, kind, limits=limits, progress=_reading(progress))
+        chunks, pages = split(document), len(document.pages)
         vectors = self._embed(chunks, progress)
-        return self._store.add(
-            category, label, sha256, chunks, vectors, pages=len(document.pages), size_bytes=file.tell()
-        )
+        return self._store.add(category, label, sha256, chunks, vectors, pages=pages, size_bytes=file.tell())
 
     def search(self, category: str, query: str, k: int = 8) -> tuple[Passage, ...] | None:
         """The best passages of a category, best first; `None` if the category has no documents.
@@ -134,6 +128,11 @@ class Library:
             parts.append(self.embed([chunk.text for chunk in chunks[start : start + _BATCH_SIZE]]))
         progress(1.0, "storing")
         return np.concatenate(parts)
+
+
+def _reading(progress: Progress) -> Progress:
+    """Reports the share of reading in the whole."""
+    return lambda fraction, stage, /: progress(None if fraction is None else fraction * _READING_SHARE, stage)
 
 
 def _check(category: str) -> None:

@@ -31,8 +31,7 @@ def reembed(url: str, embedder: Embedder, model: str, *, progress: Progress = no
 
     Args:
         url: of the knowledge base, a folder or "s3://bucket/prefix".
-        embedder: makes the vectors.
-        model: its name, kept with them.
+        embedder, model: what makes the vectors, and its name, which is kept with them.
         progress: called between batches.
 
     Returns:
@@ -50,16 +49,14 @@ def reembed(url: str, embedder: Embedder, model: str, *, progress: Progress = no
         if TABLE not in database.table_names():
             raise NotFound("There is no knowledge base at that place.")
         table = database.open_table(TABLE)
-        version, total = table.version, table.count_rows()
+        version, total = table.version, int(table.count_rows())
     schema = table_schema(model, embedder.dimension)
     keep_vectors = made_with(table)[:2] == (model, embedder.dimension)
     with tempfile.NamedTemporaryFile() as rows:
         with pa.ipc.new_stream(rows, schema) as writer:
-            done = 0
-            for batch in _batches(table, schema, keep_vectors=keep_vectors):
+            for done, batch in _batches(table, schema, keep_vectors=keep_vectors):
                 progress(done / total, "embedding")
                 writer.write_batch(_indexed(batch, schema, embedder))
-                done += batch.num_rows
         rows.flush()
         progress(1.0, "storing")
         with answering(), pa.memory_map(rows.name) as file:
@@ -68,10 +65,12 @@ def reembed(url: str, embedder: Embedder, model: str, *, progress: Progress = no
             database.create_table(TABLE, data=pa.ipc.open_stream(file), schema=schema, mode="overwrite")
     # Opening it builds the indexes of terms and keys.
     KnowledgeStore.open(url, model=model, dimension=embedder.dimension)
-    return int(total)
+    return total
 
 
-def _batches(table: Any, schema: Any, *, keep_vectors: bool) -> Iterator[Any]:
+def _batches(table: Any, schema: Any, *, keep_vectors: bool) -> Iterator[tuple[int, Any]]:
+    """The rows without what is replaced, each batch with the number of rows before it."""
+    done = 0
     replaced = {"terms"} if keep_vectors else {"terms", "vector"}
     with answering():
         reader = table.search().select([name for name in schema.names if name not in replaced]).to_batches(_BATCH_SIZE)
@@ -80,7 +79,8 @@ def _batches(table: Any, schema: Any, *, keep_vectors: bool) -> Iterator[Any]:
             batch = next(reader, None)
         if batch is None:
             return
-        yield batch
+        yield done, batch
+        done += batch.num_rows
 
 
 def _indexed(batch: Any, schema: Any, embedder: Embedder) -> Any:
