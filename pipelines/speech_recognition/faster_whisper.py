@@ -161,11 +161,7 @@ class FasterWhisper(SpeechRecognizer):
     def _segments(
         self, blocks: Iterable[Waveform], duration_s: float | None, language: str | None, progress: Progress
     ) -> Iterator[Segment]:
-        reached_s = 0.0
-
-        def report(at_s: float) -> None:
-            nonlocal reached_s
-            reached_s = max(reached_s, at_s)
+        def report(reached_s: float) -> None:
             progress(min(reached_s / duration_s, 1.0) if duration_s else None, "recognizing")
 
         for window in speech_windows(blocks, self._batch_size):
@@ -182,19 +178,6 @@ class FasterWhisper(SpeechRecognizer):
         """The window's clips, decoded batch by batch as they are asked for, and their language."""
         from faster_whisper import BatchedInferencePipeline
 
-        if (
-            len(window.clips) == 1
-        ):  # nothing shares a batch with it: Whisper's own decoding, which retries what it doubts
-            (clip,) = window.clips
-            found, info = self._model.transcribe(
-                window.samples,
-                language=language,
-                beam_size=self._beam_size,
-                clip_timestamps=[clip["start"], clip["end"]],
-                temperature=0,  # no retries: they would take six times as long on noise
-                word_timestamps=True,
-            )
-            return found, info.language
         # A new pipeline, because it keeps the time of the last word of a call that was cancelled.
         found, info = BatchedInferencePipeline(self._model).transcribe(
             window.samples,

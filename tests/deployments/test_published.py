@@ -116,8 +116,15 @@ def test_times_of_words_are_those_of_the_library(client: httpx.Client, sample: C
     answer = client.post("/v1/audio/transcriptions", files={"file": ("a.flac", audio.read_bytes())}, data=form).json()
     found = answer["words"]
     assert [plain_words(word["word"]) for word in found] == [plain_words(word.word) for word in wanted]
-    late = [max(abs(f["start"] - w.start), abs(f["end"] - w.end)) for f, w in zip(found, wanted, strict=True)]
-    print(f"times of {len(late)} words differ by {max(late):.2f} s at most")
+    # Where one hears a comma and the other none, the pause belongs to different words.
+    alike = [word["word"].strip() == wanted_word.word.strip() for word, wanted_word in zip(found, wanted, strict=True)]
+    late = [
+        max(abs(word["start"] - reference.start), abs(word["end"] - reference.end))
+        for (word, reference), before, same in zip(zip(found, wanted, strict=True), [True, *alike], alike, strict=False)
+        if before and same
+    ]
+    print(f"times of {len(late)} of {len(found)} words differ by {max(late):.2f} s at most")
+    assert len(late) >= 0.8 * len(found)
     assert max(late) <= 0.2
 
 

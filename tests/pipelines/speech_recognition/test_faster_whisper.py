@@ -72,22 +72,9 @@ def clips_of(audio: np.ndarray) -> list[dict[str, float]]:
     return [{"start": (found[0]["start"] + 0.5) / RATE, "end": (found[-1]["end"] + 0.5) / RATE}]
 
 
-def directly(
-    model: WhisperModel,
-    audio: np.ndarray,
-    clip: dict[str, float] | None = None,
-    *,
-    batched: bool = False,
-    **how: object,
-) -> tuple[list[tuple], str]:
-    """One clip by faster-whisper itself: in a batch, or as Whisper decodes what stands alone."""
-    clip = clip or clips_of(audio)[0]
-    how = {"word_timestamps": True, "beam_size": 1} | how
-    if batched:
-        found, info = BatchedInferencePipeline(model).transcribe(audio, clip_timestamps=[clip], batch_size=1, **how)
-    else:
-        alone = [clip["start"], clip["end"]]
-        found, info = model.transcribe(audio, clip_timestamps=alone, temperature=0, **how)
+def directly(model: WhisperModel, audio: np.ndarray, **how: object) -> tuple[list[tuple], str]:
+    how = {"clip_timestamps": clips_of(audio), "beam_size": 1} | how
+    found, info = BatchedInferencePipeline(model).transcribe(audio, word_timestamps=True, **how)
     words = [word for segment in found for word in segment.words]
     return [(word.word.strip(), word.start, word.end, word.probability) for word in words], info.language
 
@@ -139,11 +126,13 @@ def test_long_audio_is_cut_at_pauses_and_every_clip_decoded_as_faster_whisper_do
     lost = [s for s in stretches if not any(a <= s["start"] / RATE and s["end"] / RATE <= b for a, b in clips)]
     assert not lost
     heard = flat(list(recognizer.transcribe(blocks(audio), language="en")))
-    expected = []
-    for window in windows:
-        for clip in window.clips:
-            words, _ = directly(reference, window.samples, clip, batched=len(window.clips) > 1, language="en")
-            expected += [(text, window.start_s + start, window.start_s + end, p) for text, start, end, p in words]
+    expected = [
+        word
+        for a, b in clips
+        for word in directly(
+            reference, audio, language="en", batch_size=1, clip_timestamps=[{"start": a + 1e-5, "end": b + 1e-5}]
+        )[0]
+    ]
     assert [word[0] for word in heard] == [word[0] for word in expected]
     # The first word after a pause may be shortened by its distance from the word before, which one clip does not know.
     near = [abs(a[1] - b[1]) < 0.03 and abs(a[2] - b[2]) < 0.03 for a, b in zip(heard, expected, strict=True)]
