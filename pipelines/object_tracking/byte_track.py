@@ -156,6 +156,15 @@ class Associator:
         min_hits = min(self._min_hits, max(1, self._detector_runs))  # a shot of one frame cannot have two
         return [self._emit(min_hits) for _ in range(len(self._held))]
 
+    def expected(self) -> NDArray[np.float32]:
+        """Where the objects of the newest frame should be in the next one: float32 (N, 4), left, top, right, bottom."""
+        boxes = []
+        for identity, sighting in self._held[-1].sightings.items() if self._held else ():
+            past = [held.sightings[identity].box for held in self._held if identity in held.sightings]
+            if len(past) >= MIN_HELD_FRAMES:
+                boxes.append(sighting.box + (past[-1] - past[0]) / (len(past) - 1))
+        return np.array(boxes, np.float32).reshape(-1, 4)
+
     def _identify(self, found: Detections) -> list[tuple[int, int]]:
         """(identity, row in `found`) of each detection that belongs to a track, new ones included."""
         import supervision as sv

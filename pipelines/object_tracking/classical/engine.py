@@ -1,8 +1,8 @@
 """Object tracking without any model to download: OpenCV finds what moves or people, ByteTrack gives identities.
 
-Where the camera stands still, everything that moves is found by its motion (`motion.py`); otherwise people are found
-by their shape (`people.py`). It does not know what the moving things are, and it follows nothing but people before a
-moving camera. Sources and licenses stand in those files and in `byte_track.py`.
+If the camera stands still, everything that moves is found by its motion (`motion.py`); otherwise people are found by
+their shape (`people.py`). It does not know what the moving things are, and it follows nothing but people before a
+moving camera. Sources and licenses are stated in those files and in `byte_track.py`.
 """
 
 from collections import deque
@@ -18,12 +18,10 @@ from pipelines.object_tracking.classical.motion import MotionDetector
 from pipelines.object_tracking.classical.people import PeopleDetector
 
 AHEAD_S = 2.0
-AHEAD_FRAMES = (8, 90)
-AHEAD_BYTES = 192 * 2**20
+MIN_AHEAD_FRAMES, MAX_AHEAD_FRAMES, MAX_AHEAD_BYTES = 8, 90, 192 * 2**20
 """How far is looked ahead at the start of a shot: seconds, within these numbers of frames, but never more bytes."""
 
-MOTION_FPS = 6.0
-MOVING_CAMERA = 0.3
+MIN_MOTION_FPS, MAX_MOVING_SHARE = 6.0, 0.3
 
 DetectorName = Literal["auto", "motion", "people"]
 
@@ -32,13 +30,12 @@ class ClassicalConfig(EngineConfig):
     """OpenCV detection and ByteTrack; runs anywhere without a download."""
 
     engine: Literal["classical"] = "classical"
-
     detector: DetectorName = "auto"
     """`motion` finds whatever moves before a camera that stands still, `people` finds standing and walking people.
-    `auto` decides per shot: motion from 6 frames/s on where the camera stands still, people otherwise."""
+    `auto` decides per shot: motion from 6 frames/s on if the camera stands still, people otherwise."""
 
     def card(self) -> ModelCard:
-        """What answers."""
+        """The algorithms."""
         return ModelCard(
             model="opencv-motion-people-bytetrack",
             license="Apache-2.0",
@@ -48,12 +45,8 @@ class ClassicalConfig(EngineConfig):
         )
 
     def load(self, resources: Resources) -> "ClassicalTracker":
-        """The tracker; nothing is downloaded.
-
-        Raises:
-            ImportError: `opencv-python-headless` (4.x), `supervision` or `trackers` is not installed.
-        """
-        import cv2  # noqa: F401  imported here so that what is missing shows now and not at the first video
+        """Import the libraries: what is missing shows now and not at the first video."""
+        import cv2  # noqa: F401
         import supervision  # noqa: F401
         import trackers  # noqa: F401
 
@@ -61,12 +54,9 @@ class ClassicalConfig(EngineConfig):
 
 
 class ClassicalTracker(ByteTracker):
-    """OpenCV's detectors and ByteTrack.
+    """OpenCV's detectors and ByteTrack; `detector` is that of `ClassicalConfig`.
 
     At the start of a shot, frames come out up to 2 s late (at most 192 MiB of them): the background is learned then.
-
-    Args:
-        detector: see `ClassicalConfig.detector`.
     """
 
     def __init__(self, detector: DetectorName = "auto") -> None:
@@ -74,26 +64,19 @@ class ClassicalTracker(ByteTracker):
 
     def _track_shot(self, shot: Iterator[Rgb], fps: float, ids: Iterator[int]) -> Iterator[tuple[Rgb, Tracks]]:
         first = next(shot)
-        affordable = max(1, AHEAD_BYTES // first.nbytes)
-        ahead = min(max(round(AHEAD_S * fps), AHEAD_FRAMES[0]), AHEAD_FRAMES[1], affordable)
-        window = deque([first, *islice(shot, ahead - 1)])
+        ahead = min(max(round(AHEAD_S * fps), MIN_AHEAD_FRAMES), MAX_AHEAD_FRAMES, MAX_AHEAD_BYTES // first.nbytes)
+        window = deque([first, *islice(shot, max(0, ahead - 1))])
         detector = self._choose(window, fps)
-        associator = Associator(fps=fps, stride=detector.every, ids=ids)
-        for number, frame in enumerate(chain(_drain(window), shot)):
-            found = detector.detect(frame) if number % detector.every == 0 else None
+        associator = Associator(fps=fps, stride=detector.stride, ids=ids)
+        started = (window.popleft() for _ in range(len(window)))  # frees each frame as it goes
+        for number, frame in enumerate(chain(started, shot)):
+            found = detector.detect(frame, associator.expected()) if number % detector.stride == 0 else None
             yield from associator.update(frame, found)
         yield from associator.flush()
 
     def _choose(self, window: deque[Rgb], fps: float) -> MotionDetector | PeopleDetector:
-        if self._detector == "people" or (self._detector == "auto" and fps < MOTION_FPS):
-            return PeopleDetector(fps=fps)
-        motion = MotionDetector(window, fps=fps)
-        if self._detector == "auto" and (len(window) < 3 or motion.moving_share > MOVING_CAMERA):
-            return PeopleDetector(fps=fps)
-        return motion
-
-
-def _drain(window: deque[Rgb]) -> Iterator[Rgb]:
-    """The frames of the window, which forgets each as it goes."""
-    while window:
-        yield window.popleft()
+        if self._detector == "motion" or (self._detector == "auto" and fps >= MIN_MOTION_FPS):
+            motion = MotionDetector(window, fps=fps)
+            if self._detector == "motion" or (len(window) >= 3 and motion.moving_share <= MAX_MOVING_SHARE):
+                return motion
+        return PeopleDetector(fps=fps)

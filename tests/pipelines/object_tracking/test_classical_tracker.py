@@ -183,6 +183,14 @@ def test_follows_at_six_frames_per_second() -> None:
     assert found["mota"] >= 0.9
 
 
+def test_finds_what_hides_the_ground_while_the_background_is_learned() -> None:
+    car = Thing((90, 50), WHITE, along((0, 150, 180), (7, 395, 197)), "car")  # less than its length in two seconds
+    found = measure(track(play(street(*SIZE, seed=31), [car], seconds=7)))
+    print(f"a slow start: MOTA {found['mota']:.3f}, {found['num_switches']:.0f} identity switches")
+    assert found["mota"] >= 0.9
+    assert found["num_switches"] == 0
+
+
 def test_frames_come_back_untouched_and_in_order() -> None:
     frames = [frame for frame, _ in play(street(160, 90), [], seconds=1.5)]
     copies = [frame.copy() for frame in frames]

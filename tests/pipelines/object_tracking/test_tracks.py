@@ -76,6 +76,16 @@ def test_a_track_is_reported_from_its_first_frame_and_over_short_gaps() -> None:
     assert np.abs(np.array([t.xyxy[0] for t in reported]) - [moving(n) for n in range(40)]).max() < 0.01
 
 
+def test_objects_are_expected_where_their_motion_leads() -> None:
+    associator = Associator(fps=25)
+    assert associator.expected().shape == (0, 4)
+    for number in range(20):
+        associator.update(FRAME, seen(moving(number)))
+    assert np.abs(associator.expected() - [moving(20)]).max() < 0.01
+    associator.update(FRAME, NOTHING)
+    assert associator.expected().shape == (0, 4)
+
+
 def test_a_single_false_alarm_is_not_reported() -> None:
     found = [seen(moving(n), (300, 300, 340, 340)) if n == 12 else seen(moving(n)) for n in range(30)]
     assert {int(i) for t in run(Associator(fps=25), found) for i in t.ids} == {1}
