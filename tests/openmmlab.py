@@ -1,6 +1,6 @@
-"""OpenMMLab's environment in tests: whether it is there, tests that run in it, and what its own API calls answer.
+"""OpenMMLab's environment in tests: whether it is built, tests that run in it, and results of its own API.
 
-As a program, in that environment, it makes small models in a folder and writes beside them what they answer for a clip:
+Run as a program in that environment, it makes small models in a folder, with their results for a clip beside them:
 `openmmlab/python -m tests.openmmlab FOLDER CLIP`.
 """
 
@@ -19,7 +19,7 @@ PYTHON = ROOT / "openmmlab" / "python"
 
 READY = (ROOT / ".venv-openmmlab" / ".ready").is_file()
 
-built = pytest.mark.skipif(not READY, reason="OpenMMLab's environment is not there (make openmmlab)")
+built = pytest.mark.skipif(not READY, reason="OpenMMLab's environment is not built (make openmmlab)")
 
 
 def run_inside(*arguments: str | Path) -> None:
@@ -62,7 +62,7 @@ def reference_smooth(config: Path, checkpoint: Path, frames: Sequence[np.ndarray
 
 
 def main(folder: Path, clip: Path) -> None:
-    """Write `tracks.json` and `smooth.npy` beside the small models that answered so."""
+    """Write `tracks.json` and `smooth.npy` beside the small models that made them."""
     import torch
 
     from pipelines.media.video import VideoReader

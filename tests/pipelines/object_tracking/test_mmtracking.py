@@ -1,4 +1,4 @@
-"""MMTracking in the main environment: its configuration, what is said without its own, and the tests in that."""
+"""MMTracking: its configuration, its error in the main environment, and the tests that run in its own."""
 
 import subprocess
 import sys

@@ -222,7 +222,7 @@ def test_counts_different_objects_by_class() -> None:
     assert none == {}
 
 
-def test_stops_when_nobody_waits() -> None:
+def test_stops_when_cancelled() -> None:
     frames, truth = street()
     detector = KnownDetector(truth)
 
@@ -295,7 +295,7 @@ def without(name: str) -> Callable[[Path], None]:
     ],
     ids=["no-config", "no-preprocessor", "no-weights", "cut-short", "one-tensor-less", "another-kind"],
 )
-def test_what_cannot_be_loaded_is_said(
+def test_what_cannot_be_loaded_is_reported(
     change: Callable[[Path], None], folder: Callable[[str], Path], tmp_path: Path
 ) -> None:
     broken = shutil.copytree(folder("rt-detr-v2"), tmp_path / "broken")
