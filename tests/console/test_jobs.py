@@ -119,6 +119,7 @@ def test_a_minute_of_video_is_watched_cancelled_sent_again_reloaded_and_played(c
     expect(panel.locator(".ended")).to_have_text("Cancelled.")
 
     panel.get_by_role("button", name="Track").click()
+    expect(panel).not_to_contain_text("Uploading")
     expect(panel.locator(".percent")).to_have_text(re.compile(r"[2-9]\d %"))
     seen = progress_of(panel)
     console.reload()
