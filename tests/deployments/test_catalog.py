@@ -20,7 +20,7 @@ EVERY = {"deployments/catalog.py", "cluster/rayservice.yaml", *BLOCKS}
 """Where each capability is named, beside its own rooms; the manifest is made of `serve_config.yaml`."""
 INTERFACE = ("deployments/http/", "deployments/jobs/operations.py", "deployments/capabilities/protocol.py")
 """Its routes, its tab of the console, and the types that its calls bring."""
-OTHERS = {"README.md", "CONTRIBUTING.md", "THIRD_PARTY.md", "pyproject.toml", "openmmlab/build.sh"}
+OTHERS = {"README.md", "CHANGELOG.md", "CONTRIBUTING.md", "THIRD_PARTY.md", "pyproject.toml", "openmmlab/build.sh"}
 OWN = {"knowledge": {"deployments/settings.py"}}
 """The setting that says where its index is."""
 
