@@ -13,7 +13,7 @@ COPY --chown=sensorium pipelines pipelines
 COPY --chown=sensorium deployments deployments
 COPY --chown=sensorium cluster cluster
 COPY --chown=sensorium openmmlab openmmlab
-COPY --chown=sensorium serve_config*.yaml ./
+COPY --chown=sensorium serve_config*.yaml models.lock.yaml ./
 
 # `ray start` and `serve deploy` are found by KubeRay's shells; every process of Ray inherits what follows.
 ENV PATH=/app/.venv/bin:$PATH \

@@ -9,6 +9,8 @@ from typing import Annotated, Any
 from pydantic import Field, SecretStr, field_validator, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
+from pipelines.loading.lock import LOCK_NAME
+
 PROJECT = Path(__file__).parents[1]
 
 MB = 1_000_000
@@ -28,6 +30,10 @@ class Settings(BaseSettings):
         "",
         description="Job database, as an SQLAlchemy URL: `postgresql+psycopg://…` for several machines. "
         "Default: an SQLite file in `data_dir`.",
+    )
+    models_lock: Path = Field(
+        PROJECT / LOCK_NAME,
+        description="The lock that names each model's commit; `make run` takes the one beside its configuration.",
     )
     public_url: str = Field("", description="URL that clients use. Default: the loopback address and port.")
     api_keys: Annotated[tuple[SecretStr, ...], NoDecode] = Field(

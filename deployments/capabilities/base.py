@@ -21,6 +21,7 @@ from deployments.settings import Settings
 from deployments.storage import ObjectStore
 from pipelines.contracts.engine import EngineConfig, Resources
 from pipelines.loading.device import limit_memory
+from pipelines.loading.lock import use_lock
 
 EngineT = TypeVar("EngineT")
 ResultT = TypeVar("ResultT")
@@ -40,6 +41,7 @@ class Capability(Generic[EngineT]):
         self.settings = settings
         self.store = ObjectStore.open(settings.store_url, public_url=settings.public_url)
         self.resources = Resources(data_dir=settings.data_dir)
+        use_lock(settings.models_lock)
         assigned = ray.get_runtime_context().get_assigned_resources()  # type: ignore[no-untyped-call]  # Ray's
         if share := assigned.get("GPU"):
             limit_memory(min(share, 1.0))

@@ -12,7 +12,7 @@ import hashlib
 import io
 import os
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -37,6 +37,7 @@ from deployments.commands.hub_private import (
     repo_folder_name,
     tqdm,
 )
+from pipelines.loading.lock import COMMIT, LOCK_NAME
 from pipelines.loading.weights import Weights
 
 _EXPECTED = (HTTPError, OSError, ValueError)
@@ -57,6 +58,7 @@ class Plan:
         files: that its engine reads.
         absent: those of them that the cache lacks or holds damaged.
         to_fetch_bytes: size of the absent files, less what an earlier run has fetched of them.
+        locked: checksums that the lock has for them: sha256 by path.
     """
 
     weights: Weights
@@ -64,6 +66,7 @@ class Plan:
     files: tuple[RepoFile, ...]
     absent: tuple[RepoFile, ...]
     to_fetch_bytes: int
+    locked: Mapping[str, str]
 
     @property
     def size_bytes(self) -> int:
@@ -79,6 +82,7 @@ class Hub:
         self.endpoint = endpoint
         self.cache = cache or Path(constants.HF_HUB_CACHE)
         self._api = HfApi(endpoint=endpoint)
+        self._lost = ""  # why it could not be reached: its client takes half a minute to find out, for each model
 
     def resolve(self, weights: Weights) -> str:
         """The commit that a model's revision points at now; a commit is returned as it is, without a request.
@@ -96,29 +100,29 @@ class Hub:
             raise FetchFailed("the hub did not report which commit that is")
         return commit
 
-    def plan(self, weights: Weights, commit: str, checking: Callable[[str], None]) -> Plan:
+    def plan(self, weights: Weights, commit: str, locked: Mapping[str, str], checking: Callable[[str], None]) -> Plan:
         """Compare the cache with the hub's list of a model's files. Every cached file is read and verified.
+
+        If the hub does not give the list, the files of `locked` are compared: with all of them in the cache, nothing
+        is needed from the hub.
 
         Args:
             weights: the model and the files that are needed.
             commit: of the model.
+            locked: checksums that the lock has for its files: sha256 by path.
             checking: called with the name of each file before it is read.
 
         Raises:
-            FetchFailed: the hub cannot be reached, or has none of the files.
+            FetchFailed: the hub cannot be reached, has none of the files, or lists one that is not the locked one.
         """
         try:
-            tree = self._api.list_repo_tree(weights.model, recursive=True, revision=commit)
-            listed = [entry for entry in tree if isinstance(entry, RepoFile)]
-        except _EXPECTED as error:
-            raise FetchFailed(_explained(error, weights)) from error
-        patterns = list(weights.files) or None
-        files = tuple(filter_repo_objects(listed, allow_patterns=patterns, key=lambda file: file.path))
-        if not files:
-            raise FetchFailed(f"it has none of the files that its engine reads ({', '.join(weights.files)})")
-        absent = tuple(self._absent(weights, commit, files, checking))
-        began = sum(min(file.size, _size(self._partial(weights, file))) for file in absent if _is_resumable(file))
-        return Plan(weights, commit, files, absent, sum(file.size for file in absent) - began)
+            files = self._listed(weights, commit, locked)
+        except FetchFailed:
+            plan = self._compared(weights, commit, self._cached(weights, commit, locked), locked, checking)
+            if not plan.files or plan.absent:
+                raise
+            return plan
+        return self._compared(weights, commit, files, locked, checking)
 
     def fetch(self, plan: Plan, starting: Callable[[RepoFile], None]) -> None:
         """Fetch a plan's absent files, then point the model's revision at its commit in the cache.
@@ -141,6 +145,51 @@ class Hub:
         except _EXPECTED as error:
             raise FetchFailed(_explained(error, weights)) from error
 
+    def checksums(self, plan: Plan) -> dict[str, str]:
+        """The sha256 of each file of a plan that was fetched, by path."""
+        return {
+            file.path: file.lfs.sha256 if file.lfs else _sha256(self._placed(plan.weights, plan.commit, file))
+            for file in plan.files
+        }
+
+    def _listed(self, weights: Weights, commit: str, locked: Mapping[str, str]) -> tuple[RepoFile, ...]:
+        """The needed files, as the hub lists them."""
+        if self._lost:
+            raise FetchFailed(self._lost)
+        try:
+            tree = self._api.list_repo_tree(weights.model, recursive=True, revision=commit)
+            listed = [entry for entry in tree if isinstance(entry, RepoFile)]
+        except _EXPECTED as error:
+            reason = _explained(error, weights)
+            if isinstance(error, HTTPError) and not isinstance(error, HfHubHTTPError):
+                self._lost = reason
+            raise FetchFailed(reason) from error
+        files = _needed(weights, listed)
+        if not files:
+            raise FetchFailed(f"it has none of the files that its engine reads ({', '.join(weights.files)})")
+        for file in files:
+            if file.lfs is not None and locked.get(file.path, file.lfs.sha256) != file.lfs.sha256:
+                raise FetchFailed(f"the hub's {file.path} is not the file whose checksum is in {LOCK_NAME}")
+        return files
+
+    def _cached(self, weights: Weights, commit: str, locked: Mapping[str, str]) -> tuple[RepoFile, ...]:
+        """The needed files, as the lock and the cache list them."""
+        folder = self._folder(weights) / "snapshots" / commit
+        listed = [_large_file(path, _size(folder / path), sha256) for path, sha256 in locked.items()]
+        return _needed(weights, listed)
+
+    def _compared(
+        self,
+        weights: Weights,
+        commit: str,
+        files: tuple[RepoFile, ...],
+        locked: Mapping[str, str],
+        checking: Callable[[str], None],
+    ) -> Plan:
+        absent = tuple(self._absent(weights, commit, files, locked, checking))
+        began = sum(min(file.size, _size(self._partial(weights, file))) for file in absent if _is_resumable(file))
+        return Plan(weights, commit, files, absent, sum(file.size for file in absent) - began, locked)
+
     def _folder(self, weights: Weights) -> Path:
         return self.cache / repo_folder_name(repo_id=weights.model, repo_type="model")
 
@@ -151,7 +200,12 @@ class Hub:
         return self._folder(weights) / "snapshots" / commit / file.path
 
     def _absent(
-        self, weights: Weights, commit: str, files: tuple[RepoFile, ...], checking: Callable[[str], None]
+        self,
+        weights: Weights,
+        commit: str,
+        files: tuple[RepoFile, ...],
+        locked: Mapping[str, str],
+        checking: Callable[[str], None],
     ) -> Iterator[RepoFile]:
         for file in files:
             placed = self._placed(weights, commit, file)
@@ -159,14 +213,14 @@ class Hub:
                 yield file
                 continue
             checking(file.path)
-            if not _is_sound(placed, file):
+            if not _is_sound(placed, file, locked):
                 _remove(placed)
                 yield file
 
     def _fetch_resumable(self, weights: Weights, commit: str, file: RepoFile) -> None:
         partial = self._partial(weights, file)
         blob = partial.with_suffix("")
-        if blob.is_file() and _is_sound(blob, file):
+        if blob.is_file() and _is_sound(blob, file, {}):
             return  # from another commit with the same file
         partial.parent.mkdir(parents=True, exist_ok=True)
         with partial.open("ab") as target:
@@ -177,7 +231,7 @@ class Hub:
             if target.tell() > file.size:
                 target.truncate(0)
             self._transfer(hf_hub_url(weights.model, file.path, revision=commit, endpoint=self.endpoint), target, file)
-        if not _is_sound(partial, file):
+        if not _is_sound(partial, file, {}):
             partial.unlink()
             raise _damaged(file)
         partial.replace(blob)
@@ -214,7 +268,7 @@ class Hub:
         )
         for file in plan.absent:
             placed = self._placed(plan.weights, plan.commit, file)
-            if not _is_resumable(file) and not _is_sound(placed, file):
+            if not _is_resumable(file) and not _is_sound(placed, file, plan.locked):
                 _remove(placed)
                 raise _damaged(file)
 
@@ -238,7 +292,18 @@ class _NoBar(tqdm):
 
 def is_commit(revision: str) -> bool:
     """Whether a revision is a full commit hash, which never moves."""
-    return re.fullmatch(r"[0-9a-f]{40}", revision) is not None
+    return re.fullmatch(COMMIT, revision) is not None
+
+
+def _large_file(path: str, size: int, sha256: str) -> RepoFile:
+    large = {"oid": sha256, "size": size, "pointerSize": 0}
+    return RepoFile(path=path, size=size, oid=sha256, lfs=large)  # type: ignore[no-untyped-call]  # the client's
+
+
+def _needed(weights: Weights, listed: list[RepoFile]) -> tuple[RepoFile, ...]:
+    """Those of a model's files that its engine reads."""
+    patterns = list(weights.files) or None
+    return tuple(filter_repo_objects(listed, allow_patterns=patterns, key=lambda file: file.path))
 
 
 def _is_resumable(file: RepoFile) -> bool:
@@ -251,13 +316,19 @@ def _checksum_of(file: RepoFile) -> str:
     return file.blob_id if file.lfs is None else file.lfs.sha256
 
 
-def _is_sound(path: Path, file: RepoFile) -> bool:
+def _is_sound(path: Path, file: RepoFile, locked: Mapping[str, str]) -> bool:
+    """Whether a file is the one that the hub lists and the lock names."""
     if _size(path) != file.size:
         return False
+    if file.lfs is not None:
+        return _sha256(path) == file.lfs.sha256
+    is_listed = git_hash(path.read_bytes()) == file.blob_id
+    return is_listed and (file.path not in locked or _sha256(path) == locked[file.path])
+
+
+def _sha256(path: Path) -> str:
     with path.open("rb") as opened:
-        if file.lfs is not None:
-            return hashlib.file_digest(opened, "sha256").hexdigest() == file.lfs.sha256
-        return git_hash(opened.read()) == file.blob_id
+        return hashlib.file_digest(opened, "sha256").hexdigest()
 
 
 def _size(path: Path) -> int:
@@ -272,7 +343,8 @@ def _remove(placed: Path) -> None:
 
 def _damaged(file: RepoFile) -> FetchFailed:
     return FetchFailed(
-        f"{file.path} arrived with another checksum than the hub lists for it, and was deleted; run this again"
+        f"{file.path} arrived with another checksum than the hub or {LOCK_NAME} lists for it, and was deleted; "
+        "run this again"
     )
 
 

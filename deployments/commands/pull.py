@@ -3,8 +3,9 @@
 They go into the hub's own cache (`HF_HOME` moves it), where every library finds them; the graph itself never fetches.
 Files that are already there are verified, not fetched again, and an interrupted transfer resumes where it ended.
 
-A `revision` that is a branch or a tag is resolved once: `models.lock.yaml`, beside the configuration, keeps the commit,
-so that the next pull, here or on another machine, fetches the same files.
+`models.lock.yaml`, beside the configuration, names the commit of each model and the checksums of its files. What it
+does not name yet is added: a branch or a tag is resolved once, so that the next pull, here or on another machine,
+fetches the same files, and those that are there already are verified even without the hub.
 """
 
 import argparse
@@ -13,20 +14,12 @@ import sys
 from pathlib import Path
 from typing import NamedTuple
 
-import yaml
-from pydantic import RootModel, ValidationError
-
 from deployments import config
-from deployments.commands.hub import FetchFailed, Hub, Plan, is_commit
+from deployments.commands.hub import FetchFailed, Hub, Plan
 from deployments.commands.hub_private import RepoFile
 from deployments.commands.interrupt import raise_on_signals
+from pipelines.loading.lock import LOCK_NAME, Lock, read_lock
 from pipelines.loading.weights import Weights
-
-LOCK_NAME = "models.lock.yaml"
-LOCK_HEAD = """\
-# Written by `make pull`: the commit at which each model's branch or tag was first fetched. Keep it with the
-# configuration: everyone who pulls with it gets the same files. Delete an entry to update that model.
-"""
 
 
 class Wanted(NamedTuple):
@@ -35,19 +28,6 @@ class Wanted(NamedTuple):
     weights: Weights
     deployment: str
     license: str
-
-
-class Lock(RootModel[dict[str, dict[str, str]]]):
-    """Model → branch or tag → commit."""
-
-    def commit(self, weights: Weights) -> str | None:
-        """The commit that is kept for a model's revision."""
-        return self.root.get(weights.model, {}).get(weights.revision)
-
-    def keep(self, weights: Weights, commit: str) -> None:
-        """Keep the commit of a branch or tag; a revision that is a commit needs no entry."""
-        if not is_commit(weights.revision):
-            self.root.setdefault(weights.model, {})[weights.revision] = commit
 
 
 def named_in(path: Path) -> list[Wanted]:
@@ -64,32 +44,6 @@ def named_in(path: Path) -> list[Wanted]:
     return list(wanted.values())
 
 
-def read_lock(path: Path) -> Lock:
-    """The commits kept so far; none if the file does not exist.
-
-    Raises:
-        ConfigInvalid: the file holds something else.
-    """
-    try:
-        lock = Lock.model_validate(yaml.safe_load(path.read_text(encoding="utf-8")) or {})
-    except FileNotFoundError:
-        return Lock({})
-    except OSError as error:
-        raise config.ConfigInvalid(f"{path}: {error.strerror}") from error
-    except (yaml.YAMLError, ValidationError) as error:
-        raise config.ConfigInvalid(f"{path} is damaged: delete it to use the newest commits") from error
-    if not all(is_commit(commit) for revisions in lock.root.values() for commit in revisions.values()):
-        raise config.ConfigInvalid(f"{path} is damaged: commits must have 40 hexadecimal digits")
-    return lock
-
-
-def write_lock(path: Path, lock: Lock) -> None:
-    """Replace the file atomically."""
-    draft = path.with_name(f"{path.name}.draft")
-    draft.write_text(LOCK_HEAD + yaml.safe_dump(lock.root), encoding="utf-8")
-    draft.replace(path)
-
-
 def pull(wanted: list[Wanted], lock_path: Path, hub: Hub) -> bool:
     """Fetch all models, one after another; one that fails does not stop the others.
 
@@ -99,8 +53,7 @@ def pull(wanted: list[Wanted], lock_path: Path, hub: Hub) -> bool:
     Raises:
         ConfigInvalid: the lock is damaged.
     """
-    lock = read_lock(lock_path)
-    known = lock.model_copy(deep=True)
+    lock = _read(lock_path)
     plans: dict[Wanted, Plan] = {}
     failed: dict[Wanted, str] = {}
     for each in wanted:
@@ -108,16 +61,16 @@ def pull(wanted: list[Wanted], lock_path: Path, hub: Hub) -> bool:
             plans[each] = _planned(each, lock, hub)
         except FetchFailed as error:
             failed[each] = str(error)
-    if lock != known:
-        _keep(lock, lock_path)
+    _write(lock, lock_path)
     if shortage := _shortage(hub.cache, sum(plan.to_fetch_bytes for plan in plans.values())):
         failed.update(dict.fromkeys((each for each, plan in plans.items() if plan.absent), shortage))
     for each, plan in plans.items():
         if each not in failed:
             try:
-                _fetch(each, plan, hub)
+                _fetch(each, plan, lock, hub)
             except FetchFailed as error:
                 failed[each] = str(error)
+    _write(lock, lock_path)
     print(_table(wanted, plans, failed), f"The files are in {hub.cache}.", sep="\n", flush=True)
     for each in filter(failed.get, wanted):
         print(f"{each.deployment}: {each.weights.model}: {failed[each]}.", file=sys.stderr, flush=True)
@@ -126,18 +79,32 @@ def pull(wanted: list[Wanted], lock_path: Path, hub: Hub) -> bool:
 
 def _planned(wanted: Wanted, lock: Lock, hub: Hub) -> Plan:
     weights = wanted.weights
-    commit = lock.commit(weights) or hub.resolve(weights)
+    entry = lock.entry(weights.model, weights.revision)
+    if entry.commit is None:
+        entry.commit, entry.files = hub.resolve(weights), {}
+    commit = entry.commit
     kept = f" ({weights.revision})" if commit != weights.revision else ""
     print(f"{wanted.deployment}: {weights.model} at {commit}{kept}", flush=True)
-    plan = hub.plan(weights, commit, lambda name: print(f"  checking {name}", flush=True))
-    lock.keep(weights, commit)
-    return plan
+    return hub.plan(weights, commit, entry.files, lambda name: print(f"  checking {name}", flush=True))
 
 
-def _keep(lock: Lock, path: Path) -> None:
-    """Write the lock; if the folder is read-only, report that and go on."""
+def _read(path: Path) -> Lock:
     try:
-        write_lock(path, lock)
+        return read_lock(path)
+    except OSError as error:
+        raise config.ConfigInvalid(f"{path}: {error.strerror}") from error
+    except ValueError as error:
+        raise config.ConfigInvalid(str(error)) from error
+
+
+def _write(lock: Lock, path: Path) -> None:
+    """Replace the file if something has changed; if its folder is read-only, report that and go on."""
+    if lock.text() == _read(path).text():
+        return
+    draft = path.with_name(f"{path.name}.draft")
+    try:
+        draft.write_text(lock.text(), encoding="utf-8")
+        draft.replace(path)
     except OSError as error:
         print(
             f"{path} cannot be written ({error.strerror}): another pull may fetch other files. "
@@ -146,7 +113,7 @@ def _keep(lock: Lock, path: Path) -> None:
             flush=True,
         )
     else:
-        print(f"{path} keeps these commits.", flush=True)
+        print(f"{path} has been updated.", flush=True)
 
 
 def _shortage(cache: Path, needed_bytes: int) -> str:
@@ -161,13 +128,16 @@ def _shortage(cache: Path, needed_bytes: int) -> str:
     )
 
 
-def _fetch(wanted: Wanted, plan: Plan, hub: Hub) -> None:
+def _fetch(wanted: Wanted, plan: Plan, lock: Lock, hub: Hub) -> None:
+    weights = wanted.weights
+
     def starting(file: RepoFile) -> None:
         print(f"  {file.path}, {_readable(file.size)}", flush=True)
 
     if plan.absent:
-        print(f"{wanted.deployment}: {wanted.weights.model}, {_readable(plan.to_fetch_bytes)} to fetch", flush=True)
+        print(f"{wanted.deployment}: {weights.model}, {_readable(plan.to_fetch_bytes)} to fetch", flush=True)
     hub.fetch(plan, starting)
+    lock.entry(weights.model, weights.revision).files.update(hub.checksums(plan))
 
 
 def _table(wanted: list[Wanted], plans: dict[Wanted, Plan], failed: dict[Wanted, str]) -> str:

@@ -20,6 +20,7 @@ from typing import Any
 from deployments.commands.interrupt import raise_on_signals
 from deployments.http.network import is_loopback
 from deployments.settings import PROJECT, Settings
+from pipelines.loading.lock import LOCK_NAME
 
 DEFAULT_CONFIG = PROJECT / "serve_config.local.yaml"
 POLL_INTERVAL_S = 1.0
@@ -43,6 +44,7 @@ def main() -> int:
     path = parser.parse_args().config.absolute()
     for name, value in RAY_ENVIRONMENT.items():
         os.environ.setdefault(name, value)
+    os.environ["SENSORIUM_MODELS_LOCK"] = str(path.with_name(LOCK_NAME))  # for Ray's processes too
     raise_on_signals()
     from deployments import config
 

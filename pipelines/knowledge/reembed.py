@@ -22,6 +22,7 @@ from pipelines.contracts.progress import Progress, no_progress
 from pipelines.knowledge.base import Embedder
 from pipelines.knowledge.index.store import KnowledgeStore
 from pipelines.knowledge.index.table import TABLE, answering, connect, indexed_terms, made_with, table_schema
+from pipelines.loading.lock import LOCK_NAME, use_lock
 
 _BATCH_SIZE = 128
 
@@ -112,6 +113,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         config = TypeAdapter(Config).validate_python(block["user_config"])
     except (OSError, yaml.YAMLError, LookupError, TypeError, StopIteration, ValueError) as error:
         parser.error(f"{arguments.config} has no readable Knowledge block ({type(error).__name__})")
+    use_lock(arguments.config.with_name(LOCK_NAME))
     try:
         count = reembed(arguments.place, config.load(Resources()), config.card().model, progress=_report)
     except SensoriumError as error:

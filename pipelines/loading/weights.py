@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from pipelines.contracts.errors import ModelUnavailable
+from pipelines.loading.lock import locked_commit
 from pipelines.loading.packaged import is_packaged, locate_packaged, package_of
 
 
@@ -45,7 +46,7 @@ def is_path(model: str) -> bool:
 
 
 def locate(weights: Weights) -> Path:
-    """The folder (or file) that holds the weights.
+    """The folder (or file) that holds the weights; of a hub's model, at the commit of `models.lock.yaml`.
 
     Raises:
         ModelUnavailable: missing, or not a hub id; the message says what to do.
@@ -60,9 +61,13 @@ def locate(weights: Weights) -> Path:
     from huggingface_hub import snapshot_download
     from huggingface_hub.errors import HFValidationError, LocalEntryNotFoundError
 
+    commit = locked_commit(weights.model, weights.revision)
     try:
         folder = snapshot_download(
-            weights.model, revision=weights.revision, allow_patterns=list(weights.files) or None, local_files_only=True
+            weights.model,
+            revision=commit or weights.revision,
+            allow_patterns=list(weights.files) or None,
+            local_files_only=True,
         )
     except LocalEntryNotFoundError:
         raise missing(weights) from None

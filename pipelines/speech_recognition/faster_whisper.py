@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 # model.bin is CTranslate2's own plain format, no pickle; the vocabulary is .json or, in older conversions, .txt.
 _NEEDED = ("config.json", "model.bin", "tokenizer.json")
 _MIT = (
-    "mobiuslabsgmbh/faster-whisper-large-v3-turbo",
+    "dropbox-dash/faster-whisper-large-v3-turbo",
     *(f"Systran/faster-whisper-{size}" for size in ("tiny", "base", "small", "medium", "large-v2", "large-v3")),
 )
 
@@ -60,7 +60,7 @@ class FasterWhisperConfig(CheckpointConfig):
 
     engine: Literal["faster-whisper"] = "faster-whisper"
     model: str = Field(
-        "mobiuslabsgmbh/faster-whisper-large-v3-turbo",
+        "dropbox-dash/faster-whisper-large-v3-turbo",
         description="Hub id or local folder of a Whisper model in CTranslate2's format.",
     )
     compute_type: Literal["auto", "int8", "int8_float16", "float16", "bfloat16", "float32"] = Field(

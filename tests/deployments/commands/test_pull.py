@@ -1,6 +1,7 @@
 """`make pull` fetches what a configuration names, and says clearly what it could not: with the hub's own client."""
 
 import fcntl
+import hashlib
 import os
 import random
 import signal
@@ -16,9 +17,11 @@ from huggingface_hub import snapshot_download
 from huggingface_hub.errors import LocalEntryNotFoundError
 
 from deployments.commands.hub import Hub
-from deployments.commands.pull import LOCK_NAME, Wanted, named_in, pull
+from deployments.commands.pull import Wanted, named_in, pull
 from deployments.config import ConfigInvalid
-from pipelines.loading.weights import Weights
+from pipelines.contracts.errors import ModelUnavailable
+from pipelines.loading.lock import LOCK_NAME, Lock, LockedModel, read_lock
+from pipelines.loading.weights import Weights, locate
 from tests.checkpoints.super_resolution import make_tiny_rrdbnet
 from tests.hub import Break, FakeHub, git_sha1, serving_hub
 from tests.serving import ROOT, free_port
@@ -39,9 +42,9 @@ def hub() -> Iterator[FakeHub]:
 def fetch(hub: FakeHub, tmp_path: Path) -> Callable[..., bool]:
     """Pull some models from the hub into a cache of this test."""
 
-    def run(*asked: Weights, machine: str = "here") -> bool:
+    def run(*asked: Weights, machine: str = "here", url: str = hub.url) -> bool:
         wanted = [Wanted(weights, "Chat", "MIT") for weights in asked or [Weights(NAME)]]
-        return pull(wanted, tmp_path / LOCK_NAME, Hub(hub.url, tmp_path / machine))
+        return pull(wanted, tmp_path / LOCK_NAME, Hub(url, tmp_path / machine))
 
     return run
 
@@ -51,6 +54,17 @@ def found(cache: Path, revision: str = "main", name: str = NAME, patterns: list[
     return Path(
         snapshot_download(name, revision=revision, cache_dir=cache, local_files_only=True, allow_patterns=patterns)
     )
+
+
+def sha256(content: bytes) -> str:
+    return hashlib.sha256(content).hexdigest()
+
+
+def lock(tmp_path: Path, commit: str | None, **files: str) -> Path:
+    """A lock of one model, with the checksums of its files."""
+    path = tmp_path / LOCK_NAME
+    path.write_text(Lock([LockedModel(model=NAME, commit=commit, files=files)]).text())
+    return path
 
 
 def configured(tmp_path: Path, **engines: dict[str, object]) -> Path:
@@ -129,20 +143,97 @@ def test_a_branch_that_moves_moves_nothing(hub: FakeHub, fetch: Callable[..., bo
     for machine in ("here", "elsewhere"):
         assert found(tmp_path / machine).name == old
         assert (found(tmp_path / machine) / "config.json").read_bytes() == b"old"
-    lock = tmp_path / LOCK_NAME
-    assert yaml.safe_load(lock.read_text()) == {NAME: {"main": old}}
-    lock.unlink()
+    path = tmp_path / LOCK_NAME
+    assert yaml.safe_load(path.read_text()) == [
+        {"model": NAME, "commit": old, "files": {"config.json": sha256(b"old")}}
+    ]
+    path.write_text(path.read_text().replace(old, "null"))
     assert fetch()
     assert found(tmp_path / "here").name == new
     assert found(tmp_path / "here", old).name == old
+    assert [entry.files for entry in read_lock(path).root] == [{"config.json": sha256(b"new")}]
 
 
-def test_a_commit_needs_no_lock(hub: FakeHub, fetch: Callable[..., bool], tmp_path: Path) -> None:
+def test_a_commit_of_the_configuration_is_what_is_fetched(
+    hub: FakeHub, fetch: Callable[..., bool], tmp_path: Path
+) -> None:
     old = hub.commit(NAME, {"config.json": b"old"})
     hub.commit(NAME, {"config.json": b"new"})
     assert fetch(Weights(NAME, old))
     assert (found(tmp_path / "here", old) / "config.json").read_bytes() == b"old"
-    assert not (tmp_path / LOCK_NAME).exists()
+    [entry] = read_lock(tmp_path / LOCK_NAME).root
+    assert (entry.revision, entry.commit) == (old, old)
+
+
+def test_what_is_here_is_verified_without_the_hub(
+    hub: FakeHub,
+    fetch: Callable[..., bool],
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("time.sleep", lambda _: None)  # between the client's attempts
+    hub.commit(NAME, {"model.safetensors": LARGE, "config.json": SMALL, "other.bin": b"x" * 5000})
+    weights = Weights(NAME, files=("*.safetensors", "*.json"))
+    nowhere = f"http://127.0.0.1:{free_port()}"
+    assert not fetch(weights, url=nowhere)
+    assert fetch(weights)
+    assert read_lock(tmp_path / LOCK_NAME).root[0].files == {
+        "config.json": sha256(SMALL),
+        "model.safetensors": sha256(LARGE),
+    }
+    assert fetch(weights, url=nowhere)
+    assert not fetch(Weights(NAME, files=("*.bin",)), url=nowhere)
+    (found(tmp_path / "here", patterns=["*.json"]) / "config.json").write_bytes(SMALL[:-1] + b" ")
+    capsys.readouterr()
+    assert not fetch(weights, url=nowhere)
+    assert "the hub could not be reached" in capsys.readouterr().err
+    assert fetch(weights)
+
+
+@pytest.mark.parametrize("content", [LARGE, SMALL], ids=["large", "small"])
+def test_a_file_that_is_not_the_locked_one_is_refused(
+    hub: FakeHub, fetch: Callable[..., bool], tmp_path: Path, capsys: pytest.CaptureFixture[str], content: bytes
+) -> None:
+    commit = hub.commit(NAME, {"file": content})
+    lock(tmp_path, commit, file="0" * 64)
+    assert not fetch()
+    assert LOCK_NAME in capsys.readouterr().err
+    assert not list((tmp_path / "here").rglob("snapshots/*/file"))
+    lock(tmp_path, commit, file=sha256(content))
+    assert fetch()
+
+
+def test_a_model_that_the_lock_lacks_is_added_even_without_the_hub(fetch: Callable[..., bool], tmp_path: Path) -> None:
+    assert not fetch(url=f"http://127.0.0.1:{free_port()}")
+    assert yaml.safe_load((tmp_path / LOCK_NAME).read_text()) == [{"model": NAME, "commit": None, "files": {}}]
+
+
+def test_the_engines_load_the_locked_commit(
+    hub: FakeHub, fetch: Callable[..., bool], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    old, new = (hub.commit(NAME, {"config.json": content}) for content in (b"old", b"new"))
+    assert fetch(Weights(NAME, old), Weights(NAME))
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path / "here"))
+    assert locate(Weights(NAME)).name == new
+    monkeypatch.setattr("pipelines.loading.lock._path", lock(tmp_path, old))
+    assert locate(Weights(NAME)).name == old
+    lock(tmp_path, None)
+    assert locate(Weights(NAME)).name == new
+    lock(tmp_path, "0" * 40)
+    with pytest.raises(ModelUnavailable, match="make pull"):
+        locate(Weights(NAME))
+    (tmp_path / LOCK_NAME).write_text("damaged")
+    with pytest.raises(ModelUnavailable, match=LOCK_NAME):
+        locate(Weights(NAME))
+
+
+def test_the_committed_lock_names_every_model_of_the_configurations() -> None:
+    kept = read_lock(ROOT / LOCK_NAME)
+    named = {wanted.weights for path in ROOT.glob("serve_config*.yaml") for wanted in named_in(path)}
+    missing = {weights.model for weights in named if kept.find(weights.model, weights.revision) is None}
+    assert not missing, "`make pull CONFIG=…` adds them"
+    assert (ROOT / LOCK_NAME).read_text() == kept.text()
 
 
 @pytest.mark.parametrize("content", [LARGE, SMALL], ids=["large", "small"])
@@ -242,7 +333,10 @@ def test_what_the_hub_lacks_is_reported(
     assert explanation in capsys.readouterr().err
 
 
-@pytest.mark.parametrize("text", ["- a", "a: [", f"{NAME}: {{main: abc}}", f"{NAME}: main"])
+@pytest.mark.parametrize(
+    "text",
+    ["- a", "a: [", f"{NAME}: main", f"- {{model: {NAME}, commit: abc, files: {{}}}}", f"- {{model: {NAME}}}"],
+)
 def test_a_damaged_lock_is_refused(fetch: Callable[..., bool], tmp_path: Path, text: str) -> None:
     (tmp_path / LOCK_NAME).write_text(text)
     with pytest.raises(ConfigInvalid, match="is damaged"):

@@ -277,7 +277,7 @@ def test_card_and_weights() -> None:
     assert FasterWhisperConfig().card().license == "MIT"
     assert FasterWhisperConfig(model="someone/else").card().license == "see the model's page"
     weights = FasterWhisperConfig(revision="abc").weights()[0]
-    assert (weights.model, weights.revision) == ("mobiuslabsgmbh/faster-whisper-large-v3-turbo", "abc")
+    assert (weights.model, weights.revision) == ("dropbox-dash/faster-whisper-large-v3-turbo", "abc")
     assert "model.bin" in weights.files
 
 
