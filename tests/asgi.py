@@ -36,7 +36,7 @@ async def nobody() -> dict[str, Any]:
 
 
 METHODS = (
-    "stream", "embed_counted", "ingest", "documents", "delete", "transcribe", "speak", "generate", "describe",
+    "stream", "embed_counted", "rerank", "ingest", "documents", "delete", "transcribe", "speak", "generate", "describe",
     "enhance", "animate", "track", "interpolate",
 )  # fmt: skip
 

@@ -1,8 +1,9 @@
-"""Knowledge: documents in, passages out, and the one embedding model of the graph."""
+"""Knowledge: documents in, passages out, and the one embedding model and the one reranker of the graph."""
 
 import asyncio
 from collections.abc import AsyncIterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -73,6 +74,17 @@ class Knowledge(Capability[Library]):
         vectors = await self.embed(texts)
         tokens = await self.in_engine(lambda library: sum(library.count_tokens(text) for text in texts))
         return engine_info, vectors, tokens
+
+    async def rerank(self, query: str, texts: Sequence[str]) -> tuple[EngineInfo, NDArray[np.float32], int]:
+        """The engine with its reranker, how well each text answers the question, and how many tokens were read."""
+        engine_info = await self.engine_info()
+
+        def work(library: Library) -> tuple[str, NDArray[np.float32], int]:
+            reranker = library.require_reranker()
+            return reranker.name, *reranker.score(query, texts)
+
+        model, scores, tokens = await self.in_engine(work)
+        return replace(engine_info, model=model), scores, tokens
 
     def _maintain_soon(self) -> None:
         """Maintain the index once nothing has changed for a while."""

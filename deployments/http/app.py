@@ -16,7 +16,7 @@ from deployments.http.errors import INTERNAL, describe
 from deployments.http.families import family_of
 from deployments.http.guards import Guards
 from deployments.http.routes import console, documents, files, health, images, jobs, speech, videos
-from deployments.http.routes.openai import audio, chat, embeddings, models
+from deployments.http.routes.openai import audio, chat, embeddings, models, rerank
 from deployments.http.routes.openai import images as generations
 from deployments.http.services import Services
 from deployments.storage import SWEPT
@@ -31,6 +31,7 @@ DESCRIPTION = "A self-hosted multimodal AI platform: chat, documents, speech, im
 ROUTERS = (
     chat.router,
     embeddings.router,
+    rerank.router,
     audio.transcriptions_router,
     audio.speech_router,
     generations.router,

@@ -2,6 +2,7 @@
 
 SensoriumError
 ├── InvalidInput           an invalid parameter or text
+│   └── UnsupportedByEngine  what the configured engine cannot do
 ├── InputTooLarge          more bytes than the limit
 ├── UnsupportedMedia       an unsupported file type
 ├── UnusableMedia          a supported type, but damaged, encrypted, empty, or without the required track
@@ -43,6 +44,12 @@ class InvalidInput(SensoriumError):
     def __init__(self, message: str, param: str | None = None) -> None:
         super().__init__(message, param)
         self.param = param
+
+
+class UnsupportedByEngine(InvalidInput):
+    """What the configured engine cannot do, and another one can; `param` names what asks for it."""
+
+    code = "unsupported_by_engine"
 
 
 class InputTooLarge(SensoriumError):

@@ -1,6 +1,7 @@
 """A library: takes documents as files, and finds the passages that answer a question."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from threading import Lock
 from typing import BinaryIO, Self
 
@@ -8,36 +9,41 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipelines.contracts.engine import EngineConfig, Resources
-from pipelines.contracts.errors import InvalidInput
+from pipelines.contracts.errors import InvalidInput, UnsupportedByEngine
 from pipelines.contracts.progress import Progress, no_progress
 from pipelines.knowledge.base import Embedder, Passage
 from pipelines.knowledge.index.store import DocumentRecord, KnowledgeStore
 from pipelines.knowledge.parsing.chunks import Chunk, split
 from pipelines.knowledge.parsing.documents import ReadLimits, read_document
+from pipelines.knowledge.reranker import Reranker, RerankingConfig
 
 MAX_CATEGORY_CHARACTERS = 256
 MAX_NAME_CHARACTERS = 1_000
 _BATCH_SIZE = 32  # chunks embedded between two reports of progress
+_CANDIDATES = 32  # that a reranker chooses from
 _READING_SHARE = 0.3  # of the time that a long document takes; the rest is embedding
 
 
 class Library:
-    """An embedding model and a store. One thread may add documents while another asks."""
+    """An embedding model, a store, and perhaps a reranker. One thread may add documents while another asks."""
 
-    def __init__(self, embedder: Embedder, store: KnowledgeStore) -> None:
+    def __init__(self, embedder: Embedder, store: KnowledgeStore, reranker: Reranker | None = None) -> None:
         self.embedder = embedder
+        self._reranker = reranker
         self._embedding = Lock()  # a tokenizer raises if two threads use it at once
         self._store = store
 
     @classmethod
     def open(cls, config: EngineConfig, url: str) -> Self:
-        """Load the model and open the store.
+        """Load the models and open the store.
 
         Raises:
-            ModelUnavailable: the model is missing, or the store cannot be opened or was made for another model.
+            ModelUnavailable: a model is missing, or the store cannot be opened or was made for another model.
         """
         embedder = config.load(Resources())
-        return cls(embedder, KnowledgeStore.open(url, model=config.card().model, dimension=embedder.dimension))
+        reranker = config.load_reranker() if isinstance(config, RerankingConfig) else None
+        store = KnowledgeStore.open(url, model=config.card().model, dimension=embedder.dimension)
+        return cls(embedder, store, reranker)
 
     def embed(self, texts: Sequence[str]) -> NDArray[np.float32]:
         """Texts to unit vectors, float32 (N, dimension)."""
@@ -48,6 +54,19 @@ class Library:
         """How many tokens the model reads in `text`."""
         with self._embedding:
             return self.embedder.count_tokens(text)
+
+    def require_reranker(self) -> Reranker:
+        """The reranker.
+
+        Raises:
+            UnsupportedByEngine: none is configured.
+        """
+        if self._reranker is None:
+            raise UnsupportedByEngine(
+                "No reranker is configured. Set `reranker: BAAI/bge-reranker-v2-m3` in the block of Knowledge, and "
+                "fetch it with `make pull`."
+            )
+        return self._reranker
 
     def ingest(
         self,
@@ -92,16 +111,19 @@ class Library:
     def search(self, category: str, query: str, k: int = 8) -> tuple[Passage, ...] | None:
         """The best passages of a category, best first; `None` if the category has no documents.
 
+        With a reranker, more are found, and it decides which are the best; `score` is its own.
+
         Raises:
             InvalidInput: not a valid category.
             Overloaded: the store does not answer.
         """
         _check(category)
         vector = self._embed_query(query) if self.embedder.reads(query) else None
-        hits = self._store.search(category, query, vector, k, self.embedder.similarity_range)
+        count = k if self._reranker is None else max(k, _CANDIDATES)
+        hits = self._store.search(category, query, vector, count, self.embedder.similarity_range)
         if not hits and not self._store.list_documents(category):
             return None
-        return tuple(Passage(hit.document, hit.page, hit.text, hit.score) for hit in hits)
+        return tuple(self._reranked(query, hits)[:k])
 
     def documents(self, category: str) -> list[DocumentRecord]:
         """A category's documents, oldest first."""
@@ -116,6 +138,13 @@ class Library:
     def maintain(self) -> None:
         """See `KnowledgeStore.maintain`."""
         self._store.maintain()
+
+    def _reranked(self, query: str, hits: list[Passage]) -> list[Passage]:
+        if self._reranker is None:
+            return hits
+        scores, _ = self._reranker.score(query, [hit.text for hit in hits])
+        rescored = [replace(hit, score=round(float(score), 4)) for hit, score in zip(hits, scores, strict=True)]
+        return sorted(rescored, key=lambda hit: -hit.score)
 
     def _embed_query(self, text: str) -> NDArray[np.float32]:
         with self._embedding:

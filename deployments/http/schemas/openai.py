@@ -1,4 +1,4 @@
-"""What the routes take and give that follow OpenAI."""
+"""What the routes take and give that follow OpenAI, and the one that follows Jina."""
 
 from typing import Annotated, Any, Literal
 
@@ -134,7 +134,7 @@ class Embedding(BaseModel):
 
 
 class EmbeddingUsage(BaseModel):
-    """Token counts of an embedding call."""
+    """Token counts of a call that writes no text."""
 
     prompt_tokens: int
     total_tokens: int
@@ -146,6 +146,38 @@ class Embeddings(BaseModel):
     object: Literal["list"]
     data: list[Embedding]
     model: str
+    usage: EmbeddingUsage
+
+
+class RerankDocument(Body):
+    """A text to rerank."""
+
+    text: Text
+
+
+class RerankBody(Body):
+    """Body of `POST /v1/rerank`, in Jina's shape."""
+
+    query: Text
+    documents: list[Text | RerankDocument] = Field(min_length=1, max_length=2048)
+    model: str = Field("", max_length=512)
+    top_n: int | None = Field(None, ge=1)
+    return_documents: bool = True
+
+
+class RerankResult(BaseModel):
+    """One text, by its place in the request, and how well it answers the query, 0 to 1."""
+
+    index: int
+    relevance_score: float
+    document: RerankDocument | None = None
+
+
+class Reranking(BaseModel):
+    """Answer of `/v1/rerank`, best first."""
+
+    model: str
+    results: list[RerankResult]
     usage: EmbeddingUsage
 
 

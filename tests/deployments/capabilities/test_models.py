@@ -6,8 +6,10 @@ the test's own process, has to give the same as the graph does.
 
 import io
 import json
+import shutil
 from collections.abc import Iterator
 from contextlib import suppress
+from pathlib import Path
 from typing import Any
 
 import av
@@ -18,10 +20,12 @@ from PIL import Image
 
 from deployments.catalog import CATALOG
 from pipelines.contracts.engine import Resources
+from pipelines.loading.lock import LOCK_NAME, Lock, LockedModel
 from pipelines.media.audio import AudioReader
 from pipelines.media.image import read_image
 from pipelines.super_resolution.enhance import enhance
 from tests.checkpoints.all import Chosen, make_all
+from tests.checkpoints.knowledge import CHINESE
 from tests.media import mp4, png, wav
 from tests.postgres import postgres_in_tmp
 from tests.serving import RunningGraph, running, with_engines
@@ -35,9 +39,20 @@ def chosen(tmp_path_factory: pytest.TempPathFactory) -> Chosen:
 @pytest.fixture(scope="module")
 def models(tmp_path_factory: pytest.TempPathFactory, chosen: Chosen) -> Iterator[RunningGraph]:
     folder = tmp_path_factory.mktemp("models")
-    config = with_engines(folder / "chosen.yaml", {CATALOG[name].deployment: it for name, it in chosen.items()})
-    with postgres_in_tmp() as jobs_url, running(folder, config, jobs_url=jobs_url) as graph:
+    knowledge = {**chosen["knowledge"], "reranker": fetched(Path(chosen["knowledge"]["reranker"]), folder)}
+    blocks = {CATALOG[name].deployment: it for name, it in {**chosen, "knowledge": knowledge}.items()}
+    config = with_engines(folder / "chosen.yaml", blocks)
+    env = {"HF_HOME": str(folder)}
+    with postgres_in_tmp() as jobs_url, running(folder, config, env=env, jobs_url=jobs_url) as graph:
         yield graph
+
+
+def fetched(checkpoint: Path, home: Path) -> str:
+    """The hub id of a checkpoint in the hub's cache, at a commit that only the lock names."""
+    name, commit = "someone/reranker", "1" * 40
+    shutil.copytree(checkpoint, home / "hub" / f"models--{name.replace('/', '--')}" / "snapshots" / commit)
+    (home / LOCK_NAME).write_text(Lock([LockedModel(model=name, commit=commit, files={})]).text())
+    return name
 
 
 @pytest.fixture
@@ -82,6 +97,25 @@ def test_chat_streams_and_is_grounded(client: httpx.Client) -> None:
     grounded = client.post("/v1/chat/completions", json={**body, "category": "c"}).json()
     assert grounded["usage"]["prompt_tokens"] > whole["usage"]["prompt_tokens"], "the passage is in the prompt"
     assert [source["document"] for source in grounded["sources"]] in (["l.txt"], [])
+
+
+def test_texts_reranked_as_the_library_does(client: httpx.Client, chosen: Chosen) -> None:
+    from sentence_transformers import CrossEncoder
+
+    query, texts = "how many kilograms is the pump", ["the library is open.", "the pump weighs", CHINESE, "a"]
+    reference = CrossEncoder(chosen["knowledge"]["reranker"], device="cpu", local_files_only=True)
+    expected = reference.predict([(query, text) for text in texts], show_progress_bar=False)
+    body = {"model": "x", "query": query, "documents": [texts[0], {"text": texts[1]}, *texts[2:]], "top_n": 3}
+    response = answered(client.post("/v1/rerank", json=body), "sentence-transformers")
+    answer = response.json()
+    assert answer["model"] == response.headers["x-sensorium-model"] == "someone/reranker"
+    best = np.argsort(-expected)[:3]
+    assert [result["index"] for result in answer["results"]] == list(best)
+    assert np.allclose([result["relevance_score"] for result in answer["results"]], expected[best], atol=1e-5)
+    assert [result["document"] for result in answer["results"]] == [{"text": texts[index]} for index in best]
+    assert answer["usage"]["total_tokens"] == answer["usage"]["prompt_tokens"] > 12
+    plain = client.post("/v1/rerank", json={**body, "top_n": None, "return_documents": False}).json()["results"]
+    assert [set(result) for result in plain] == [{"index", "relevance_score"}] * 4
 
 
 def test_speech(client: httpx.Client, chosen: Chosen) -> None:

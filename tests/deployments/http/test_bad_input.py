@@ -327,6 +327,32 @@ def test_invalid_image_requests(client: httpx.Client, body: dict[str, Any]) -> N
     refused(client.post("/v1/images/generations", json=body), 400)
 
 
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"query": ""},
+        {"query": None},
+        {"documents": []},
+        {"documents": [""]},
+        {"documents": [{"title": "x"}]},
+        {"documents": ["x"] * 2049},
+        {"documents": "x"},
+        {"top_n": 0},
+        {"return_documents": "yes"},
+    ],
+)
+def test_invalid_reranking_requests(client: httpx.Client, change: dict[str, Any]) -> None:
+    message = refused(client.post("/v1/rerank", json={"query": "how heavy?", "documents": ["x"], **change}), 400)
+    assert next(iter(change)) in message
+
+
+def test_reranking_without_a_reranker_says_how_to_configure_one(client: httpx.Client) -> None:
+    answer = client.post("/v1/rerank", json={"query": "how heavy?", "documents": ["x"]})
+    assert "`reranker: BAAI/bge-reranker-v2-m3`" in refused(answer, 400)
+    assert answer.json()["error"]["code"] == "unsupported_by_engine"
+    assert answer.json()["error"]["type"] == "invalid_request_error"
+
+
 @pytest.mark.parametrize("query", ["speed=NaN", "speed=9", "speed=fast", "voice=nobody", "language=xx-YY"])
 def test_invalid_speech_requests(client: httpx.Client, query: str) -> None:
     refused(client.get(f"/v1/tts?text=hello&{query}"), 400)
