@@ -36,8 +36,8 @@ async def nobody() -> dict[str, Any]:
 
 
 METHODS = (
-    "stream", "embed_counted", "rerank", "ingest", "documents", "delete", "transcribe", "speak", "generate", "describe",
-    "enhance", "animate", "track", "interpolate",
+    "stream", "embed_counted", "rerank", "ingest", "documents", "delete", "transcribe", "speak", "generate", "edit",
+    "describe", "enhance", "animate", "track", "interpolate",
 )  # fmt: skip
 
 

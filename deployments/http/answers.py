@@ -87,13 +87,25 @@ async def _interpolated(_: Services, result: Result, __: float) -> InterpolatedV
 
 IMAGES = Answer(operations.GENERATE_IMAGES, "/v1/images/generations", _images)
 INLINE_IMAGES = Answer(operations.GENERATE_INLINE_IMAGES, "/v1/images/generations", _inline_images, inline=True)
+EDITED_IMAGES = Answer(operations.EDIT_IMAGES, "/v1/images/edits", _images)
+EDITED_INLINE_IMAGES = Answer(operations.EDIT_INLINE_IMAGES, "/v1/images/edits", _inline_images, inline=True)
 DESCRIBED = Answer(operations.DESCRIBE, "/image/imageToText", _described)
 ENHANCED = Answer(operations.ENHANCE, "/image/enhanceImage", _enhanced)
 ANIMATED = Answer(operations.ANIMATE, "/image/generateVideo", _animated)
 TRACKED = Answer(operations.TRACK, "/video/motInference", _tracked)
 INTERPOLATED = Answer(operations.INTERPOLATE, "/video/mmeditingInference", _interpolated)
 
-_ALL: tuple[Answer[Any], ...] = (IMAGES, INLINE_IMAGES, DESCRIBED, ENHANCED, ANIMATED, TRACKED, INTERPOLATED)
+_ALL: tuple[Answer[Any], ...] = (
+    IMAGES,
+    INLINE_IMAGES,
+    EDITED_IMAGES,
+    EDITED_INLINE_IMAGES,
+    DESCRIBED,
+    ENHANCED,
+    ANIMATED,
+    TRACKED,
+    INTERPOLATED,
+)
 ANSWERS = {answer.operation.name: answer for answer in _ALL}
 """Every answer by its operation's name."""
 

@@ -35,6 +35,7 @@ ROUTERS = (
     audio.transcriptions_router,
     audio.speech_router,
     generations.router,
+    generations.edits_router,
     models.router,
     speech.recognition_router,
     speech.synthesis_router,

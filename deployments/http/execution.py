@@ -80,7 +80,7 @@ class Execution:
             self.services.jobs.submit,
             answer.operation.name,
             answer.operation.arguments.dump_json(arguments).decode(),
-            input=upload.source.key if upload else None,
+            input=" ".join(upload.keys) if upload else None,
             fingerprint=hashlib.sha256(asked.encode()).hexdigest(),
             idempotency_key=self.idempotency_key,
             max_queued=self.services.settings.max_queued_jobs,

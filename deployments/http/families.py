@@ -106,6 +106,7 @@ class Family:
 
 OPENAI = Family("/v1")
 TRANSCRIPTIONS = Family("/v1/audio/transcriptions", streamed=True)
+EDITS = Family("/v1/images/edits", streamed=True)
 RECOGNITION = Family("/v1/asr", RecognitionError, streamed=True)
 SYNTHESIS = Family("/v1/tts", SynthesisError)
 IMAGES = Family("/image", MediaError, streamed=True)
@@ -120,6 +121,7 @@ PAGE = Family("/", public=True)
 
 FAMILIES = (
     TRANSCRIPTIONS,
+    EDITS,
     RECOGNITION,
     SYNTHESIS,
     OPENAI,  # after those whose prefixes begin with its own

@@ -1,6 +1,7 @@
 """The one file of a multipart form (RFC 7578), written through to the object store as it comes.
 
-Parsed by `multipart` (MIT). What the file is, only its bytes say: this module looks at none of them.
+A form may also hold a small second file, as the mask of an image, which is kept in memory. Parsed by `multipart` (MIT).
+What a file is, only its bytes say: this module looks at none of them.
 """
 
 import hashlib
@@ -20,6 +21,9 @@ HEAD_BYTES = 8192
 
 MAX_OVERHEAD_BYTES = 64 * 1024
 """All that a form may hold besides the file: other fields, headers, boundaries, what precedes and follows them."""
+
+MAX_SECOND_FILE_BYTES = 4_000_000
+"""Of the small second file."""
 
 MAX_PARTS = 100
 MAX_HEADERS = 16
@@ -43,6 +47,7 @@ class Received:
         head: the first 8 KiB of them.
         sha256: of all of them, in hex.
         fields: the other fields, as text; the last of those with one name.
+        second: the bytes of the second file; empty if there is none.
     """
 
     name: str
@@ -50,10 +55,18 @@ class Received:
     head: bytes
     sha256: str
     fields: dict[str, str]
+    second: bytes = b""
 
 
 async def receive_file(
-    stream: AsyncIterator[bytes], content_type_header: str, *, field: str, store: ObjectStore, key: str, max_bytes: int
+    stream: AsyncIterator[bytes],
+    content_type_header: str,
+    *,
+    field: str,
+    second_field: str = "",
+    store: ObjectStore,
+    key: str,
+    max_bytes: int,
 ) -> Received:
     """Find the part named `field` in a form, and write its bytes to the store while they come.
 
@@ -62,18 +75,21 @@ async def receive_file(
     Args:
         stream: the body, in chunks of any size; the next one is read once the last one is written.
         content_type_header: its type, with the boundary.
-        field: name of the part; a part without a file name is accepted too.
+        field: name of the part, which may be written as a list of one (`image[]`); a part without a file name is
+            accepted too.
+        second_field: name of the part of the second file, if the form may have one.
         store: where to.
         key: under which key.
         max_bytes: cap of the file itself.
 
     Raises:
         InvalidInput: not a multipart form, a damaged or truncated one, too many parts, `field` missing or repeated.
-        InputTooLarge: more than `max_bytes` in the file, or than `MAX_OVERHEAD_BYTES` besides it.
+        InputTooLarge: more than `max_bytes` in the file, `MAX_SECOND_FILE_BYTES` in the second one, or
+            `MAX_OVERHEAD_BYTES` besides them.
         UnusableMedia: the file is empty.
         StorageFull, Overloaded: see `ObjectStore.put_stream`.
     """
-    form = _Form(_boundary(content_type_header), field)
+    form = _Form(_boundary(content_type_header), field, second_field)
 
     async def bytes_of_file() -> AsyncGenerator[bytes, None]:
         async for chunk in stream:
@@ -83,18 +99,20 @@ async def receive_file(
 
     async with aclosing(bytes_of_file()) as chunks:
         size = await store.put_stream(key, chunks, max_bytes=max_bytes, content_type="application/octet-stream")
-    return Received(form.name, size, bytes(form.head), form.digest.hexdigest(), form.fields)
+    return Received(form.name, size, bytes(form.head), form.digest.hexdigest(), form.fields, bytes(form.second))
 
 
 class _Form:
     """A form being parsed: takes chunks of its body, gives the bytes of its file."""
 
-    def __init__(self, boundary: str, field: str) -> None:
+    def __init__(self, boundary: str, field: str, second_field: str) -> None:
         self.name = ""
         self.head = bytearray()
         self.digest = hashlib.sha256()
         self.fields: dict[str, str] = {}
+        self.second = bytearray()
         self._field = field
+        self._second_field = second_field
         self._delimiter = f"--{boundary}".encode()
         self._opening = b""
         self._parser = PushMultipartParser(
@@ -123,6 +141,9 @@ class _Form:
                     self.digest.update(event)
                     self.head += event[: HEAD_BYTES - len(self.head)]
                     yield event
+                elif self._part_name == self._second_field:
+                    self._overhead -= len(event)
+                    self._keep_second(event)
                 else:
                     self._text += event
         except MultipartError as error:
@@ -148,6 +169,11 @@ class _Form:
             if not self._delimiter.startswith(self._opening):
                 raise InvalidInput("The body is not a well-formed multipart/form-data form.")
 
+    def _keep_second(self, data: bytes | bytearray) -> None:
+        self.second += data
+        if len(self.second) > MAX_SECOND_FILE_BYTES:
+            raise InputTooLarge(f"The {self._second_field} exceeds {MAX_SECOND_FILE_BYTES:,} bytes.")
+
     def _begin_part(self, part: MultipartSegment) -> None:
         self._parts += 1
         if self._parts > MAX_PARTS:
@@ -156,14 +182,17 @@ class _Form:
         if not self._part_name:
             raise InvalidInput("A part of the form has no name.")
         self._text.clear()
-        if self._part_name == self._field:
+        if self._part_name == self._second_field:
+            self.second.clear()
+        if self._part_name.removesuffix("[]") == self._field:
+            self._part_name = self._field
             if self._found:
                 raise InvalidInput(f"The form has the field {self._field!r} twice: send one file.", self._field)
             self._found = True
             self.name = _file_name(part)
 
     def _end_part(self) -> None:
-        if self._part_name != self._field:
+        if self._part_name not in (self._field, self._second_field):
             self.fields[self._part_name] = self._text.decode(errors="replace")
 
 

@@ -6,9 +6,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from fastapi import Request
+from pydantic import BaseModel
 
 from deployments.capabilities.protocol import Source
-from deployments.http.multipart import MAX_OVERHEAD_BYTES, Received, receive_file
+from deployments.http.multipart import MAX_OVERHEAD_BYTES, MAX_SECOND_FILE_BYTES, Received, receive_file
+from deployments.http.schemas.openai import ImageEditForm
 from deployments.http.services import Services
 from deployments.settings import Settings
 from deployments.storage import upload_name
@@ -25,12 +27,16 @@ class FileSpec:
         formats: that are supported, for whoever sends another.
         max_bytes: cap of the file.
         field: of the form that holds the file.
+        second_field: of the form that may hold a small second file of the same family.
+        options: the form's other fields.
     """
 
     family: kinds.Family
     formats: str
     max_bytes: Callable[[Settings], int]
     field: str = "file"
+    second_field: str = ""
+    options: type[BaseModel] | None = None
 
     def check_declared(self, request: Request, settings: Settings, overhead_bytes: int = 0) -> None:
         """Refuse a body that declares to be too large, before any of it is read.
@@ -55,15 +61,27 @@ class FileSpec:
 
     def form_schema(self) -> dict[str, Any]:
         """OpenAPI's request body: a multipart form with the file."""
+        files = [self.field, self.second_field] if self.second_field else [self.field]
+        others = self.options.model_json_schema() if self.options else {"properties": {}}
         schema = {
             "type": "object",
-            "properties": {self.field: {"type": "string", "format": "binary"}},
-            "required": [self.field],
+            "properties": {name: {"type": "string", "format": "binary"} for name in files} | others["properties"],
+            "required": [self.field, *others.get("required", [])],
         }
         return {"requestBody": {"required": True, "content": {"multipart/form-data": {"schema": schema}}}}
 
 
-IMAGE = FileSpec("image", "png, jpeg, webp, gif, bmp, tiff, avif", lambda settings: settings.max_image_bytes)
+_IMAGE_FORMATS = "png, jpeg, webp, gif, bmp, tiff, avif"
+
+IMAGE = FileSpec("image", _IMAGE_FORMATS, lambda settings: settings.max_image_bytes)
+EDITED = FileSpec(
+    "image",
+    _IMAGE_FORMATS,
+    lambda settings: settings.max_image_bytes,
+    field="image",
+    second_field="mask",
+    options=ImageEditForm,
+)
 AUDIO = FileSpec(
     "audio", "wav, mp3, flac, ogg, m4a, webm and other audio or video", lambda settings: settings.max_audio_bytes
 )
@@ -80,12 +98,19 @@ class Upload:
     Attributes:
         source: the file, as capabilities take it.
         received: what came with it.
+        second: the second file, if the form has one.
         kept: it outlives the call.
     """
 
     source: Source
     received: Received
+    second: Source | None = None
     kept: bool = False
+
+    @property
+    def keys(self) -> list[str]:
+        """Of its objects in the store."""
+        return [source.key for source in (self.source, self.second) if source is not None]
 
 
 @asynccontextmanager
@@ -95,23 +120,29 @@ async def form_file(services: Services, request: Request, spec: FileSpec) -> Asy
     Raises:
         InvalidInput, InputTooLarge, UnsupportedMedia, UnusableMedia: what is wrong with the upload; nothing is left.
     """
-    spec.check_declared(request, services.settings, MAX_OVERHEAD_BYTES)
-    key = upload_name()
+    besides = MAX_OVERHEAD_BYTES + (MAX_SECOND_FILE_BYTES if spec.second_field else 0)
+    spec.check_declared(request, services.settings, besides)
+    key, second_key = upload_name(), upload_name()
     upload = None
     try:
         received = await receive_file(
             request.stream(),
             request.headers.get("content-type", ""),
             field=spec.field,
+            second_field=spec.second_field,
             store=services.store,
             key=key,
             max_bytes=spec.max_bytes(services.settings),
         )
         upload = Upload(spec.source(key, received.head, received.name), received)
+        if received.second:
+            upload.second = spec.source(second_key, received.second[: kinds.HEAD_BYTES])
+            await services.store.put_bytes(second_key, received.second, "application/octet-stream")
         yield upload
     finally:
         if upload is None or not upload.kept:
-            await services.store.delete(key)
+            for each in upload.keys if upload else [key]:
+                await services.store.delete(each)
 
 
 @asynccontextmanager

@@ -9,7 +9,7 @@ from pydantic import TypeAdapter
 from deployments.capabilities.protocol import Source
 from deployments.client.handles import Handle, Handles
 from deployments.settings import Settings
-from pipelines.image_generation import ImageRequest
+from pipelines.image_generation import EditRequest, ImageRequest
 from pipelines.video_generation import VideoRequest
 
 
@@ -39,6 +39,7 @@ def _video_deadline_s(settings: Settings) -> float:
 
 
 _IMAGE_REQUESTS = TypeAdapter(tuple[list[ImageRequest]])
+_EDIT = TypeAdapter(tuple[Source, Source | None, EditRequest])
 _SOURCE = TypeAdapter(tuple[Source])
 _SOURCE_AND_REQUEST = TypeAdapter(tuple[Source, VideoRequest])
 _SOURCE_AND_FPS = TypeAdapter(tuple[Source, float | None])
@@ -49,6 +50,8 @@ GENERATE_IMAGES = Operation(
 GENERATE_INLINE_IMAGES = Operation(
     "generate_inline_images", lambda handles: handles.image_generation.generate, _IMAGE_REQUESTS, _deadline_s
 )
+EDIT_IMAGES = Operation("edit_images", lambda handles: handles.image_generation.edit, _EDIT, _deadline_s)
+EDIT_INLINE_IMAGES = Operation("edit_inline_images", lambda handles: handles.image_generation.edit, _EDIT, _deadline_s)
 DESCRIBE = Operation("describe", lambda handles: handles.image_understanding.describe, _SOURCE, _deadline_s)
 ENHANCE = Operation("enhance", lambda handles: handles.super_resolution.enhance, _SOURCE, _deadline_s)
 ANIMATE = Operation("animate", lambda handles: handles.video_generation.animate, _SOURCE_AND_REQUEST, _video_deadline_s)
@@ -62,6 +65,8 @@ OPERATIONS = {
     for operation in (
         GENERATE_IMAGES,
         GENERATE_INLINE_IMAGES,
+        EDIT_IMAGES,
+        EDIT_INLINE_IMAGES,
         DESCRIBE,
         ENHANCE,
         ANIMATE,

@@ -98,7 +98,7 @@ class Job:
         number: increases with every job.
         operation: a key of `deployments.jobs.operations.OPERATIONS`.
         arguments: of the operation, as JSON.
-        input: key of its upload; None if it has none or it was deleted.
+        input: keys of its uploads, separated by spaces; None if it has none or they were deleted.
         fingerprint: hash of the request, which tells a repetition from another request under the same key.
         progress: 0 to 1; never falls.
         attempts: how often an engine began it.
@@ -331,16 +331,16 @@ class JobTable:
         """Keys of the uploads that unfinished jobs need."""
         query = select(_jobs.c.input).where(_jobs.c.state.in_(LIVE), _jobs.c.input.is_not(None))
         with self._transaction() as connection:
-            return {str(row.input) for row in connection.execute(query)}
+            return {key for row in connection.execute(query) for key in str(row.input).split()}
 
-    def leftovers(self) -> list[tuple[int, str]]:
-        """Number and upload of ended jobs whose upload still exists."""
+    def leftovers(self) -> list[tuple[int, list[str]]]:
+        """Number and uploads of ended jobs whose uploads still exist."""
         query = select(_jobs.c.number, _jobs.c.input).where(_jobs.c.state.not_in(LIVE), _jobs.c.input.is_not(None))
         with self._transaction() as connection:
-            return [(row.number, row.input) for row in connection.execute(query.limit(100))]
+            return [(row.number, row.input.split()) for row in connection.execute(query.limit(100))]
 
     def forget_input(self, number: int) -> None:
-        """Record that the upload of an ended job was deleted."""
+        """Record that the uploads of an ended job were deleted."""
         with self._transaction() as connection:
             connection.execute(update(_jobs).where(_jobs.c.number == number).values(input=None))
 

@@ -115,8 +115,9 @@ class Jobs:
 
     async def _tidy(self) -> None:
         """Delete the uploads of ended jobs, then the expired records."""
-        for number, key in await asyncio.to_thread(self._table.leftovers):
-            await self._store.delete(key)
+        for number, keys in await asyncio.to_thread(self._table.leftovers):
+            for key in keys:
+                await self._store.delete(key)
             await asyncio.to_thread(self._table.forget_input, number)
         await asyncio.to_thread(self._table.expire, self._settings.result_ttl_s)
 

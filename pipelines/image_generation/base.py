@@ -4,7 +4,10 @@ from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from pipelines.contracts.errors import InvalidInput
+import numpy as np
+from numpy.typing import NDArray
+
+from pipelines.contracts.errors import InvalidInput, UnsupportedByEngine
 from pipelines.contracts.progress import Progress, no_progress
 from pipelines.media import Rgb
 
@@ -22,6 +25,9 @@ class ImageRequest:
     height: int
     seed: int
 
+
+Area = NDArray[np.bool_]
+"""Which pixels of an image may change, (H, W)."""
 
 ImageOrRefusal = Rgb | InvalidInput
 """An image, RGB uint8 (height, width, 3), or why there is none."""
@@ -46,6 +52,28 @@ class ImageGenerator(ABC):
         Raises:
             Cancelled: `progress` said so; no partial result.
         """
+
+    def edit(
+        self, image: Rgb, area: Area | None, requests: Sequence[ImageRequest], *, progress: Progress = no_progress
+    ) -> list[ImageOrRefusal]:
+        """Change one image, once per request.
+
+        Args:
+            image: RGB uint8 (H, W, 3). A request of another shape crops it at two sides.
+            area: which of its pixels may change, bool (H, W); `None`: all. The others stay exactly as they are.
+            requests: what to make of it.
+            progress: called between steps.
+
+        Returns:
+            As `generate`.
+
+        Raises:
+            UnsupportedByEngine: this engine cannot edit, or only without an area.
+            Cancelled: `progress` said so; no partial result.
+        """
+        raise UnsupportedByEngine(
+            "The configured engine cannot edit images. Set `engine: diffusers` in the block of ImageGeneration."
+        )
 
 
 def check(request: ImageRequest) -> None:

@@ -7,9 +7,12 @@ whose CreativeML OpenRAIL-M terms apply; https://arxiv.org/abs/2310.04378), four
 The noise of each image is drawn on the CPU from its own seed, so it depends neither on the device nor on the rest of
 the batch. A GPU may still round differently at another batch size; on a CPU images agree within 1/255. CLIP text
 encoders read only the first 77 tokens of a prompt.
+
+Edits go through the image-to-image or inpainting variant of the same pipeline, on the same weights. FLUX.2 and Stable
+Diffusion have both; latent consistency models have none for a mask.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from inspect import signature
 from typing import Any, ClassVar, Literal
 
@@ -17,9 +20,9 @@ import numpy as np
 from pydantic import Field
 
 from pipelines.contracts.engine import ModelCard, Resources
-from pipelines.contracts.errors import InvalidInput, ModelUnavailable
+from pipelines.contracts.errors import InvalidInput, ModelUnavailable, UnsupportedByEngine
 from pipelines.contracts.progress import Progress, no_progress
-from pipelines.image_generation.base import ImageGenerator, ImageOrRefusal, ImageRequest, check
+from pipelines.image_generation.base import Area, ImageGenerator, ImageOrRefusal, ImageRequest, check
 from pipelines.loading.device import select_device
 from pipelines.loading.diffusion import PipelineConfig, StepEnd, step_callback, takes
 from pipelines.media import Rgb
@@ -89,6 +92,9 @@ class DiffusionPainter(ImageGenerator):
     def __init__(self, pipeline: Any, config: DiffusersConfig) -> None:
         self.max_batch = config.max_batch
         self._pipeline = pipeline
+        self._name = config.name
+        self._image_to_image = _image_to_image(pipeline)
+        self._inpainting = _inpainting(pipeline)
         self._largest_px = config.largest_px
         self._negative_prompt = config.negative_prompt
         self._settings = _settings(pipeline, config)
@@ -107,6 +113,53 @@ class DiffusionPainter(ImageGenerator):
             )
             images |= zip(indices, self._paint([requests[index] for index in indices], step_end), strict=True)
         return [refusal or images[index] for index, refusal in enumerate(results)]
+
+    def edit(
+        self, image: Rgb, area: Area | None, requests: Sequence[ImageRequest], *, progress: Progress = no_progress
+    ) -> list[ImageOrRefusal]:
+        """As the base says; one request after another."""
+        editor = self._image_to_image if area is None else self._inpainting
+        if editor is None:
+            what, param = ("images", "image") if area is None else ("images within a mask", "mask")
+            raise UnsupportedByEngine(f"{self._name} cannot edit {what}. Configure another model.", param)
+        results: list[ImageOrRefusal] = []
+        progress(0.0, "denoising")
+        for number, request in enumerate(requests):
+            step_end = step_callback(
+                progress, self._settings["num_inference_steps"], number / len(requests), (number + 1) / len(requests)
+            )
+            results.append(_refusal(request) or self._repaint(editor, image, area, request, step_end))
+        return results
+
+    def _repaint(
+        self, editor: Any, image: Rgb, area: Area | None, request: ImageRequest, step_end: StepEnd
+    ) -> ImageOrRefusal:
+        """One edited image."""
+        import torch
+        from PIL import Image
+
+        size = (request.width, request.height)
+        width, height = drawn = self._drawn_size(*size)
+        source = Image.fromarray(image)
+        options = {**self._settings, "negative_prompt": self._negative_prompt or None, "width": width, "height": height}
+        options["strength"] = _strength(editor, self._settings["num_inference_steps"])
+        if area is not None:
+            options["mask_image"] = _cropped(Image.fromarray(area), drawn, Image.Resampling.NEAREST).convert("L")
+        output = editor(
+            prompt=_encodable(request.prompt),
+            image=_cropped(source, drawn),
+            generator=torch.Generator("cpu").manual_seed(request.seed),
+            output_type="pil",
+            callback_on_step_end=step_end,
+            **{name: value for name, value in options.items() if takes(editor, name)},
+        )
+        if any(getattr(output, "nsfw_content_detected", None) or []):
+            return _flagged()
+        made = _fitted(output.images[0], *size)
+        if area is None:
+            return made
+        changed = np.asarray(_cropped(Image.fromarray(area), size, Image.Resampling.NEAREST))
+        return np.where(changed[..., None], made, np.asarray(_cropped(source, size)))
 
     def _batches(self, requests: Sequence[ImageRequest], indices: Sequence[int]) -> Iterator[list[int]]:
         """The indices of the requests that are generated together."""
@@ -155,6 +208,42 @@ def _settings(pipeline: Any, config: DiffusersConfig) -> dict[str, Any]:
     return {"num_inference_steps": steps} | ({} if guidance is None else {"guidance_scale": guidance})
 
 
+def _image_to_image(pipeline: Any) -> Any | None:
+    """The variant of a pipeline that starts from an image, if there is one."""
+    from diffusers import AutoPipelineForImage2Image
+
+    return _variant(pipeline, AutoPipelineForImage2Image.from_pipe)
+
+
+def _inpainting(pipeline: Any) -> Any | None:
+    """The variant of a pipeline that changes the area of a mask, if there is one."""
+    import diffusers
+
+    library: Any = diffusers
+    if isinstance(pipeline, library.Flux2KleinPipeline):  # `AutoPipelineForInpainting` does not know its variant yet
+        return _variant(
+            pipeline,
+            lambda klein: library.Flux2KleinInpaintPipeline(**klein.components, is_distilled=klein.config.is_distilled),
+        )
+    return _variant(pipeline, library.AutoPipelineForInpainting.from_pipe)
+
+
+def _variant(pipeline: Any, make: Callable[[Any], Any]) -> Any | None:
+    """Another pipeline on the same weights, if diffusers has one that can be stopped."""
+    try:
+        variant = make(pipeline)
+    except ValueError:
+        return None
+    variant.set_progress_bar_config(disable=True)
+    return variant if takes(variant, "callback_on_step_end") else None
+
+
+def _strength(editor: Any, steps: int) -> float | None:
+    """How far an image is changed: as its pipeline does by default, but by one step at least."""
+    parameter = signature(editor.__call__).parameters.get("strength")
+    return max(parameter.default, 1 / steps) if parameter else None
+
+
 def _refusal(request: ImageRequest) -> InvalidInput | None:
     try:
         check(request)
@@ -177,8 +266,13 @@ def _flagged() -> InvalidInput:
 
 def _fitted(image: Any, width: int, height: int) -> Rgb:
     """The image at the requested size, cropped at two sides if its shape differs."""
+    return np.asarray(_cropped(image, (width, height)), np.uint8)
+
+
+def _cropped(image: Any, size: tuple[int, int], resampling: Any = None) -> Any:
+    """A Pillow image at another size, cropped at two sides if its shape differs; smoothly resampled by default."""
     from PIL import Image, ImageOps
 
-    if image.size != (width, height):
-        image = ImageOps.fit(image, (width, height), Image.Resampling.LANCZOS)
-    return np.asarray(image, np.uint8)
+    if image.size == size:
+        return image
+    return ImageOps.fit(image, size, Image.Resampling.LANCZOS if resampling is None else resampling)

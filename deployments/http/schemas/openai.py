@@ -100,6 +100,14 @@ class ImageBody(Body):
     response_format: Literal["url", "b64_json"] = "url"
 
 
+class ImageEditForm(ImageBody):
+    """Fields of the form of `POST /v1/images/edits`, beside its files."""
+
+    model_config = ConfigDict(strict=False)  # a form's fields are text
+
+    size: str = Field("auto", pattern=r"^(auto|[1-9][0-9]{1,3}x[1-9][0-9]{1,3})$")
+
+
 class GeneratedImage(BaseModel):
     """One image, by URL or inline."""
 

@@ -4,10 +4,12 @@ What each gives is compared with the library it stands on in the tests of its pi
 the test's own process, has to give the same as the graph does.
 """
 
+import base64
 import io
 import json
 import shutil
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -15,20 +17,25 @@ from typing import Any
 import av
 import httpx
 import numpy as np
+import openai
 import pytest
 from PIL import Image
 
 from deployments.catalog import CATALOG
 from pipelines.contracts.engine import Resources
+from pipelines.image_generation import ImageRequest
 from pipelines.loading.lock import LOCK_NAME, Lock, LockedModel
 from pipelines.media.audio import AudioReader
 from pipelines.media.image import read_image
 from pipelines.super_resolution.enhance import enhance
 from tests.checkpoints.all import Chosen, make_all
+from tests.checkpoints.image_generation import make_tiny_stable_diffusion
 from tests.checkpoints.knowledge import CHINESE
 from tests.media import mp4, png, wav
 from tests.postgres import postgres_in_tmp
 from tests.serving import RunningGraph, running, with_engines
+
+SEED = {"seed": 3}
 
 
 @pytest.fixture(scope="module")
@@ -141,6 +148,62 @@ def test_images_from_words(client: httpx.Client) -> None:
     pixels = [np.asarray(Image.open(io.BytesIO(data)), np.int16) for data in (*both, client.get(alone["url"]).content)]
     assert np.abs(pixels[0] - pixels[2]).max() <= 1, "the same image alone and in a batch"
     assert np.abs(pixels[0] - pixels[1]).max() > 1
+
+
+def rgba(alpha: np.ndarray) -> bytes:
+    file = io.BytesIO()
+    Image.fromarray(np.dstack([np.zeros((*alpha.shape, 3), np.uint8), alpha])).save(file, "PNG")
+    return file.getvalue()
+
+
+def test_images_edited_by_the_openai_client(models: RunningGraph, chosen: Chosen) -> None:
+    image = png(96, 64)
+    pixels = read_image(io.BytesIO(image), max_pixels=10_000).pixels
+    mask = rgba(np.full((64, 96), 0, np.uint8))
+    with openai.OpenAI(base_url=f"{models.url}/v1", api_key="none", max_retries=0, timeout=240) as ai:
+        made = ai.images.edit(image=("a.png", image), prompt="a pig", n=2, response_format="b64_json", extra_body=SEED)
+        [alone] = ai.images.edit(image=[("a.png", image)], prompt="a pig", size="96x64", extra_body=SEED).data
+        with pytest.raises(openai.BadRequestError) as refused:
+            ai.images.edit(image=("a.png", image), mask=("m.png", mask), prompt="a pig")
+    assert (refused.value.code, refused.value.param) == ("unsupported_by_engine", "mask")
+    edits = [np.asarray(Image.open(io.BytesIO(base64.b64decode(it.b64_json))), np.int16) for it in made.data]
+    edits.append(np.asarray(Image.open(io.BytesIO(httpx.get(alone.url).content)), np.int16))
+    painter = engine(chosen, "image_generation")
+    direct = painter.edit(pixels, None, [ImageRequest("a pig", 96, 64, seed) for seed in (3, 4, 3)])
+    assert max(np.abs(one - other).max() for one, other in zip(edits, direct, strict=True)) <= 1
+    assert np.abs(edits[0] - edits[1]).max() > 1
+
+
+def test_an_image_edited_within_a_mask_as_a_job(
+    client: httpx.Client, models: RunningGraph, chosen: Chosen, checkpoint: Callable[..., Path]
+) -> None:
+    """By a Stable Diffusion, which takes the place of the model that knows no masks."""
+    inpainting = {**chosen["image_generation"], "model": str(checkpoint(make_tiny_stable_diffusion))}
+    models.edit("ImageGeneration", user_config=inpainting)
+    models.wait_for("ImageGeneration", state="ready", model=Path(inpainting["model"]).name)
+    image, alpha = png(96, 64), np.full((64, 96), 255, np.uint8)
+    alpha[:, 48:] = 0
+    files, fields = {"image": image, "mask": rgba(alpha)}, {"prompt": "a pig", "seed": "3"}
+    prefer = {"Prefer": "respond-async", "Idempotency-Key": "one edit"}
+    accepted = client.post("/v1/images/edits", headers=prefer, files=files, data=fields)
+    assert accepted.status_code == 202, accepted.text
+    assert (
+        client.post("/v1/images/edits", headers=prefer, files=files, data=fields).json()["id"] == accepted.json()["id"]
+    )
+    with client.stream("GET", f"{accepted.headers['location']}/events") as events:
+        records = [json.loads(line.removeprefix("data: ")) for line in events.iter_lines() if line.startswith("data: ")]
+    assert (records[-1]["state"], records[-1]["route"]) == ("succeeded", "/v1/images/edits")
+    made = Image.open(io.BytesIO(client.get(records[-1]["result"]["data"][0]["url"]).content))
+    before = read_image(io.BytesIO(image), max_pixels=10_000).pixels
+    painter = CATALOG["image_generation"].parse(inpainting).load(Resources())
+    [direct] = painter.edit(before, alpha == 0, [ImageRequest("a pig", 96, 64, 3)])
+    assert np.abs(np.asarray(made, np.int16) - direct).max() <= 1
+    assert np.array_equal(np.asarray(made)[:, :48], before[:, :48])
+    ends_s = time.monotonic() + 20
+    while list((models.data / "store" / "uploads").glob("*")) and time.monotonic() < ends_s:
+        time.sleep(0.5)
+    assert not list((models.data / "store" / "uploads").glob("*")), "both uploads are deleted"
+    models.edit("ImageGeneration", user_config=chosen["image_generation"])
 
 
 def test_an_image_described(client: httpx.Client, chosen: Chosen) -> None:

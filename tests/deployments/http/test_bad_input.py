@@ -327,6 +327,48 @@ def test_invalid_image_requests(client: httpx.Client, body: dict[str, Any]) -> N
     refused(client.post("/v1/images/generations", json=body), 400)
 
 
+def edit(client: httpx.Client, image: bytes, mask: bytes = b"", **fields: str) -> httpx.Response:
+    files = {"image": image, "mask": mask} if mask else {"image": image}
+    return client.post("/v1/images/edits", files=files, data={"prompt": "a pig", **fields})
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"prompt": ""},
+        {"prompt": "  "},
+        {"n": "0"},
+        {"n": "many"},
+        {"size": "big"},
+        {"size": "9x9"},
+        {"seed": "-1"},
+        {"response_format": "gif"},
+    ],
+)
+def test_invalid_edits(client: httpx.Client, fields: dict[str, str]) -> None:
+    answer = edit(client, png(), **fields)
+    refused(answer, 400)
+    assert answer.json()["error"]["param"] == next(iter(fields))
+
+
+def test_unusable_images_to_edit(client: httpx.Client) -> None:
+    refused(client.post("/v1/images/edits"), 400)
+    assert "image" in refused(client.post("/v1/images/edits", data={"prompt": "a pig"}, files={"other": png()}), 400)
+    assert "prompt" in refused(client.post("/v1/images/edits", files={"image": png()}), 400)
+    refused(edit(client, b""), 422)
+    refused(edit(client, b"only text"), 415)
+    refused(edit(client, png(), b"only text"), 415)
+    refused(edit(client, png()[:60]), 422)
+    assert "mask" in refused(edit(client, png(), png() + bytes(4_000_001)), 413)
+    assert "transparent" in refused(edit(client, png(), png()), 400)
+
+
+def test_an_engine_that_cannot_edit_says_so(client: httpx.Client) -> None:
+    answer = edit(client, png(), n="1", size="auto", response_format="b64_json")
+    assert "`engine: diffusers`" in refused(answer, 400)
+    assert answer.json()["error"]["code"] == "unsupported_by_engine"
+
+
 @pytest.mark.parametrize(
     "change",
     [

@@ -9,7 +9,13 @@ from contextlib import suppress
 
 import pytest
 
-from deployments.http.multipart import HEAD_BYTES, MAX_OVERHEAD_BYTES, MAX_PARTS, receive_file
+from deployments.http.multipart import (
+    HEAD_BYTES,
+    MAX_OVERHEAD_BYTES,
+    MAX_PARTS,
+    MAX_SECOND_FILE_BYTES,
+    receive_file,
+)
 from deployments.storage import ObjectStore
 from pipelines.contracts.errors import InputTooLarge, InvalidInput, UnusableMedia
 
@@ -47,9 +53,15 @@ async def chunks(body, size, pause_s=0.0):
         await asyncio.sleep(pause_s)
 
 
-async def receive(store, body, *, header=HEADER, max_bytes=10_000_000, chunk=8192, pause_s=0.0):
+async def receive(store, body, *, header=HEADER, max_bytes=10_000_000, chunk=8192, pause_s=0.0, second_field=""):
     return await receive_file(
-        chunks(body, chunk, pause_s), header, field="image", store=store, key=KEY, max_bytes=max_bytes
+        chunks(body, chunk, pause_s),
+        header,
+        field="image",
+        second_field=second_field,
+        store=store,
+        key=KEY,
+        max_bytes=max_bytes,
     )
 
 
@@ -70,6 +82,36 @@ async def test_file_among_fields(store):
     assert received.head == DATA[:HEAD_BYTES]
     assert received.sha256 == hashlib.sha256(DATA).hexdigest()
     assert received.fields == {"prompt": "ein 你好", "seed": "8"}
+
+
+async def test_a_second_file_is_kept_in_memory(store, left):
+    mask = part("mask", DATA[::-1], '; filename="mask.png"')
+    for body in (form(mask, FILE, part("n", b"2")), form(FILE, part("n", b"2"), mask)):
+        received = await receive(store, body, second_field="mask")
+        assert stored(store) == DATA
+        assert received.second == DATA[::-1]
+        assert received.fields == {"n": "2"}
+        assert received.sha256 == hashlib.sha256(DATA).hexdigest()
+    assert (await receive(store, form(FILE), second_field="mask")).second == b""
+
+
+async def test_a_second_file_over_its_limit(store, left):
+    fitting = form(part("mask", bytes(MAX_SECOND_FILE_BYTES), '; filename="m"'), FILE)
+    assert len((await receive(store, fitting, second_field="mask")).second) == MAX_SECOND_FILE_BYTES
+    await store.delete(KEY)
+    body = form(part("mask", bytes(MAX_SECOND_FILE_BYTES + 1), '; filename="m"'), FILE)
+    with pytest.raises(InputTooLarge, match="mask"):
+        await receive(store, body, second_field="mask")
+    with pytest.raises(InputTooLarge):
+        await receive(store, fitting)
+    assert left() == []
+
+
+async def test_a_list_of_one_file(store):
+    received = await receive(store, form(part("image[]", DATA, '; filename="a.png"')))
+    assert (stored(store), received.name) == (DATA, "a.png")
+    with pytest.raises(InvalidInput, match="twice"):
+        await receive(store, form(part("image[]", DATA, '; filename="a.png"'), FILE))
 
 
 async def test_any_cut_into_pieces_gives_the_same(store):

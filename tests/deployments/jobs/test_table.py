@@ -46,7 +46,7 @@ def submit(table: JobTable, name: str = "a", **given: object) -> Job:
 
 def test_from_submission_to_the_end(table: JobTable) -> None:
     before_s = time.time()
-    job = submit(table)
+    job = submit(table, input="uploads/a uploads/b")
     assert (job.state, job.progress, job.attempts, job.started_at) == ("queued", 0.0, 0, None)
     assert abs(job.created_at - before_s) < 5, "the database's clock"
     claimed = table.claim(ALL, 30)
@@ -57,7 +57,7 @@ def test_from_submission_to_the_end(table: JobTable) -> None:
     assert table.renew(claimed, 30, 0.5, "reading")
     running = table.get(job.id)
     assert (running.state, running.progress, running.stage, running.engine) == ("running", 0.5, "reading", "classical")
-    assert table.inputs_in_use() == {"uploads/a"}
+    assert table.inputs_in_use() == {"uploads/a", "uploads/b"}
     assert table.leftovers() == []
     assert table.succeed(claimed, '{"x": 1}')
     ended = table.get(job.id)
@@ -66,8 +66,8 @@ def test_from_submission_to_the_end(table: JobTable) -> None:
     )  # fmt: skip
     assert ended.created_at <= ended.started_at <= ended.ended_at
     assert table.inputs_in_use() == set()
-    assert table.leftovers() == [(job.number, "uploads/a")]
-    assert table.expire(0) == 0, "its upload comes first"
+    assert table.leftovers() == [(job.number, ["uploads/a", "uploads/b"])]
+    assert table.expire(0) == 0, "its uploads come first"
     table.forget_input(job.number)
     assert table.expire(3600) == 0
     time.sleep(0.01)
