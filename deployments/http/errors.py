@@ -85,6 +85,7 @@ def _describe_own(error: errors.SensoriumError) -> Failure:
 def _describe_invalid(error: RequestValidationError) -> Failure:
     """The first of FastAPI's validation errors, without the value that was sent."""
     first = error.errors()[0]
-    param = ".".join(str(part) for part in first["loc"] if part not in ("body", "query", "path")) or None
+    where = first["loc"][1:] if first["loc"][0] in ("body", "query", "path") else first["loc"]
+    param = ".".join(map(str, where)) or None
     message = f"{param}: {first['msg']}" if param else str(first["msg"])
     return Failure(400, "invalid_parameter", message, param)
