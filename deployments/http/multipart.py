@@ -7,7 +7,7 @@ What a file is, only its bytes say: this module looks at none of them.
 import hashlib
 import re
 from collections.abc import AsyncGenerator, AsyncIterator, Iterator
-from contextlib import aclosing
+from contextlib import aclosing, suppress
 from dataclasses import dataclass
 from urllib.parse import unquote
 
@@ -34,6 +34,11 @@ _BOUNDARY = re.compile(r"[ -~]{1,200}")
 _EXTENDED_NAME = re.compile(  # RFC 5987 and its two character sets; not inside a quoted value
     r"""(?:"(?:\\.|[^"\\])*+"|[^"])*?;\s*filename\*\s*=\s*"?(utf-8|iso-8859-1)'[^'"]*'([^;"\s]*)""", re.IGNORECASE
 )
+_HAN = re.compile(r"[\u4e00-\u9fff]")
+_HAN_RUN = re.compile(r"[\u4e00-\u9fff]{2}")
+_LETTER_AND_HAN = re.compile(r"[A-Za-z][\u4e00-\u9fff]|[\u4e00-\u9fff][A-Za-z]")
+_LEVEL_1 = b"\xb0\xa1", b"\xd7\xf9"
+"""The 3,755 most frequent characters of GB 2312, in the order of their sound."""
 _UNPRINTABLE = re.compile(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
 
 
@@ -205,11 +210,29 @@ def _boundary(content_type: str) -> str:
 
 
 def _decoded(latin1: str) -> str:
-    """A header's text: browsers and curl send raw UTF-8, old clients Latin-1."""
-    try:
-        return latin1.encode("latin-1").decode()
-    except UnicodeDecodeError:
-        return latin1
+    """A header's text: browsers and curl send raw UTF-8, old clients the code page of their system."""
+    raw = latin1.encode("latin-1")
+    with suppress(UnicodeDecodeError):
+        return raw.decode()
+    with suppress(UnicodeDecodeError):
+        chinese = raw.decode("gb18030")
+        if _is_chinese(chinese, latin1):
+            return chinese
+    with suppress(UnicodeDecodeError):
+        return raw.decode("cp1252")
+    return latin1
+
+
+def _is_chinese(name: str, latin1: str) -> bool:
+    """Whether a name that GB18030 can read is meant so, and not in Latin letters: "Prüfung" reads as "Pr黤ung" there.
+
+    Latin letters beyond ASCII stand one or two at a time between others, and read as rare characters.
+    """
+    characters = _HAN.findall(name)
+    are_letters = all(character.isalpha() for character in latin1 if character > "\x7f")
+    is_latin = are_letters and not _HAN_RUN.search(name) and _LETTER_AND_HAN.search(name)
+    frequent = sum(_LEVEL_1[0] <= character.encode("gb18030") <= _LEVEL_1[1] for character in characters)
+    return not is_latin and 2 * frequent >= max(len(characters), 1)
 
 
 def _file_name(part: MultipartSegment) -> str:

@@ -15,6 +15,7 @@ from deployments.http.services import Services
 from deployments.settings import Settings
 from deployments.storage import upload_name
 from pipelines.contracts.errors import EmptyAudio, InputTooLarge, UnsupportedMedia
+from pipelines.knowledge.parsing.documents import FORMATS
 from pipelines.media import kinds
 
 
@@ -86,9 +87,7 @@ AUDIO = FileSpec(
     "audio", "wav, mp3, flac, ogg, m4a, webm and other audio or video", lambda settings: settings.max_audio_bytes
 )
 VIDEO = FileSpec("video", "mp4, mov, webm, mkv, avi, mpeg, flv, ogg, wmv", lambda settings: settings.max_video_bytes)
-DOCUMENT = FileSpec(
-    "document", "txt, docx, pdf, png, jpeg, tiff", lambda settings: settings.max_document_bytes, field="fileToUpload"
-)
+DOCUMENT = FileSpec("document", FORMATS, lambda settings: settings.max_document_bytes, field="fileToUpload")
 
 
 @dataclass

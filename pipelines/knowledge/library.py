@@ -81,9 +81,11 @@ class Library:
     ) -> DocumentRecord:
         """Add a document: once this returns it is durable and searchable; if it raises, nothing of it is left.
 
+        It replaces what the category has under the same name, in one commit.
+
         Args:
             file: from its beginning.
-            name: what its owner calls it.
+            name: what its owner calls it; a document without a name replaces none.
             kind: one of `documents.KINDS`, as detected from the bytes.
             category: 1 to 256 characters of any text.
             sha256: of the bytes, in hexadecimal; the same file again in the same category changes nothing.
@@ -100,13 +102,23 @@ class Library:
             Cancelled: `progress` said so.
         """
         _check(category)
+        label = name.encode("utf-8", "replace").decode()[:MAX_NAME_CHARACTERS]
         if present := self._store.find(category, sha256):
+            self._store.retire(category, label, keep=present.id)
             return present
-        label = name.encode("utf-8", "replace").decode()[:MAX_NAME_CHARACTERS] or "document"
         document = read_document(file, label, kind, limits=limits, progress=_reading(progress))
         chunks, pages = split(document), len(document.pages)
         vectors = self._embed(chunks, progress)
-        return self._store.add(category, label, sha256, chunks, vectors, pages=pages, size_bytes=file.tell())
+        return self._store.add(
+            category,
+            label,
+            sha256,
+            chunks,
+            vectors,
+            pages=pages,
+            size_bytes=file.tell(),
+            not_read=document.not_read,
+        )
 
     def search(self, category: str, query: str, k: int = 8) -> tuple[Passage, ...] | None:
         """The best passages of a category, best first; `None` if the category has no documents.

@@ -21,7 +21,7 @@ from pipelines.contracts.errors import NotFound, Overloaded, SensoriumError
 from pipelines.contracts.progress import Progress, no_progress
 from pipelines.knowledge.base import Embedder
 from pipelines.knowledge.index.store import KnowledgeStore
-from pipelines.knowledge.index.table import TABLE, answering, connect, indexed_terms, made_with, table_schema
+from pipelines.knowledge.index.table import TABLE, answering, complete, connect, indexed_terms, made_with, table_schema
 from pipelines.loading.lock import LOCK_NAME, use_lock
 
 _BATCH_SIZE = 128
@@ -49,7 +49,7 @@ def reembed(url: str, embedder: Embedder, model: str, *, progress: Progress = no
         database = connect(url)
         if TABLE not in database.table_names():
             raise NotFound("There is no knowledge base at that place.")
-        table = database.open_table(TABLE)
+        table = complete(database.open_table(TABLE))
         version, total = table.version, int(table.count_rows())
     schema = table_schema(model, embedder.dimension)
     keep_vectors = made_with(table)[:2] == (model, embedder.dimension)

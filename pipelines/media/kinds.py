@@ -4,8 +4,11 @@ FFmpeg is always given the demuxer that is found here: left to guess, it also ac
 other files and addresses to open.
 """
 
+import re
 from dataclasses import dataclass
 from typing import Literal
+
+from pipelines.text.encodings import has_no_controls, is_text
 
 HEAD_BYTES = 8192
 """How many first bytes `sniff` looks at."""
@@ -19,7 +22,7 @@ class Kind:
 
     Attributes:
         name: short name ("png", "mp4", "pdf").
-        families: what it can hold: most containers may hold audio, video or both, and an image may be a scan.
+        families: what it can hold: most containers may hold audio, video or both, and any image may be a scan.
         container: FFmpeg's demuxer for audio and video.
     """
 
@@ -29,10 +32,6 @@ class Kind:
 
 
 def _image(name: str) -> Kind:
-    return Kind(name, frozenset({"image"}))
-
-
-def _page(name: str) -> Kind:
     return Kind(name, frozenset({"image", "document"}))
 
 
@@ -49,12 +48,12 @@ def _document(name: str) -> Kind:
 
 
 _PREFIXES: tuple[tuple[bytes, Kind], ...] = (
-    (b"\x89PNG\r\n\x1a\n", _page("png")),
-    (b"\xff\xd8\xff", _page("jpeg")),
+    (b"\x89PNG\r\n\x1a\n", _image("png")),
+    (b"\xff\xd8\xff", _image("jpeg")),
     (b"GIF87a", _image("gif")),
     (b"GIF89a", _image("gif")),
-    (b"II*\x00", _page("tiff")),
-    (b"MM\x00*", _page("tiff")),
+    (b"II*\x00", _image("tiff")),
+    (b"MM\x00*", _image("tiff")),
     (b"fLaC", _audio("flac", "flac")),
     (b"#!AMR", _audio("amr", "amr")),
     (b"caff", _audio("caf", "caf")),
@@ -65,9 +64,8 @@ _PREFIXES: tuple[tuple[bytes, Kind], ...] = (
     (b"\x00\x00\x01\xba", _video("mpeg", "mpeg")),
     (b"FLV\x01", _video("flv", "flv")),
     (b"\x30\x26\xb2\x75\x8e\x66\xcf\x11", _video("asf", "asf")),
-    (b"PK\x03\x04", _document("docx")),
+    (b"PK\x03\x04", _document("zip")),
     (b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1", _document("doc")),
-    (b"{\\rtf", _document("rtf")),
 )
 
 _RIFF = {
@@ -89,6 +87,8 @@ _FTYP_IMAGES = {
 
 _MOV_ATOMS = frozenset({b"ftyp", b"moov", b"mdat", b"wide", b"free", b"skip", b"pnot"})
 _TS_PACKET_BYTES = 188
+_PDF_HEADER_WITHIN = 1024
+_PDF_LINE = re.compile(rb"^\W*%PDF-\d", re.MULTILINE)
 
 
 def sniff(head: bytes) -> Kind | None:
@@ -100,6 +100,8 @@ def sniff(head: bytes) -> Kind | None:
     Returns:
         The kind; `None` for bytes that are neither a known format nor text.
     """
+    if has_no_controls(head):  # "caffeine", "The free …" and "ID3 tags" begin as media do
+        return _by_text(head)
     for prefix, kind in _PREFIXES:
         if head.startswith(prefix):
             return kind
@@ -141,8 +143,9 @@ def _by_frames(head: bytes) -> Kind | None:
 
 def _by_text(head: bytes) -> Kind | None:
     """Documents that are text or begin with text."""
-    if b"%PDF-" in head[:1024]:
+    # A text may speak of "%PDF-" within a line.
+    if b"%PDF-" in head[:_PDF_HEADER_WITHIN] and (_PDF_LINE.search(head) or not has_no_controls(head)):
         return _document("pdf")
-    if head.startswith((b"\xff\xfe", b"\xfe\xff")) or b"\x00" not in head:
-        return _document("txt")
-    return None
+    if head.lstrip().startswith(b"{\\rtf"):
+        return _document("rtf")
+    return _document("txt") if is_text(head) else None

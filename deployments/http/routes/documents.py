@@ -27,7 +27,7 @@ router = families.DOCUMENTS.router("Documents")
 async def upload_learning_file(
     services: ServicesDep, request: Request, response: Response, category: Category
 ) -> Uploaded:
-    """Add a document to a category: once this answers, it is durable and searchable."""
+    """Add a document to a category, or its new version: once this answers, it is durable and searchable."""
     ingest = services.caller.handles.knowledge.ingest
     async with form_file(services, request, DOCUMENT) as upload:
         with await services.caller.call(ingest, upload.source, upload.received.sha256, category) as call:
@@ -38,7 +38,7 @@ async def upload_learning_file(
 
 @router.get("/learningFiles", responses=families.DOCUMENTS.errors(*CALL_ERRORS))
 async def learning_files(services: ServicesDep, category: Category) -> LearningFiles:
-    """List a category's documents."""
+    """List a category's documents, oldest first."""
     records = await services.caller.ask(services.caller.handles.knowledge.documents, category)
     return LearningFiles(result=True, data=[LearningFile(**vars(record)) for record in records])
 

@@ -1,6 +1,6 @@
 """What the document routes give."""
 
-from pydantic import BaseModel
+from pydantic import BaseModel, Field
 
 
 class Uploaded(BaseModel):
@@ -10,7 +10,7 @@ class Uploaded(BaseModel):
 
 
 class LearningFile(BaseModel):
-    """A document of a category."""
+    """A document of a category: `added_at` is when this version came, in seconds since 1970."""
 
     id: str
     name: str
@@ -18,6 +18,7 @@ class LearningFile(BaseModel):
     passages: int
     bytes: int
     added_at: int
+    not_read: list[str] = Field(description="What it holds that was not read: pictures, charts, embedded files")
 
 
 class LearningFiles(BaseModel):

@@ -67,6 +67,6 @@ def _read(text: str, index: int) -> Iterator[Sentence]:
 def _is_heading(line: str, following: str) -> bool:
     if line.startswith("#") or not following:
         return line.startswith("#")
-    if "|" in line:  # the head of a table has no figures
-        return "|" in following and not regex.search(r"\d", line)
+    if "|" in line:  # the head of a table has no figures, and no heads of its own
+        return "|" in following and not regex.search(r"\d|[:：]", line)
     return width(line) <= _MAX_HEADING and not _NO_HEADING.search(line)

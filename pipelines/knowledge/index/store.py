@@ -1,9 +1,11 @@
 """The store of all documents: their chunks with vectors and terms, in one LanceDB table.
 
-A document is one commit: it is there whole or not at all, whatever dies at whatever instant. Its key is its category
-and the hash of its bytes, so adding the same file again changes nothing, even if two processes add it at once. Every
-read sees the newest version. In a category of fewer than `MIN_INDEXED` chunks all vectors are compared; in a larger one
-an index, which `maintain` builds, finds the nearest cells, and newer chunks are compared one by one.
+A document is one commit: it is there whole or not at all, whatever dies at whatever instant. The same commit removes
+the version of that name which it replaces; of two versions that are added at the same instant, one stays. A document's
+key is its category and the hash of its bytes, so adding the same file again changes nothing, even if two processes
+add it at once. Every read sees the newest version. In a category of fewer than `MIN_INDEXED` chunks all vectors are
+compared; in a larger one an index, which `maintain` builds, finds the nearest cells, and newer chunks are compared one
+by one.
 """
 
 import hashlib
@@ -39,7 +41,9 @@ _MAX_TERMS = 64
 MIN_INDEXED = 20_000
 _KEPT_VERSIONS = timedelta(hours=1)
 _MIN_FREE_BYTES = 64 << 20
-_RECORD_COLUMNS = ["document_id", "document", "category", "pages", "passages", "bytes", "added_at"]
+_RECORD_COLUMNS = ["document_id", "document", "category", "pages", "passages", "bytes", "added_at", "not_read"]
+NO_NAME = "document"
+"""What a document without a name is called."""
 
 
 @dataclass(frozen=True)
@@ -49,7 +53,8 @@ class DocumentRecord:
     Attributes:
         pages: how many it has, 1 if its format has none.
         passages: how many chunks it was cut into.
-        added_at: seconds since 1970.
+        added_at: when this version came, in seconds since 1970.
+        not_read: what it holds besides text, for people: "2 pictures".
     """
 
     id: str
@@ -59,6 +64,7 @@ class DocumentRecord:
     passages: int
     bytes: int
     added_at: int
+    not_read: tuple[str, ...] = ()
 
 
 class KnowledgeStore:
@@ -100,33 +106,42 @@ class KnowledgeStore:
         *,
         pages: int,
         size_bytes: int,
+        not_read: Sequence[str] = (),
     ) -> DocumentRecord:
-        """Add a document, durably; one that is there already stays as it is.
+        """Add a document, durably, instead of what has its name; one that is there already stays as it is.
 
         Args:
             category: any text.
-            name: what its owner calls it.
+            name: what its owner calls it; "" replaces nothing.
             sha256: of its bytes, in hexadecimal.
             chunks: at least one.
             vectors: float32 (chunks, dimension).
             pages: how many it has.
             size_bytes: how large it is.
+            not_read: what it holds besides text.
 
         Raises:
             Overloaded: too many writers at once, or the store does not answer.
             StorageFull: no space is left.
         """
         key = _document_id(category, sha256)
-        record = DocumentRecord(key, name, category, pages, len(chunks), size_bytes, added_at=int(time.time()))
+        record = DocumentRecord(
+            key, name or NO_NAME, category, pages, len(chunks), size_bytes, int(time.time()), tuple(not_read)
+        )
         rows = _rows(self._table.schema, record, chunks, vectors)
 
         def insert() -> None:
             # All rows of a document have one key: either none of them is there, or all are. Without the index: a join
             # through it does not note which keys it inserts, and two inserts of one key would both be committed.
-            insertion = self._table.merge_insert("document_id").use_index(False)
-            insertion.when_not_matched_insert_all().execute(rows)
+            insertion = self._table.merge_insert("document_id").use_index(False).when_not_matched_insert_all()
+            if older := [one.id for one in self._namesakes(category, name) if one.id != key]:
+                insertion.when_not_matched_by_source_delete(_any_of(older))
+            insertion.execute(rows)
 
         self._commit(insert)
+        versions = self._namesakes(category, name)
+        if len(versions) > 1:  # another process has added one in the same instant
+            self.retire(category, name, keep=max(versions, key=lambda one: (one.added_at, one.id)).id)
         return self.find(category, sha256) or record
 
     def find(self, category: str, sha256: str) -> DocumentRecord | None:
@@ -138,6 +153,15 @@ class KnowledgeStore:
         """A category's documents, oldest first."""
         found = self._records(f"category_key = '{_key(category)}' AND position = 0")
         return sorted(found, key=lambda record: (record.added_at, record.name, record.id))
+
+    def retire(self, category: str, name: str, *, keep: str) -> None:
+        """Remove all documents of a name except the one of the id `keep`; "" is no name.
+
+        Raises:
+            Overloaded: the store does not answer.
+        """
+        if older := [one.id for one in self._namesakes(category, name) if one.id != keep]:
+            self._commit(lambda: self._table.delete(_any_of(older)))
 
     def delete_document(self, category: str, document: str) -> bool:
         """Remove a document by its id; False if the category has none with that id."""
@@ -217,9 +241,15 @@ class KnowledgeStore:
             query = query.bypass_vector_index()
         return _read(query)
 
+    def _namesakes(self, category: str, name: str) -> list[DocumentRecord]:
+        """The documents of that name; it comes from outside, and is compared here, never spliced into a filter."""
+        return [one for one in self.list_documents(category) if one.name == name]
+
     def _records(self, where: str) -> list[DocumentRecord]:
         with answering():
             rows = self._table.search().where(where).select(_RECORD_COLUMNS).to_list()
+        for row in rows:
+            row["not_read"] = tuple((row["not_read"] or "").splitlines())
         return [DocumentRecord(id=row.pop("document_id"), name=row.pop("document"), **row) for row in rows]
 
     def _commit(self, action: Callable[[], object]) -> None:
@@ -229,6 +259,12 @@ class KnowledgeStore:
             if not is_remote(self._url) and shutil.disk_usage(self._url).free < _MIN_FREE_BYTES:
                 raise StorageFull("The knowledge base has no space left.") from error
             raise Overloaded("Too many documents are being added at once; try again.") from error
+
+
+def _any_of(ids: Sequence[str]) -> str:
+    """The filter for documents by their ids, which are hexadecimal."""
+    listed = ", ".join(f"'{id}'" for id in ids)
+    return f"document_id IN ({listed})"
 
 
 def _document_id(category: str, sha256: str) -> str:
@@ -253,6 +289,7 @@ def _rows(schema: Any, document: DocumentRecord, chunks: Sequence[Chunk], vector
         "passages": document.passages,
         "bytes": document.bytes,
         "added_at": document.added_at,
+        "not_read": "\n".join(document.not_read),
     }
     flat = pa.array(np.ascontiguousarray(vectors, np.float32).reshape(-1))
     columns = {name: [value] * len(chunks) for name, value in same.items()} | {

@@ -59,6 +59,7 @@ def table_schema(model: str, dimension: int) -> Any:
             pa.field("passages", pa.int32(), nullable=False),
             pa.field("bytes", pa.int64(), nullable=False),
             pa.field("added_at", pa.int64(), nullable=False),
+            pa.field("not_read", pa.string()),
             pa.field("position", pa.int32(), nullable=False),
             pa.field("page", pa.int32()),
             pa.field("text", pa.string(), nullable=False),
@@ -74,7 +75,7 @@ def open_table(database: Any, model: str, dimension: int) -> Any:
     from lancedb.index import FTS, BTree
 
     if TABLE in database.table_names():
-        table = database.open_table(TABLE)
+        table = complete(database.open_table(TABLE))
     else:
         schema = table_schema(model, dimension)
         table = database.create_table(TABLE, schema=schema, exist_ok=True)  # another process may be faster
@@ -82,6 +83,13 @@ def open_table(database: Any, model: str, dimension: int) -> Any:
     for column, index in (("terms", words), ("category_key", BTree()), ("document_id", BTree())):
         if column not in indexed_columns(table):
             table.create_index(column, config=index)
+    return table
+
+
+def complete(table: Any) -> Any:
+    """The table with the column that the first release did not have."""
+    if "not_read" not in table.schema.names:
+        table.add_columns({"not_read": "cast(null as string)"})
     return table
 
 

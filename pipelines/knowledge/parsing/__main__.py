@@ -1,18 +1,21 @@
 """The child process that parses one document: its standard input is the file, its output one JSON message a line.
 
-Messages: `{"pages": n}` once if known, `{"number", "blocks": [[kind, text], …]}` per page, then `{"end": true}` or
-`{"refused": an error's code, "message"}`. A process that ends without one of these two died on the file.
+Messages: `{"pages": n}` once if known, `{"number", "blocks": [[kind, text], …]}` per page, `{"not_read": what}` for
+what the parser leaves out, then `{"end": true}` or `{"refused": an error's code, "message"}`. A process that ends
+without one of these two died on the file.
 """
 
 import json
 import resource
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any, BinaryIO
 
 from pipelines.contracts.errors import SensoriumError, UnusableMedia
 from pipelines.knowledge.parsing.clean import clean
-from pipelines.knowledge.parsing.documents import ReadLimits
+from pipelines.knowledge.parsing.documents import Parsed, ReadLimits
+
+_MAX_NOT_READ = 200
 
 
 def main() -> None:
@@ -38,6 +41,9 @@ def _messages(kind: str, file: BinaryIO, limits: ReadLimits) -> Iterator[dict[st
         if isinstance(message, int):
             yield {"pages": message}
             continue
+        if isinstance(message, str):
+            yield {"not_read": clean(message)[:_MAX_NOT_READ]}
+            continue
         number, blocks = message
         cleaned = [(block_kind, text) for block_kind, raw in blocks if (text := clean(raw))]
         characters += sum(len(text) for _, text in cleaned)
@@ -46,15 +52,19 @@ def _messages(kind: str, file: BinaryIO, limits: ReadLimits) -> Iterator[dict[st
         yield {"number": number, "blocks": cleaned}
 
 
-def _parser(kind: str) -> Any:
+def _parser(kind: str) -> Callable[[BinaryIO, ReadLimits], Iterator[Parsed]]:
     if kind == "pdf":
         from pipelines.knowledge.parsing import pdf
 
         return pdf.parse
-    if kind == "docx":
-        from pipelines.knowledge.parsing import word
+    if kind == "zip":
+        from pipelines.knowledge.parsing import package
 
-        return word.parse
+        return package.parse
+    if kind == "rtf":
+        from pipelines.knowledge.parsing import rtf
+
+        return rtf.parse
     if kind == "txt":
         from pipelines.knowledge.parsing import text
 

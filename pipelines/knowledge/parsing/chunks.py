@@ -1,8 +1,8 @@
 """Cuts a document into chunks, which are embedded, searched and quoted.
 
 A chunk is 120 to 200 tokens of whole sentences: what MiniLM reads in one go and a person at a glance. It begins with
-its heading, so that it can be understood alone; a table's rows are never cut, and every chunk of a table begins with
-the table's first row.
+its heading, so that it can be understood alone. A table's rows, each of which names its columns (see `tables`), are not
+cut; one that alone is too long is cut between its cells, and each part begins with the first of them.
 """
 
 import re
@@ -14,6 +14,7 @@ import regex
 
 from pipelines.knowledge.parsing.clean import join_lines
 from pipelines.knowledge.parsing.documents import Block, Document
+from pipelines.knowledge.parsing.tables import SEPARATOR
 from pipelines.text.scripts import UNSPACED, is_unspaced, join
 from pipelines.text.sentences import split_sentences
 
@@ -37,7 +38,7 @@ class Chunk:
 def split(document: Document) -> list[Chunk]:
     """Cut a document into chunks, in reading order.
 
-    Each chunk has at most `MAX_TOKENS` (a single table row may be longer); neighbors share one sentence.
+    Each chunk has at most `MAX_TOKENS`; neighbors share one sentence.
     """
     builder = _Builder()
     for page, block in _across_pages(document):
@@ -95,8 +96,6 @@ class _Builder:
         self._is_heading_fresh = False
         self._lines: list[list[str]] = []  # paragraphs of sentences, each row a paragraph
         self._size = 0  # tokens of headings and lines
-        self._table_head = ""
-        self._is_table = False
         self._has_own = False  # more than what was repeated from before
 
     def add(self, page: int | None, block: Block) -> None:
@@ -111,7 +110,6 @@ class _Builder:
         if block.kind == "row":
             self._add_row(block.text)
             return
-        self._is_table = False
         for index, sentence in enumerate(part for whole in _sentences(block.text) for part in _bounded(whole)):
             self._add_sentence(sentence, begins=index == 0)
 
@@ -122,7 +120,6 @@ class _Builder:
         return self._chunks
 
     def _add_heading(self, text: str) -> None:
-        self._is_table = False
         if not self._is_heading_fresh:
             self._headings = []
         elif count_tokens(" ".join([*self._headings, text])) > _HEADING_TOKENS:
@@ -134,15 +131,11 @@ class _Builder:
         self._size = sum(map(count_tokens, self._headings))
 
     def _add_row(self, text: str) -> None:
-        if not self._is_table:
-            self._table_head = text if count_tokens(text) <= _HEADING_TOKENS else ""
-            self._is_table = True
-        if self._size + count_tokens(text) > MAX_TOKENS and self._has_own:
-            self._flush()
-            if self._table_head:
-                self._append(self._table_head, begins=True)
-        self._append(text, begins=True)
-        self._has_own = True
+        for part in _bounded_row(text):
+            if self._size + count_tokens(part) > MAX_TOKENS and self._has_own:
+                self._flush()
+            self._append(part, begins=True)
+            self._has_own = True
 
     def _add_sentence(self, sentence: str, *, begins: bool) -> None:
         own = count_tokens(sentence)
@@ -187,3 +180,20 @@ def _bounded(sentence: str) -> Iterator[str]:
         size += own
     if part.strip():
         yield part.strip()
+
+
+def _bounded_row(row: str) -> Iterator[str]:
+    """A table row in parts that fit a chunk, each with the row's first cell unless that alone is long."""
+    limit = MAX_TOKENS - _HEADING_TOKENS
+    if count_tokens(row) <= limit:
+        yield row
+        return
+    first, *cells = [part for cell in row.split(SEPARATOR) for part in _bounded(cell)]
+    label = [first] if count_tokens(first) <= _HEADING_TOKENS else []
+    part = [first]
+    for cell in cells:
+        if part != label and count_tokens(SEPARATOR.join([*part, cell])) > limit:
+            yield SEPARATOR.join(part)
+            part = [*label]
+        part.append(cell)
+    yield SEPARATOR.join(part)

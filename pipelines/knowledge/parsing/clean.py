@@ -20,12 +20,6 @@ def clean(text: str) -> str:
     return _SPACES.sub(" ", unicodedata.normalize("NFC", visible)).strip()
 
 
-def row(cells: list[str]) -> str:
-    """A table row as one line, or "" if all cells are empty."""
-    flat = [" ".join(cell.split()) for cell in cells]
-    return " | ".join(flat) if any(flat) else ""
-
-
 def join_lines(first: str, second: str) -> str:
     """Two lines of one paragraph: a hyphenated word is made whole, no space between Chinese characters."""
     if first.endswith(("-", "‐", "\u00ad")) and first[-2:-1].isalpha() and second[:1].islower():

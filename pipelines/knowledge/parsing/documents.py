@@ -16,6 +16,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
@@ -25,11 +26,15 @@ from pipelines.contracts.errors import ModelUnavailable, SensoriumError, TooMany
 from pipelines.contracts.progress import Progress, no_progress
 
 BlockKind = Literal["heading", "text", "row"]
-KINDS = ("txt", "docx", "pdf", "png", "jpeg", "tiff")
-"""What `read_document` reads."""
+KINDS = ("txt", "rtf", "zip", "pdf", "png", "jpeg", "tiff", "webp", "gif", "bmp", "avif")
+"""What `read_document` reads; a text and a ZIP file may each be of several formats."""
+FORMATS = "txt, md, html, csv, rtf, docx, xlsx, pptx, odt, pdf, png, jpeg, tiff, webp, gif, bmp, avif"
+Parsed = int | str | tuple[int | None, list[tuple[str, str]]]
+"""What a parser yields: how many pages there are, something that is not read ("picture"), or a page: number, blocks."""
 DAMAGED = "The document is damaged."
 ENCRYPTED = "The document is encrypted. Save it without a password."
 
+_LEGACY_STREAMS = {"WordDocument": "doc", "Workbook": "xls", "PowerPoint Document": "ppt"}
 _REFUSALS: dict[str, type[SensoriumError]] = {
     error.code: error for error in (UnsupportedMedia, UnusableMedia, TooManyPixels, ModelUnavailable)
 }
@@ -38,7 +43,7 @@ _logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Block:
-    """A unit of layout: a heading, a paragraph or list item, or one table row ("a | b | c")."""
+    """A unit of layout: a heading, a paragraph or list item, or one table row as `tables` writes it."""
 
     kind: BlockKind
     text: str
@@ -59,11 +64,19 @@ class Page:
 
 @dataclass(frozen=True)
 class Document:
-    """A file as text. `name` is what its owner called it; it is never used as a path."""
+    """A file as text.
+
+    Attributes:
+        name: what its owner called it; it is never used as a path.
+        kind: one of `KINDS`.
+        pages: in their order.
+        not_read: what the file holds besides, for people: "2 pictures", "embedded file: prices.xlsx".
+    """
 
     name: str
     kind: str
     pages: list[Page] = field(default_factory=list)
+    not_read: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -74,7 +87,7 @@ class ReadLimits:
         pages: of a PDF or TIFF.
         pixels: of an image.
         characters: of text, in all.
-        inflated_bytes: what the parts of a docx may unpack to, in all.
+        inflated_bytes: what the parts of a docx, xlsx, pptx or odt may unpack to, in all.
         seconds: of parsing. A scanned page takes 1 to 5 on a quiet core, so that 30 fit even if the core is shared; the
             rest of a call's 10 minutes is for embedding.
         memory_bytes: address space of the parsing process. OCR takes up to 1.8 GiB of it.
@@ -115,23 +128,37 @@ def read_document(
             raise UnusableMedia("The file is empty.")
         copy.seek(0)
         if kind == "doc":
-            raise _legacy_word(copy)
+            raise _legacy_office(copy)
         if kind not in KINDS:
-            raise UnsupportedMedia(f"Unsupported document type. Supported: {', '.join(KINDS)}.")
-        pages = list(_parse(copy, kind, limits or ReadLimits(), progress))
+            raise UnsupportedMedia(f"Unsupported document type. Supported: {FORMATS}.")
+        not_read: Counter[str] = Counter()
+        pages = list(_parse(copy, kind, limits or ReadLimits(), progress, not_read))
     if not any(character.isalnum() for page in pages for block in page.blocks for character in block.text):
         raise UnusableMedia("The document has no text.")
-    return Document(name, kind, pages)
+    return Document(name, kind, pages, tuple(_counted(what, count) for what, count in not_read.items()))
 
 
-def _legacy_word(file: IO[bytes]) -> SensoriumError:
-    """OLE2 holds both Word's legacy format and an encrypted docx."""
-    if "EncryptedPackage".encode("utf-16-le") in file.read():
+def _counted(what: str, count: int) -> str:
+    """Embedded files have names, everything else a number."""
+    if ": " in what:
+        return what
+    return f"{count} {what}" if count == 1 else f"{count} {what}s"
+
+
+def _legacy_office(file: IO[bytes]) -> SensoriumError:
+    """OLE2 holds Office's legacy formats, and whatever Office has encrypted."""
+    data = file.read()
+    if "EncryptedPackage".encode("utf-16-le") in data:
         return UnusableMedia(ENCRYPTED)
-    return UnsupportedMedia("The .doc format is not supported. Save the document as .docx.")
+    for stream, extension in _LEGACY_STREAMS.items():
+        if stream.encode("utf-16-le") in data:
+            return UnsupportedMedia(f"The .{extension} format is not supported. Save the document as .{extension}x.")
+    return UnsupportedMedia("The file is in an old format. Save it as .docx, .xlsx or .pptx.")
 
 
-def _parse(file: IO[bytes], kind: str, limits: ReadLimits, progress: Progress) -> Iterator[Page]:
+def _parse(
+    file: IO[bytes], kind: str, limits: ReadLimits, progress: Progress, not_read: Counter[str]
+) -> Iterator[Page]:
     total: int | None = None
     done = 0
     for message in _messages(file, kind, limits):
@@ -142,6 +169,8 @@ def _parse(file: IO[bytes], kind: str, limits: ReadLimits, progress: Progress) -
             case {"number": number, "blocks": blocks}:
                 done += 1
                 yield Page(number, tuple(Block(kind, text) for kind, text in blocks))
+            case {"not_read": str(what)}:
+                not_read[what] += 1
             case {"refused": str(code), "message": str(reason)}:
                 raise _REFUSALS[code](reason)
             case {"end": True}:

@@ -1,16 +1,16 @@
-"""Images as documents: png, jpeg, and tiff, whose images are the pages. Their text is read by OCR."""
+"""Images as documents: their text is read by OCR. The images of a tiff are its pages, of others the first counts."""
 
 from collections.abc import Iterator
 from typing import BinaryIO
 
 from pipelines.contracts.errors import UnusableMedia
 from pipelines.knowledge.parsing import scan
-from pipelines.knowledge.parsing.documents import ReadLimits
+from pipelines.knowledge.parsing.documents import Parsed, ReadLimits
 from pipelines.media.image import find_pages, read_image
 
 
-def parse(file: BinaryIO, limits: ReadLimits) -> Iterator[int | tuple[int | None, list[tuple[str, str]]]]:
-    """How many pages there are, then each page; the one page of a png or jpeg has no number.
+def parse(file: BinaryIO, limits: ReadLimits) -> Iterator[Parsed]:
+    """How many pages there are, then each page; the one page of another image has no number.
 
     Raises:
         UnusableMedia: damaged, or with too many pages or pixels.

@@ -1,16 +1,22 @@
 """Words at places on a page, as headings, paragraphs and table rows.
 
 From the places of words this module distinguishes columns of a table from spaces, wrapped lines from ends of
-paragraphs, and headings by size or weight. A table whose cells come column by column reads column by column.
+paragraphs, and headings by size or weight. A table whose cells come column by column reads column by column. One that
+goes on overleaf keeps its head, unless it has another in bold there.
 """
 
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import groupby
+from operator import itemgetter
 
-from pipelines.knowledge.parsing.clean import join_lines, row
+from pipelines.knowledge.parsing.clean import join_lines
+from pipelines.knowledge.parsing.tables import SEPARATOR, Cell, Table, find_columns, in_columns
 
 _MAX_CELL_LINES = 12
+_MAX_PAGE_NUMBER = 40
+_RUNNING_BLOCKS = 2  # what stands at the foot of a page and at the head of the next one
 _ENDS = tuple(".!?。！？：:；;…”」")
 BULLET = re.compile(r"[•●▪■◦–—*·-]|\(?\w{1,3}[.)、]")
 _ITEM = re.compile(rf"(?:{BULLET.pattern})\s")
@@ -22,7 +28,10 @@ _PAGE_NUMBER = re.compile(
 
 @dataclass(frozen=True)
 class Span:
-    """Words with no column gap between them; y upwards. `height` is the font's, `bold` its weight."""
+    """Words with no column gap between them; y upwards. `height` is the font's, `bold` its weight.
+
+    One that `is_field` is a field of a form, "Name: Anna", and does not run on into the next line.
+    """
 
     text: str
     left: float
@@ -30,6 +39,7 @@ class Span:
     bottom: float
     top: float
     bold: bool
+    is_field: bool = False
 
     @property
     def height(self) -> float:
@@ -46,33 +56,90 @@ _Cell = list[Span]
 _Line = list[_Cell]
 
 
-def blocks(spans: Sequence[Span], usual: float) -> Iterator[tuple[str, str]]:
-    """The blocks of one page: ("heading" | "text" | "row", text).
+class Layout:
+    """Reads the pages of one document, one after the other."""
 
-    Args:
-        spans: in reading order.
-        usual: the height of the document's running text.
-    """
-    lines = _lines(_without_page_number(list(spans)))
-    paragraph: list[Span] = []
+    def __init__(self) -> None:
+        self._head: list[str] = []  # of the last table
+        self._columns: list[tuple[float, float]] = []
+        self._blocks_since = 0
+        self._is_new_page = True
+
+    def blocks(self, spans: Sequence[Span], usual: float) -> Iterator[tuple[str, str]]:
+        """The blocks of one page: ("heading" | "text" | "row", text).
+
+        Args:
+            spans: in reading order.
+            usual: the height of the document's running text.
+        """
+        self._is_new_page = True
+        for kind, lines in groupby(_typed(_lines(_without_page_number(list(spans)))), itemgetter(0)):
+            run = [line for _, line in lines]
+            if kind == "table":
+                yield from (("row", line) for line in self._table(run).lines())
+            elif kind == "field":
+                yield from (("row", SEPARATOR.join(map(_joined, line))) for line in run)
+            else:
+                for block in _paragraphs([span for line in run for cell in line for span in cell], usual):
+                    self._blocks_since += 1
+                    yield block
+
+    def _table(self, lines: list[_Line]) -> Table:
+        """A table, which may be the rest of the last one."""
+        cells = [
+            [Cell(_joined(cell), cell[0].left, max(span.right for span in cell)) for cell in line] for line in lines
+        ]
+        rows, columns = in_columns(cells), find_columns(cells)
+        is_bold = [all(span.bold for cell in line for span in cell) for line in lines[:2]]
+        heads = 1 if is_bold == [True, False] else None
+        goes_on = self._is_new_page and self._blocks_since <= _RUNNING_BLOCKS and _are_same(columns, self._columns)
+        if goes_on and self._head and heads is None:
+            rows, heads = [self._head, *rows], 1
+        table = Table.read(rows, heads)
+        self._head = table.heads[-1] if table.heads else []
+        self._columns = columns
+        self._blocks_since, self._is_new_page = 0, False
+        return table
+
+
+def _typed(lines: list[_Line]) -> Iterator[tuple[str, _Line]]:
+    """Each line with what it belongs to: "table", "field" or "text"."""
     for index, line in enumerate(lines):
         neighbors = lines[max(index - 1, 0) : index] + lines[index + 1 : index + 2]
-        if len(line) > 1 and any(_is_aligned(line, other) for other in neighbors):
+        if any(span.is_field for cell in line for span in cell):
+            yield "field", line
+        elif len(line) > 1 and any(_is_aligned(line, other) for other in neighbors):
+            yield "table", line
+        else:
+            yield "text", line
+
+
+def _are_same(columns: Sequence[tuple[float, float]], others: Sequence[tuple[float, float]]) -> bool:
+    """Whether two tables have the same columns."""
+    return len(columns) == len(others) and all(
+        left < other_right and other_left < right
+        for (left, right), (other_left, other_right) in zip(columns, others, strict=True)
+    )
+
+
+def _paragraphs(spans: list[Span], usual: float) -> Iterator[tuple[str, str]]:
+    paragraph: list[Span] = []
+    for span in spans:
+        if paragraph and _begins(paragraph, span):
             yield from _paragraph(paragraph, usual)
             paragraph = []
-            yield "row", row([_joined(cell) for cell in line])
-            continue
-        for span in (span for cell in line for span in cell):
-            if paragraph and _begins(paragraph, span):
-                yield from _paragraph(paragraph, usual)
-                paragraph = []
-            paragraph.append(span)
+        paragraph.append(span)
     yield from _paragraph(paragraph, usual)
 
 
 def has_words(spans: Sequence[Span]) -> bool:
     """Whether there is more than page numbers."""
-    return any(any(map(str.isalpha, span.text)) and not _PAGE_NUMBER.fullmatch(span.text) for span in spans)
+    return any(any(map(str.isalpha, span.text)) and not is_page_number(span.text) for span in spans)
+
+
+def is_page_number(text: str) -> bool:
+    """Whether a text is a number of a page and nothing else."""
+    return len(text) <= _MAX_PAGE_NUMBER and _PAGE_NUMBER.fullmatch(text) is not None
 
 
 def _without_page_number(spans: list[Span]) -> list[Span]:
@@ -81,8 +148,7 @@ def _without_page_number(spans: list[Span]) -> list[Span]:
         if len(spans) > 1:
             outer = edge(spans, key=lambda span: span.middle)
             distance = min(abs(span.middle - outer.middle) for span in spans if span is not outer)
-            is_number = len(outer.text) <= 40 and _PAGE_NUMBER.fullmatch(outer.text) is not None
-            if is_number and distance > 1.5 * outer.height:
+            if is_page_number(outer.text) and distance > 1.5 * outer.height:
                 spans = [span for span in spans if span is not outer]
     return spans
 

@@ -1,8 +1,8 @@
 """PDF by pypdfium2 (Apache-2.0 or BSD-3-Clause; PDFium BSD-3-Clause): pages as headings, paragraphs and table rows.
 
 PDF knows no paragraphs, only text at places: PDFium yields lines in the order of drawing, and `layout` makes blocks of
-them. A page that has an image and no text of its own besides its number is a scan, and is read as `scan` reads images;
-on any other page the text in images is not read.
+them, with filled form fields beside their labels. A page that has an image and no text of its own besides its number is
+a scan, and is read as `scan` reads images; on any other page the text in images is not read.
 """
 
 import ctypes
@@ -14,18 +14,21 @@ from typing import Any, BinaryIO
 
 from pipelines.contracts.errors import UnusableMedia
 from pipelines.knowledge.parsing import layout, scan
-from pipelines.knowledge.parsing.documents import DAMAGED, ENCRYPTED, ReadLimits
-from pipelines.knowledge.parsing.layout import BULLET, Span
+from pipelines.knowledge.parsing.annotations import Annotations
+from pipelines.knowledge.parsing.documents import DAMAGED, ENCRYPTED, Parsed, ReadLimits
+from pipelines.knowledge.parsing.layout import BULLET, Layout, Span
 from pipelines.media import Rgb
 from pipelines.text.ocr import MAX_SIDE_PX
 
-_TAIL_BYTES = 4096
 _DPI = 200
 _MAX_FORM_DEPTH = 5
+_MIN_PICTURE = 36.0  # points: smaller ones are ornaments
+_SCAN_SHARE = 0.7  # of the page: a picture so large has its text on the page if there is any
+_OBJECT = re.compile(rb"\b\d+\s+\d+\s+obj\b")
 
 
-def parse(file: BinaryIO, limits: ReadLimits) -> Iterator[int | tuple[int, list[tuple[str, str]]]]:
-    """How many pages there are, then each page.
+def parse(file: BinaryIO, limits: ReadLimits) -> Iterator[Parsed]:
+    """How many pages there are, then each page, and what the document holds that is not read.
 
     Raises:
         UnusableMedia: damaged, encrypted, or with too many pages.
@@ -33,40 +36,89 @@ def parse(file: BinaryIO, limits: ReadLimits) -> Iterator[int | tuple[int, list[
     import pypdfium2
 
     data = file.read()
-    if b"%%EOF" not in data[-_TAIL_BYTES:]:
+    if _is_cut(data):
         raise UnusableMedia("The document is damaged: its end is missing.")
     try:
         document = pypdfium2.PdfDocument(data)
+        document.init_forms()
         count = len(document)
         if count > limits.pages:
             raise UnusableMedia(f"The document has {count:,} pages; the limit is {limits.pages:,}.")
         yield count
-        sizes: Counter[int] = Counter()
+        reader = _Reader(document)
         for index in range(count):
-            yield index + 1, list(_page(document, index, sizes))
+            yield index + 1, list(reader.blocks(index))
+        yield from reader.not_read
+        yield from _attached(document)
     except pypdfium2.PdfiumError as error:
         encrypted = error.err_code in {pypdfium2.raw.FPDF_ERR_PASSWORD, pypdfium2.raw.FPDF_ERR_SECURITY}
         raise UnusableMedia(ENCRYPTED if encrypted else DAMAGED) from error
 
 
-def _page(document: Any, index: int, sizes: Counter[int]) -> Iterator[tuple[str, str]]:
-    """The blocks of one page; `sizes` gathers font heights over the document, to know what is larger than usual."""
-    page = document[index]
-    try:
-        text_page = page.get_textpage()
+def _is_cut(data: bytes) -> bool:
+    """Whether the file breaks off within an object: PDFium would read it without what is missing."""
+    return _OBJECT.search(data, data.rfind(b"endobj") + 1) is not None
+
+
+def _attached(document: Any) -> Iterator[str]:
+    for index in range(document.count_attachments()):
+        yield f"embedded file: {document.get_attachment(index).get_name()}"
+    import pypdfium2.raw as pdfium
+
+    if document.get_formtype() == pdfium.FORMTYPE_XFA_FULL:
+        yield "XFA form"
+
+
+class _Reader:
+    """Reads the pages of one document, one after the other."""
+
+    def __init__(self, document: Any) -> None:
+        self._document = document
+        self._layout = Layout()
+        self._sizes: Counter[int] = Counter()  # font heights, to know what is larger than usual
+        self.not_read: list[str] = []
+
+    def blocks(self, index: int) -> Iterator[tuple[str, str]]:
+        """The blocks of one page."""
+        page = self._document[index]
         try:
-            spans = list(_spans(text_page))
+            spans = _text_spans(page)
+            annotations = Annotations.read(self._document, page)
+            is_scan = not layout.has_words(spans) and _has_image(page)
+            if is_scan:
+                yield from scan.blocks(_rendered(page))
+                spans = []
+            else:
+                self.not_read += ["picture"] * _count_pictures(page)
         finally:
-            text_page.close()
-        if not layout.has_words(spans) and _has_image(page):
-            yield from scan.blocks(_rendered(page))
-            return
+            page.close()
+        for span in spans:
+            self._sizes[round(span.height)] += len(span.text)
+        usual = self._sizes.most_common(1)[0][0] if self._sizes else 0
+        yield from self._layout.blocks(annotations.beside(spans), float(usual))
+        yield from (("text", remark) for remark in annotations.remarks)
+        self.not_read += annotations.not_read
+
+
+def _text_spans(page: Any) -> list[Span]:
+    text_page = page.get_textpage()
+    try:
+        return list(_spans(text_page))
     finally:
-        page.close()
-    for span in spans:
-        sizes[round(span.height)] += len(span.text)
-    usual = sizes.most_common(1)[0][0] if sizes else 0
-    yield from layout.blocks(spans, float(usual))
+        text_page.close()
+
+
+def _count_pictures(page: Any) -> int:
+    """How many pictures there are beside the text."""
+    import pypdfium2.raw as pdfium
+
+    width, height = page.get_size()
+    count = 0
+    for picture in page.get_objects([pdfium.FPDF_PAGEOBJ_IMAGE], max_depth=_MAX_FORM_DEPTH):
+        left, bottom, right, top = picture.get_bounds()
+        is_scan = (right - left) * (top - bottom) > _SCAN_SHARE * width * height
+        count += min(right - left, top - bottom) >= _MIN_PICTURE and not is_scan
+    return count
 
 
 def _has_image(page: Any) -> bool:

@@ -8,8 +8,7 @@ from functools import cache
 from math import inf
 from statistics import median
 
-from pipelines.knowledge.parsing import layout
-from pipelines.knowledge.parsing.layout import Span
+from pipelines.knowledge.parsing.layout import Layout, Span
 from pipelines.media import Rgb
 from pipelines.text.ocr import TextPiece, TextReader
 from pipelines.text.scripts import width
@@ -32,7 +31,7 @@ def blocks(image: Rgb) -> Iterator[tuple[str, str]]:
     pieces = [piece for line in _reader().read(image) for piece in line.pieces]
     for run in _runs(pieces):
         usual = median(piece.bottom - piece.top for piece in pieces)
-        yield from layout.blocks([_span(piece, usual) for piece in run], usual)
+        yield from Layout().blocks([_span(piece, usual) for piece in run], usual)
 
 
 def _runs(pieces: list[TextPiece]) -> list[list[TextPiece]]:

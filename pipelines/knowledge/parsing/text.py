@@ -1,129 +1,170 @@
-"""Plain text in any common encoding: UTF-8, UTF-16, UTF-32, GB18030, Big5, Japanese, Korean and Latin code pages.
+"""Text files in any common encoding: plain text and Markdown; HTML and comma-separated values by their own parsers.
 
-No file says what its legacy encoding is: charset-normalizer judges how much each reading looks like a language. A few
-words can fit two encodings equally; then the one higher in `_LEGACY` wins.
+What a text is, only its characters say. Paragraphs, headings and tables are found as far as the layout shows: cells are
+parted by "|", tabs, or two or more spaces in columns that stand below each other.
 """
 
-import codecs
 import re
 from collections.abc import Iterator
+from itertools import groupby
+from operator import itemgetter
 from typing import BinaryIO
 
 from pipelines.contracts.errors import UnsupportedMedia
-from pipelines.knowledge.parsing.clean import join_lines, row
-from pipelines.knowledge.parsing.documents import ReadLimits
+from pipelines.knowledge.parsing import delimited, hypertext, tables
+from pipelines.knowledge.parsing.clean import join_lines
+from pipelines.knowledge.parsing.documents import Parsed, ReadLimits
+from pipelines.knowledge.parsing.tables import Cell
+from pipelines.text.encodings import decode
 from pipelines.text.scripts import width
 
-_MARKS = (
-    (codecs.BOM_UTF8, "utf-8"),
-    (codecs.BOM_UTF32_LE, "utf-32-le"),  # before UTF-16, whose mark it begins with
-    (codecs.BOM_UTF32_BE, "utf-32-be"),
-    (codecs.BOM_UTF16_LE, "utf-16-le"),
-    (codecs.BOM_UTF16_BE, "utf-16-be"),
-)
-_LEGACY = ("gb18030", "big5", "cp1252", "cp932", "euc_jp", "cp949", "cp1251", "koi8_r", "cp1250", "cp1253", "cp1254")
-_CONTROL = re.compile(r"[\x00-\x08\x0e-\x19\x1c-\x1f\x7f]")
-_ORDINARY = re.compile(
-    r"[\t\n\r\x20-\x7e\u00a0-\u024f\u0370-\u04ff\u2010-\u2027\u3000-\u30ff\u4e00-\u9fff\uac00-\ud7a3\uff00-\uff65]"
-)
-_SENTENCE_END = tuple(".!?:;…。！？：；”’」』)）]")
+_SENTENCE_END = tuple(".!?:;…。！？：；”’」』）)]")
 _LIST_ITEM = re.compile(r"\s*(?:[-*•·]|\(?\d{1,3}[.)、]|[一二三四五六七八九十]+、)\s*\S")
+_MARKDOWN = re.compile(r"^#{1,6} \S|^(?:```|~~~)|^\s*\|?\s*:?-{3,}:?\s*\||\[[^\]\n]+\]\([^)\s]+\)", re.MULTILINE)
 _MARKDOWN_HEADING = re.compile(r"#{1,6}\s+(\S.*)")
-_CELLS = re.compile(r"\||\t+")
+_FENCE = re.compile(r"\s*(?:```|~~~)")
+_UNDERLINE = re.compile(r"={3,}|-{3,}")
+_MARKS = (
+    (re.compile(r"^\s{0,3}(?:>\s?)+"), ""),
+    (re.compile(r"!\[([^\]\n]*)\]\([^)\n]*\)"), r"\1"),  # a picture
+    (re.compile(r"\[([^\]\n]+)\]\(<?((?:https?|mailto):[^)\s>]+)[^)\n]*\)"), r"\1 (\2)"),
+    (re.compile(r"\[([^\]\n]+)\]\([^)\n]*\)"), r"\1"),
+    (re.compile(r"(\*\*|__|~~)(?=\S)(.+?)(?<=\S)\1"), r"\2"),
+    (re.compile(r"(?<![\w*])\*(?=\S)([^*\n]+)(?<=\S)\*(?![\w*])"), r"\1"),
+    (re.compile(r"(?<![\w_])_(?=\S)([^_\n]+)(?<=\S)_(?![\w_])"), r"\1"),
+    (re.compile(r"`([^`\n]+)`"), r"\1"),
+    (re.compile(r"<!--.*?-->|</?[a-zA-Z][^<>\n]*>"), ""),
+    (re.compile(r"\\([\\`*_{}\[\]()#+.!-])"), r"\1"),
+)
+_DRAWN = str.maketrans("│┃║╎┆", "|||||")
+_RULE = re.compile(r"[\s|:+=\-─━═┄┈┌┬┐├┼┤└┴┘╔╦╗╠╬╣╚╩╝┏┳┓┣╋┫┗┻┛╞╪╡]+")
+_BAR = re.compile(r"(?<!\\)\|")
+
+Blocks = Iterator[tuple[str, str]]
 
 
-def parse(file: BinaryIO, limits: ReadLimits) -> Iterator[tuple[None, list[tuple[str, str]]]]:
-    """The one page of a text file: paragraphs, headings and table rows as far as the layout shows.
+def parse(file: BinaryIO, limits: ReadLimits) -> Iterator[Parsed]:
+    """The one page of a text file.
 
     Raises:
         UnsupportedMedia: the bytes are not text.
     """
-    lines = _decode(file.read()).splitlines()
-    yield None, list(_blocks(lines))
+    data = file.read()
+    text = decode(data)
+    if text is None:
+        raise UnsupportedMedia("The file is not text.")
+    if hypertext.is_hypertext(text):
+        yield from hypertext.parse(hypertext.decode(data) or text)
+    elif records := delimited.read(text):
+        yield None, [("row", line) for line in tables.lines(records, delimited.count_heads(records))]
+    else:
+        yield None, list(_blocks(text))
 
 
-def _decode(data: bytes) -> str:
-    for mark, encoding in _MARKS:
-        if data.startswith(mark):
-            return _checked(data[len(mark) :].decode(encoding, errors="replace"))
-    if b"\0" in data:
-        return _utf16(data)
-    try:
-        return _checked(data.decode("utf-8"))
-    except UnicodeDecodeError:
-        return _checked(data.decode(_legacy(data), errors="replace"))
-
-
-def _checked(text: str) -> str:
-    if len(_CONTROL.findall(text)) > len(text) / 100:
-        raise _not_text()
-    return text
-
-
-def _utf16(data: bytes) -> str:
-    """UTF-16 without its mark: half of Latin text is NUL bytes, on one side or the other."""
-    for encoding in ("utf-16-le", "utf-16-be"):
-        sample = data[: 1 << 16].decode(encoding, errors="replace")
-        if len(_ORDINARY.findall(sample)) >= 0.95 * len(sample):
-            return data.decode(encoding, errors="replace")
-    raise _not_text()
-
-
-def _legacy(data: bytes) -> str:
-    from charset_normalizer import from_bytes
-
-    matches = list(from_bytes(data, cp_isolation=list(_LEGACY)))
-    if not matches:
-        raise _not_text()
-    best = matches[0]
-    ties = {
-        encoding
-        for match in matches
-        if match.chaos <= best.chaos + 0.03 and match.coherence >= best.coherence
-        for encoding in match.could_be_from_charset
-    }
-    return next((encoding for encoding in _LEGACY if encoding in ties), best.encoding)
-
-
-def _not_text() -> UnsupportedMedia:
-    return UnsupportedMedia("The file is not text.")
-
-
-def _blocks(lines: list[str]) -> Iterator[tuple[str, str]]:
+def _blocks(text: str) -> Blocks:
+    is_markdown = _MARKDOWN.search(text) is not None
     paragraph: list[str] = []
-    for line in [*lines, ""]:
-        if line.strip():
+    is_code = False
+    for line in [*text.translate(_DRAWN).splitlines(), ""]:
+        if is_markdown and _FENCE.match(line):
+            yield from _paragraph(paragraph, is_markdown=is_markdown)
+            paragraph, is_code = [], not is_code
+        elif is_code and line.strip():
+            yield "text", line.strip()
+        elif line.strip():
             paragraph.append(line.rstrip())
-        elif paragraph:
-            yield from _paragraph(paragraph)
+        else:
+            yield from _paragraph(paragraph, is_markdown=is_markdown)
             paragraph = []
 
 
-def _paragraph(lines: list[str]) -> Iterator[tuple[str, str]]:
-    """Lines between blank lines: one heading, table rows, or text whose line ends may only be wrapping."""
-    if len(lines) == 1 and _is_heading(lines[0]):
+def _paragraph(lines: list[str], *, is_markdown: bool) -> Blocks:
+    """Lines between blank lines: headings, tables, or text whose line ends may only be wrapping."""
+    if is_markdown:
+        lines = [_without_marks(line) for line in lines]
+    if len(lines) > 1 and _UNDERLINE.fullmatch(lines[1].strip()) and _kind(lines[0]) == "text":
+        yield "heading", lines[0].strip()
+        lines = lines[2:]
+    elif len(lines) == 1 and _is_heading(lines[0]):
         yield "heading", lines[0].strip()
         return
-    longest = max(map(width, lines))
-    held = ""
-    previous = ""
-    for line in lines:
-        heading = _MARKDOWN_HEADING.match(line)
-        cells = _CELLS.split(line.strip().strip("|"))
-        if heading or len(cells) > 1:
-            if held:
-                yield "text", held
-            held = previous = ""
-            if heading:
-                yield "heading", heading[1].rstrip("# ")
-            elif not set(line) <= set("|-:+= \t"):
-                yield "row", row(cells)
-        elif held and _continues(previous, line, longest):
-            held, previous = join_lines(held, line.strip()), line
+    for kind, group in groupby(zip(_kinds(lines), lines, strict=True), itemgetter(0)):
+        run = [line for _, line in group]
+        if kind == "heading":
+            yield from (("heading", found[1].rstrip("# ")) for line in run if (found := _MARKDOWN_HEADING.match(line)))
+        elif kind == "table":
+            yield from (("row", line) for line in tables.lines(_rows(run), _heads(run)))
         else:
-            if held:
-                yield "text", held
-            held = previous = line.strip()
+            yield from _text([line for line in run if not _RULE.fullmatch(line)])
+
+
+def _without_marks(line: str) -> str:
+    for pattern, replacement in _MARKS:
+        line = pattern.sub(replacement, line)
+    return line
+
+
+def _kinds(lines: list[str]) -> list[str]:
+    """What each line is: "heading", "table" or "text"."""
+    kinds = [_kind(line) for line in lines]
+    for kind, group in groupby(range(len(lines)), lambda index: kinds[index]):
+        run = list(group)
+        if kind == "spaced":
+            written = [cells for index in run if len(cells := _spaced(lines[index])) > 1]
+            is_table = len(written) > 1 and tables.are_in_columns(written)
+            kinds[run[0] : run[-1] + 1] = ["table" if is_table else "text"] * len(run)
+    return kinds
+
+
+def _kind(line: str) -> str:
+    if _MARKDOWN_HEADING.match(line):
+        return "heading"
+    if _RULE.fullmatch(line):
+        return "table" if "|" in line else "spaced"
+    if _BAR.search(line) or "\t" in line.strip():
+        return "table"
+    return "spaced" if len(_spaced(line)) > 1 and not _LIST_ITEM.match(line) else "text"
+
+
+def _heads(lines: list[str]) -> int | None:
+    """How many rows stand above the first rule within a table."""
+    is_rule = [_RULE.fullmatch(line) is not None for line in lines]
+    first = is_rule.index(False) if False in is_rule else len(lines)
+    return is_rule.index(True, first) - first if True in is_rule[first:-1] else None
+
+
+def _rows(lines: list[str]) -> list[list[str]]:
+    written = [line for line in lines if not _RULE.fullmatch(line)]
+    if any(map(_BAR.search, written)):
+        return [[cell.replace("\\|", "|") for cell in _BAR.split(_without_frame(line))] for line in written]
+    if any("\t" in line.strip() for line in written):
+        # One tab is one cell further on, unless lines are only brought to their columns by several.
+        exact = [line.split("\t") for line in written]
+        return exact if len(set(map(len, exact))) == 1 else [re.split(r"\t+", line.strip()) for line in written]
+    return tables.in_columns([_spaced(line) for line in written])
+
+
+def _without_frame(line: str) -> str:
+    line = line.strip()
+    return line[line.startswith("|") : len(line) - line.endswith("|")]
+
+
+def _spaced(line: str) -> list[Cell]:
+    """The pieces of a line between gaps of two or more spaces, at their places in a fixed-width font."""
+    pieces = re.finditer(r"\S+(?: \S+)*", line)
+    return [Cell(piece[0], width(line[: piece.start()]), width(line[: piece.end()])) for piece in pieces]
+
+
+def _text(lines: list[str]) -> Blocks:
+    longest = max(map(width, lines), default=0)
+    held = previous = ""
+    for line in lines:
+        if held and _continues(previous, line, longest):
+            held, previous = join_lines(held, line.strip()), line
+            continue
+        if held:
+            yield "text", held
+        held = previous = line.strip()
     if held:
         yield "text", held
 
@@ -144,5 +185,5 @@ def _is_heading(line: str) -> bool:
         width(text) <= 80
         and text[0].isalnum()
         and not text.endswith((*_SENTENCE_END, ",", "，"))
-        and not _CELLS.search(text)
+        and not re.search(r"\||\t", text)
     )

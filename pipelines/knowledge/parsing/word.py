@@ -1,103 +1,53 @@
-"""Word documents (docx, ISO/IEC 29500) by lxml: paragraphs, headings, lists, tables, footnotes in document order.
+"""Word documents (docx, ISO/IEC 29500) by lxml: paragraphs, headings, lists, tables and text boxes in document order.
 
-Read as what it is, a ZIP of XML: only three of its parts are opened, none by a name that the file chooses. Deleted text
-(tracked changes) and field codes are left out; so are headers and footers, which repeat on every page. The format has
-no pages.
+Then what stands beside the text, once each: footnotes, endnotes, comments, diagrams, headers and footers. Deleted text
+(tracked changes), field codes and phonetic guides are left out. The format has no pages.
 """
 
-import zipfile
-import zlib
+import posixpath
 from collections.abc import Iterator
-from typing import Any, BinaryIO
+from typing import Any
 
-from pipelines.contracts.errors import UnsupportedMedia, UnusableMedia
-from pipelines.knowledge.parsing.clean import row
-from pipelines.knowledge.parsing.documents import DAMAGED, ENCRYPTED, ReadLimits
+from pipelines.knowledge.parsing import tables
+from pipelines.knowledge.parsing.documents import Parsed
+from pipelines.knowledge.parsing.layout import is_page_number
+from pipelines.knowledge.parsing.package import Package, attribute, child, local, unread
 
-_MAX_ENTRIES = 10_000
-_SKIPPED = {"del", "moveFrom", "instrText", "delText", "Fallback", "rPr", "pPr", "footnoteRef", "pict"}
+_SKIPPED = {"del", "moveFrom", "instrText", "delText", "rPr", "pPr", "footnoteRef", "endnoteRef", "rt"}
 _CHARACTERS = {"tab": "\t", "br": "\n", "cr": "\n", "noBreakHyphen": "-", "ptab": "\t"}
+_INSIDE = {"body", "sdt", "sdtContent", "ins", "moveTo", "customXml", "smartTag", "footnote", "endnote", "comment"} | {
+    "ptLst",
+    "pt",
+    "t",  # of a diagram
+}
+_BESIDE = ("footnotes", "endnotes", "comments", "diagramData", "header", "footer")
+_REPEATED = {"header", "footer"}
+_MAX_SPAN = 63  # columns that a table of Word may have
+
+Blocks = Iterator[tuple[str, str]]
 
 
-def parse(file: BinaryIO, limits: ReadLimits) -> Iterator[tuple[None, list[tuple[str, str]]]]:
-    """The one page of a docx.
+def parse(package: Package, main: str, root: Any) -> Iterator[Parsed]:
+    """The one page of a docx, and what it holds that is not read.
 
     Raises:
-        UnsupportedMedia: a ZIP that is not a Word document.
-        UnusableMedia: damaged, encrypted, or unpacks to more than the limit.
+        UnusableMedia: damaged.
     """
-    try:
-        with zipfile.ZipFile(file) as archive:
-            parts = _Parts(archive, limits.inflated_bytes)
-            styles = _Styles(parts.read("word/styles.xml"))
-            body = parts.read("word/document.xml")
-            notes = parts.read("word/footnotes.xml")
-    except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, OSError) as error:
-        raise UnusableMedia(DAMAGED) from error
-    if body is None:
-        raise UnsupportedMedia("The file is not a Word document.")
-    blocks = list(_blocks(body, styles))
-    if notes is not None:
-        blocks += _blocks(notes, styles)
+    relations = package.relations(main)
+    styles = _Styles(next((package.xml(one.target) for one in relations if one.type == "styles"), ()))
+    blocks = list(_blocks(root, styles))
+    for kind in _BESIDE:
+        usual = posixpath.join(posixpath.dirname(main), f"{kind}.xml")  # of an archive without relationships
+        for part in dict.fromkeys([*(one.target for one in relations if one.type == kind), usual]):
+            found = _blocks(package.xml(part), styles)
+            blocks += found if kind not in _REPEATED else _new(found, blocks)
     yield None, blocks
+    yield from unread(relations, set())
 
 
-class _Parts:
-    """The XML parts of the archive, unpacked under one common limit."""
-
-    def __init__(self, archive: zipfile.ZipFile, limit: int) -> None:
-        self._archive = archive
-        self._left = limit
-        entries = archive.infolist()
-        if len(entries) > _MAX_ENTRIES or sum(entry.file_size for entry in entries) > limit:
-            raise self._too_large()
-        self._names = {entry.filename for entry in entries}
-
-    def read(self, name: str) -> Any:
-        """The root element of a part, `None` if the archive lacks it."""
-        from lxml import etree  # type: ignore[import-untyped]
-
-        if name not in self._names:
-            return None
-        parser = etree.XMLParser(resolve_entities=False, no_network=True, load_dtd=False, huge_tree=False)
-        info = self._archive.getinfo(name)
-        if info.flag_bits & 1:
-            raise UnusableMedia(ENCRYPTED)
-        with self._archive.open(info) as part:
-            # The size that an archive declares is only a claim: what is unpacked counts.
-            data = part.read(self._left + 1)
-        self._left -= len(data)
-        if self._left < 0:
-            raise self._too_large()
-        try:
-            root = etree.fromstring(data, parser)
-        except etree.XMLSyntaxError as error:
-            raise UnusableMedia(DAMAGED) from error
-        if root.getroottree().docinfo.internalDTD is not None:
-            raise UnusableMedia(DAMAGED)  # OOXML forbids document types; entities are how XML is abused
-        return root
-
-    @staticmethod
-    def _too_large() -> UnusableMedia:
-        return UnusableMedia("The document unpacks to more than the size limit.")
-
-
-def _local(element: Any) -> str:
-    """The tag without its namespace: the transitional and the strict variant differ only in that."""
-    tag = element.tag
-    return tag.rpartition("}")[2] if isinstance(tag, str) else ""
-
-
-def _attribute(element: Any, name: str) -> str:
-    return next((value for key, value in element.attrib.items() if key.rpartition("}")[2] == name), "")
-
-
-def _child(element: Any, *path: str) -> Any:
-    for name in path:
-        element = next((child for child in element if _local(child) == name), None)
-        if element is None:
-            return None
-    return element
+def _new(found: Blocks, known: list[tuple[str, str]]) -> Blocks:
+    """The blocks of a header or footer that say more than the page number, and nothing that is known."""
+    return ((kind, text) for kind, text in found if (kind, text) not in known and not is_page_number(text))
 
 
 class _Styles:
@@ -106,68 +56,136 @@ class _Styles:
     def __init__(self, root: Any) -> None:
         self.headings: set[str] = set()
         self.lists: set[str] = set()
-        for style in root if root is not None else ():
-            name = _child(style, "name")
-            is_named = name is not None and _attribute(name, "val").lower().startswith(("heading", "title"))
-            if is_named or _child(style, "pPr", "outlineLvl") is not None:
-                self.headings.add(_attribute(style, "styleId"))
-            elif _child(style, "pPr", "numPr") is not None:
-                self.lists.add(_attribute(style, "styleId"))
+        for style in root:
+            name = child(style, "name")
+            is_named = name is not None and attribute(name, "val").lower().startswith(("heading", "title"))
+            if is_named or child(style, "pPr", "outlineLvl") is not None:
+                self.headings.add(attribute(style, "styleId"))
+            elif child(style, "pPr", "numPr") is not None:
+                self.lists.add(attribute(style, "styleId"))
 
 
-def _blocks(parent: Any, styles: _Styles) -> Iterator[tuple[str, str]]:
+def _blocks(parent: Any, styles: _Styles) -> Blocks:
     for element in parent:
-        match _local(element):
-            case "p":
-                yield from _paragraph(element, styles)
-            case "tbl":
-                for table_row in _rows(element):
-                    yield "row", table_row
-            case "body" | "sdt" | "sdtContent" | "ins" | "moveTo" | "customXml" | "footnote" | "smartTag":
-                yield from _blocks(element, styles)
+        name = local(element)
+        if name == "p":
+            yield from _paragraph(element, styles)
+        elif name == "tbl":
+            for line in tables.lines(*_table(element)):
+                yield "row", line
+        elif name == "AlternateContent":
+            yield from next(filter(None, (list(_blocks(variant, styles)) for variant in element)), [])
+        elif name in _INSIDE:
+            yield from _blocks(element, styles)
 
 
-def _paragraph(element: Any, styles: _Styles) -> Iterator[tuple[str, str]]:
-    text = _text(element).strip()
-    if not text:
-        return
-    named = _child(element, "pPr", "pStyle")
-    style = _attribute(named, "val") if named is not None else ""
-    if style in styles.headings:
+def _paragraph(element: Any, styles: _Styles) -> Blocks:
+    """A paragraph, and after it the text boxes that are anchored in it."""
+    boxes: list[Any] = []
+    text = "".join(_text(element, boxes)).strip()
+    named = child(element, "pPr", "pStyle")
+    style = attribute(named, "val") if named is not None else ""
+    if text and style in styles.headings:
         yield "heading", " ".join(text.split())
-    elif style in styles.lists or _child(element, "pPr", "numPr") is not None:
+    elif text and (style in styles.lists or child(element, "pPr", "numPr") is not None):
         yield "text", f"- {text}"
-    else:
+    elif text:
         yield "text", text
+    for box in boxes:
+        yield from _blocks(box, styles)
 
 
-def _text(element: Any) -> str:
-    parts = []
-    for child in element:
-        name = _local(child)
-        if name in _SKIPPED:
-            continue
+def _text(element: Any, boxes: list[Any]) -> Iterator[str]:
+    """The text within a paragraph; text boxes, which hold paragraphs of their own, are put into `boxes`."""
+    for inner in element:
+        name = local(inner)
         if name == "t":
-            parts.append(child.text or "")
+            yield inner.text or ""
         elif name in _CHARACTERS:
-            parts.append(_CHARACTERS[name])
-        else:
-            # A text box within a paragraph holds paragraphs of its own.
-            parts.append(("\n" if name == "p" else "") + _text(child))
-    return "".join(parts)
+            yield _CHARACTERS[name]
+        elif name == "txbxContent":
+            boxes.append(inner)
+        elif name == "textpath":  # lettering drawn as a shape
+            yield attribute(inner, "string")
+        elif name == "ffData":
+            yield _form_field(inner)
+        elif name == "AlternateContent":
+            yield from _first_variant(inner, boxes)
+        elif name not in _SKIPPED:
+            yield from _text(inner, boxes)
 
 
-def _rows(table: Any) -> Iterator[str]:
+def _first_variant(element: Any, boxes: list[Any]) -> Iterator[str]:
+    """The same content for newer and for older programs: the first variant that has text."""
+    for variant in element:
+        known = len(boxes)
+        found = list(_text(variant, boxes))
+        if found or len(boxes) > known:
+            yield from found
+            return
+
+
+def _form_field(data: Any) -> str:
+    """What is chosen in a list, or whether a box is checked."""
+    box, choice = child(data, "checkBox"), child(data, "ddList")
+    if choice is not None:
+        entries = [attribute(entry, "val") for entry in choice if local(entry) == "listEntry"]
+        chosen = child(choice, "result")
+        number = attribute(chosen, "val") if chosen is not None else "0"
+        return "".join(entries[int(number) :][:1]) if number.isdecimal() else ""
+    if box is None:
+        return ""
+    state = next((one for name in ("checked", "default") if (one := child(box, name)) is not None), None)
+    return "[x] " if state is not None and attribute(state, "val") not in {"0", "false", "off"} else "[ ] "
+
+
+def _table(table: Any) -> tuple[list[list[str]], int | None]:
+    """The cells of a table row by row, and how many rows are heads, if that shows."""
+    grid: list[list[str]] = []
+    rows = list(_rows(table))
+    for element in rows:
+        above = grid[-1] if grid else []
+        grid.append(list(_cells(element, above)))
+    marked = [child(element, "trPr", "tblHeader") is not None for element in rows]
+    heads = marked.index(False) if False in marked else 0
+    is_first_bold = len(rows) > 1 and _is_bold(rows[0]) and not _is_bold(rows[1])
+    return grid, heads or (1 if is_first_bold else None)
+
+
+def _rows(table: Any) -> Iterator[Any]:
     for element in table:
-        name = _local(element)
-        if name in {"sdt", "sdtContent", "ins"}:
+        if local(element) in {"sdt", "sdtContent", "ins"}:
             yield from _rows(element)
-        elif name == "tr":
-            cells = [" ".join(_cell(cell)) for cell in element if _local(cell) in {"tc", "sdt"}]
-            if line := row(cells):
-                yield line
+        elif local(element) == "tr":
+            yield element
 
 
-def _cell(cell: Any) -> Iterator[str]:
-    for _, text in _blocks(cell, _Styles(None)):
-        yield text
+def _cells(parent: Any, above: list[str]) -> Iterator[str]:
+    """The cells of a row; one that spans columns or rows is repeated in each."""
+    column = 0
+    for element in parent:
+        if local(element) in {"sdt", "sdtContent", "customXml"}:
+            inner = list(_cells(element, above[column:]))
+        elif local(element) == "tc":
+            inner = _spanned(element, above[column : column + 1])
+        else:
+            continue
+        column += len(inner)
+        yield from inner
+
+
+def _spanned(cell: Any, above: list[str]) -> list[str]:
+    span, merge = child(cell, "tcPr", "gridSpan"), child(cell, "tcPr", "vMerge")
+    if merge is not None and attribute(merge, "val") != "restart":
+        text = "".join(above)
+    else:
+        text = " ".join(line for _, line in _blocks(cell, _Styles(())))
+    width = attribute(span, "val") if span is not None else "1"
+    return [text] * min(int(width) if width.isdecimal() else 1, _MAX_SPAN)
+
+
+def _is_bold(row: Any) -> bool:
+    """Whether all text of a row is bold."""
+    runs = [run for run in row.iter() if local(run) == "r" and "".join(_text(run, [])).strip()]
+    marks = [child(run, "rPr", "b") for run in runs]
+    return bool(runs) and all(mark is not None and attribute(mark, "val") not in {"0", "false"} for mark in marks)

@@ -170,9 +170,25 @@ async def test_file_names(store, extra, name):
     assert received.name == name
 
 
-async def test_latin1_name_of_an_old_client(store):
-    body = form(part("image", b"x", '; filename="caf_.png"').replace(b"caf_", b"caf\xe9"))
-    assert (await receive(store, body)).name == "café.png"
+@pytest.mark.parametrize(
+    ("name", "encoding"),
+    [
+        ("知识图谱.txt", "gbk"),
+        ("语言.txt", "gbk"),  # its bytes are all letters in Latin-1
+        ("2023年报告v2.docx", "gbk"),
+        ("A组.txt", "gbk"),
+        ("鑫淼公司.txt", "gbk"),
+        ("Prüfung.txt", "latin-1"),  # and its are a pair of GBK
+        ("Größe.txt", "latin-1"),
+        ("créée.txt", "latin-1"),
+        ("MÜLLER ÄRZTE.txt", "latin-1"),
+        ("Øre og æble.txt", "latin-1"),
+        ("Année – été.pdf", "cp1252"),
+    ],
+)
+async def test_names_of_old_clients(store, name, encoding):
+    body = form(part("image", b"x", '; filename="NAME"').replace(b"NAME", name.encode(encoding)))
+    assert (await receive(store, body)).name == name
 
 
 @pytest.mark.parametrize("boundary", ["x", "a b'()+_,-./:=?", "=" * 70, "--", "b-" * 30])

@@ -57,16 +57,22 @@ def test_headings_go_with_their_text() -> None:
     ]
 
 
-def test_tables_are_cut_between_rows_and_keep_their_first_row() -> None:
-    rows = [
-        Block("row", "Name | City | Year"),
-        *(Block("row", f"Person {i} | City {i} | {1900 + i}") for i in range(90)),
-    ]
+def test_tables_are_cut_between_rows() -> None:
+    rows = [Block("row", f"Name: Person {i} | City: City {i} | Year: {1900 + i}") for i in range(90)]
     chunks = split(document([Block("heading", "People"), *rows]))
     assert len(chunks) > 3
-    assert all(chunk.text.startswith("People\nName | City | Year\n") for chunk in chunks)
-    lines = [line for chunk in chunks for line in chunk.text.split("\n")[2:]]
-    assert lines == [row.text for row in rows[1:]]
+    assert all(chunk.text.startswith("People\n") for chunk in chunks)
+    lines = [line for chunk in chunks for line in chunk.text.split("\n")[1:]]
+    assert lines == [row.text for row in rows]
+
+
+def test_a_long_row_is_cut_between_its_cells_and_keeps_the_first() -> None:
+    cells = [f"Head {i}: {i} boats were counted on that day" for i in range(80)]
+    chunks = split(document([Block("row", " | ".join(["Region: Bergen", *cells]))]))
+    assert len(chunks) > 3
+    assert all(chunk.text.startswith("Region: Bergen | Head ") for chunk in chunks)
+    assert all(count_tokens(chunk.text) <= MAX_TOKENS for chunk in chunks)
+    assert [cell for chunk in chunks for cell in chunk.text.split(" | ")[1:]] == cells
 
 
 def test_a_sentence_over_a_page_end_is_whole_on_its_first_page() -> None:

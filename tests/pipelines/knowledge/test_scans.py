@@ -119,7 +119,10 @@ def test_tables_are_read_row_by_row() -> None:
         for left, cell in zip((130, 500, 800), cells, strict=True):
             draw.text((left, 300 + 60 * number), cell, font=ImageFont.truetype(LATIN, 28), fill="black")
     (document,) = read(saved([scanned(sheet)], "PNG"), "png").pages
-    assert [(block.kind, block.text) for block in document.blocks] == [("row", " | ".join(cells)) for cells in TABLE]
+    assert [(block.kind, block.text) for block in document.blocks] == [
+        ("row", " | ".join(f"{head}: {cell}" for head, cell in zip(TABLE[0], cells, strict=True)))
+        for cells in TABLE[1:]
+    ]
 
 
 def mixed_pdf(*layers: str) -> bytes:
