@@ -2,14 +2,16 @@
 
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, replace
+from typing import Any, TypeVar
 
 from fastapi import Request
-from pydantic import BaseModel
+from fastapi.exceptions import RequestValidationError
+from pydantic import BaseModel, ValidationError
 
 from deployments.capabilities.protocol import Source
 from deployments.http.multipart import MAX_OVERHEAD_BYTES, MAX_SECOND_FILE_BYTES, Received, receive_file
+from deployments.http.schemas.media import VideoForm
 from deployments.http.schemas.openai import ImageEditForm
 from deployments.http.services import Services
 from deployments.settings import Settings
@@ -17,6 +19,8 @@ from deployments.storage import upload_name
 from pipelines.contracts.errors import EmptyAudio, InputTooLarge, UnsupportedMedia
 from pipelines.knowledge.parsing.documents import FORMATS
 from pipelines.media import kinds
+
+FormT = TypeVar("FormT", bound=BaseModel)
 
 
 @dataclass(frozen=True)
@@ -75,6 +79,7 @@ class FileSpec:
 _IMAGE_FORMATS = "png, jpeg, webp, gif, bmp, tiff, avif"
 
 IMAGE = FileSpec("image", _IMAGE_FORMATS, lambda settings: settings.max_image_bytes)
+ANIMATED = replace(IMAGE, options=VideoForm)
 EDITED = FileSpec(
     "image",
     _IMAGE_FORMATS,
@@ -110,6 +115,17 @@ class Upload:
     def keys(self) -> list[str]:
         """Of its objects in the store."""
         return [source.key for source in (self.source, self.second) if source is not None]
+
+    def options(self, form: type[FormT]) -> FormT:
+        """The form's other fields.
+
+        Raises:
+            RequestValidationError: what is wrong with them.
+        """
+        try:
+            return form.model_validate(self.received.fields)
+        except ValidationError as error:
+            raise RequestValidationError(error.errors()) from error
 
 
 @asynccontextmanager

@@ -4,18 +4,42 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from pipelines.contracts.errors import UnsupportedByEngine
 from pipelines.contracts.progress import Progress, no_progress
 from pipelines.media import Rgb
+
+MAX_PROMPT_CHARS = 4000
 
 
 @dataclass(frozen=True)
 class VideoRequest:
-    """How to animate; `None` means the engine's default. `motion` is 0 (still) to 1 (strong)."""
+    """How to animate; `None` means the engine's default.
+
+    Attributes:
+        frames: of the video.
+        fps: frames per second.
+        motion: 0 (still) to 1 (strong).
+        prompt: what happens, in words.
+        seed: the same request with the same seed gives the same video.
+    """
 
     frames: int | None = None
     fps: float | None = None
     motion: float | None = None
+    prompt: str | None = None
     seed: int = 0
+
+    def require_no_prompt(self) -> None:
+        """Refuse a prompt, for engines that only look at the image.
+
+        Raises:
+            UnsupportedByEngine: there is one.
+        """
+        if self.prompt is not None:
+            raise UnsupportedByEngine(
+                "The configured engine does not follow a prompt. Leave it out, or configure a model that does (Wan).",
+                "prompt",
+            )
 
 
 @dataclass(frozen=True)
@@ -38,5 +62,6 @@ class VideoGenerator(ABC):
 
         Raises:
             InvalidInput: frames, fps or motion outside the engine's range.
+            UnsupportedByEngine: motion or a prompt, of which the engine knows nothing.
             Cancelled: `progress` said so, here or while the frames are read.
         """

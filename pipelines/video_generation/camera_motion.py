@@ -60,6 +60,7 @@ class CameraMotion(VideoGenerator):
 
     def generate(self, image: Rgb, request: VideoRequest, *, progress: Progress = no_progress) -> Clip:
         """As the base says. Takes 2 to 600 frames at 1 to 60 a second; by default 4 s at 25."""
+        request.require_no_prompt()
         fps = _checked("fps", request.fps, 25.0, 1, 60)
         count = round(_checked("frames", request.frames, round(_DURATION_S * fps), 2, 600))
         motion = _checked("motion", request.motion, 0.5, 0, 1)

@@ -70,7 +70,7 @@ def make_tiny_stable_video_diffusion(folder: Path, seed: int = 0, frames: int = 
 
 
 def make_tiny_wan(folder: Path, seed: int = 0) -> Path:
-    """Wan 2.2 TI2V: UMT5, a transformer that takes the image as its first frame, a causal video autoencoder."""
+    """Wan 2.2 TI2V: UMT5, a transformer that takes the image as its first frame, a causal autoencoder of factor 16."""
     import torch
     from diffusers import (
         AutoencoderKLWan,
@@ -82,7 +82,18 @@ def make_tiny_wan(folder: Path, seed: int = 0) -> Path:
 
     tokenizer = _t5_tokenizer()
     torch.manual_seed(seed)
-    autoencoder = AutoencoderKLWan(base_dim=3, z_dim=16, dim_mult=[1, 1, 1, 1], num_res_blocks=1)
+    autoencoder = AutoencoderKLWan(
+        base_dim=4,
+        decoder_base_dim=4,
+        z_dim=16,
+        dim_mult=[1, 1, 1, 1],
+        num_res_blocks=1,
+        is_residual=True,
+        patch_size=2,
+        in_channels=12,
+        out_channels=12,
+        scale_factor_spatial=16,
+    )
     transformer = WanTransformer3DModel(
         patch_size=(1, 2, 2),
         num_attention_heads=2,

@@ -110,6 +110,20 @@ def test_an_image_becomes_a_video(console: Page, folder: Path) -> None:
     assert video.evaluate("video => video.duration") == pytest.approx(1, abs=0.2)
 
 
+def test_a_prompt_reaches_the_server_from_the_form_and_from_its_command(
+    console: Page, folder: Path, graph: RunningGraph
+) -> None:
+    panel = go(console, "Animate image")
+    panel.get_by_label("Prompt").fill("@it's $(id); raining")
+    choose(panel, folder / "photo.png", "Animate")
+    expect(panel.get_by_role("alert")).to_contain_text("does not follow a prompt")
+    panel.get_by_text("The same with curl").click()
+    command = panel.locator(".curl code").inner_text()
+    done = subprocess.run(["bash", "-c", command], cwd=folder, capture_output=True, timeout=60, check=True)
+    events = httpx.get(f"{graph.url}/v1/jobs/{json.loads(done.stdout)['id']}/events", timeout=60).text
+    assert "unsupported_by_engine" in events
+
+
 def test_a_minute_of_video_is_watched_cancelled_sent_again_reloaded_and_played(console: Page, folder: Path) -> None:
     panel = go(console, "Track video")
     choose(panel, folder / "long.mp4", "Track")

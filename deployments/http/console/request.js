@@ -6,7 +6,8 @@
  * @property {string} path
  * @property {Record<string, string | number | null>} [query] null and empty values are left out
  * @property {object} [json] body
- * @property {{field: string, file: File | null, example: string}} [form] body: a multipart form with one file
+ * @property {{field: string, file: File | null, example: string, texts?: Record<string, string>}} [form] body: a
+ *   multipart form with one file and texts; empty ones are left out
  * @property {{file: Blob | null, example: string}} [binary] body: the file's bytes
  * @property {boolean} [asJob] answer with a job at once
  * @property {string} [output] file that curl writes the response to
@@ -24,6 +25,9 @@ export function addressOf(call) {
   return query ? `${call.path}?${query}` : call.path;
 }
 
+/** @param {Description} call */
+const textsOf = (call) => Object.entries(call.form?.texts ?? {}).filter(([, text]) => text !== "");
+
 /**
  * Body and headers as fetch and XMLHttpRequest take them.
  * @param {Description} call
@@ -36,6 +40,7 @@ export function messageOf(call) {
   if (call.json) return { method, headers: { ...headers, "Content-Type": "application/json" }, body: JSON.stringify(call.json) };
   if (call.form?.file) {
     const body = new FormData();
+    for (const [name, text] of textsOf(call)) body.append(name, text);
     body.append(call.form.field, call.form.file);
     return { method, headers, body };
   }
@@ -75,6 +80,8 @@ export function curlOf(call, origin, withKey) {
   if (call.asJob) parts.push("-H 'Prefer: respond-async'");
   if (call.json) parts.push("-H 'Content-Type: application/json'", `-d ${quoted(JSON.stringify(call.json))}`);
   if (call.form) {
+    // -F would read a file if the text began with @ or <
+    for (const [name, text] of textsOf(call)) parts.push(`--form-string ${quoted(`${name}=${text}`)}`);
     const name = asPath(call.form.file?.name ?? call.form.example);
     // inside its own quotes, curl takes ; and , literally
     const inQuotes = /[;,"\\]/.test(name) ? `"${name.replace(/["\\]/g, "\\$&")}"` : name;

@@ -8,8 +8,8 @@ from fastapi.responses import JSONResponse
 from deployments.http import answers, families
 from deployments.http.execution import ExecutionDep, job_responses
 from deployments.http.families import UPLOAD_ERRORS
-from deployments.http.schemas.media import EnhancedImage, GeneratedVideo, ImageText
-from deployments.http.uploads import IMAGE
+from deployments.http.schemas.media import EnhancedImage, GeneratedVideo, ImageText, VideoForm
+from deployments.http.uploads import ANIMATED, IMAGE, form_file
 from pipelines.video_generation import VideoRequest
 
 FORM = IMAGE.form_schema()
@@ -31,7 +31,7 @@ async def enhance_image(request: Request, execution: ExecutionDep) -> EnhancedIm
     return await execution.run_on_file(request, IMAGE, answers.ENHANCED)
 
 
-@router.post("/generateVideo", openapi_extra=FORM, response_model=GeneratedVideo)
+@router.post("/generateVideo", openapi_extra=ANIMATED.form_schema(), response_model=GeneratedVideo)
 async def generate_video(
     request: Request,
     execution: ExecutionDep,
@@ -42,5 +42,8 @@ async def generate_video(
     seed: Annotated[int, Query(ge=0, lt=2**63)] = 0,
 ) -> GeneratedVideo | JSONResponse:
     """Turn an image into a short video."""
-    options = VideoRequest(frames=frames, fps=fps, motion=motion, seed=seed)
-    return await execution.run_on_file(request, IMAGE, answers.ANIMATED, options)
+    async with form_file(execution.services, request, ANIMATED) as upload:
+        form = upload.options(VideoForm)
+        options = VideoRequest(frames=frames, fps=fps, motion=motion, prompt=form.prompt.strip() or None, seed=seed)
+        asked = f"{upload.received.sha256}?{request.url.query}?{form.model_dump_json()}"
+        return await execution.run(answers.ANIMATED, upload.source, options, asked=asked, upload=upload)

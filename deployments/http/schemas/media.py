@@ -2,7 +2,9 @@
 
 from typing import Literal
 
-from pydantic import BaseModel
+from pydantic import BaseModel, Field
+
+from pipelines.video_generation import MAX_PROMPT_CHARS
 
 
 class ImageText(BaseModel):
@@ -23,6 +25,12 @@ class EnhancedImage(BaseModel):
 
     status: Literal["success"]
     enhanceImageUrl: str  # noqa: N815  the documented name
+
+
+class VideoForm(BaseModel):
+    """What the form of `/image/generateVideo` may hold beside its image."""
+
+    prompt: str = Field("", max_length=MAX_PROMPT_CHARS, description="What happens, for models that follow a prompt.")
 
 
 class GeneratedVideo(BaseModel):

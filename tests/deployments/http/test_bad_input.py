@@ -110,6 +110,18 @@ def test_missing_query_and_prompt(client: httpx.Client) -> None:
     refused(client.post("/v1/asr"), 422)
 
 
+def test_a_prompt_for_a_video_that_the_engine_does_not_follow(client: httpx.Client) -> None:
+    def animated(prompt: str) -> httpx.Response:
+        return client.post("/image/generateVideo", files={"file": png()}, data={"prompt": prompt})
+
+    unsupported = animated("the leaves move")
+    assert "does not follow a prompt" in refused(unsupported, 400)
+    assert unsupported.json()["error"]["code"] == "unsupported_by_engine"
+    too_long = animated("a" * 4001)
+    assert "4000" in refused(too_long, 400)
+    assert too_long.json()["error"]["code"] == "invalid_parameter"
+
+
 @pytest.mark.parametrize("route", [*IMAGE_ROUTES, *VIDEO_ROUTES])
 @pytest.mark.parametrize("data", [b"only text", SVG, PLAYLIST, CONCAT], ids=["text", "svg", "playlist", "concat"])
 def test_text_and_scripts_are_no_media(client: httpx.Client, route: str, data: bytes) -> None:

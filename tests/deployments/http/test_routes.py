@@ -251,7 +251,7 @@ def fetched(client: httpx.Client, path: str, pattern: str) -> dict:
 
 
 def test_generate_video(client: httpx.Client) -> None:
-    answer = client.post("/image/generateVideo", files={"file": ("photo.png", png())})
+    answer = client.post("/image/generateVideo", files={"file": ("photo.png", png())}, data={"prompt": " "})
     assert answer.status_code == 200, answer.text
     body = answer.json()
     assert set(body) == {"status", "svdVideoUrl"}

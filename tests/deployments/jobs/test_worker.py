@@ -142,6 +142,17 @@ def test_a_repeated_submission_is_the_same_job(client: httpx.Client) -> None:
     assert submit(client, "/image/enhanceImage", key, files={"file": png(30, 20)})["state"] == "succeeded"
 
 
+def test_another_prompt_is_not_a_repeated_submission(client: httpx.Client) -> None:
+    key = {"Idempotency-Key": f"test-{time.time()}"}
+    files = {"file": png(30, 20)}
+    first = submit(client, "/image/generateVideo", key, files=files, data={"prompt": "it rains"})
+    assert submit(client, "/image/generateVideo", key, files=files, data={"prompt": "it rains"})["id"] == first["id"]
+    other = client.post("/image/generateVideo", headers={**ASYNC, **key}, files=files, data={"prompt": "it snows"})
+    assert (other.status_code, other.json()["error"]["code"]) == (400, "invalid_parameter")
+    record = ended(client, first)
+    assert (record["state"], record["error"]["code"]) == ("failed", "unsupported_by_engine")
+
+
 def test_invalid_requests_are_refused_at_once_and_damaged_media_by_the_job(client: httpx.Client) -> None:
     list_recent = client.get("/v1/jobs", params={"limit": 1}).json()["data"]
     answer = client.post("/video/motInference", headers=ASYNC, files={"file": b"no video"})

@@ -15,7 +15,7 @@ import pytest
 import skimage.data
 
 from pipelines.contracts.engine import Resources
-from pipelines.contracts.errors import Cancelled, InvalidInput
+from pipelines.contracts.errors import Cancelled, InvalidInput, UnsupportedByEngine
 from pipelines.media.video import VideoReader, VideoWriter
 from pipelines.video_generation import CameraMotionConfig, VideoRequest
 
@@ -183,6 +183,12 @@ def test_impossible_options_are_refused(engine, name, value):
     with pytest.raises(InvalidInput) as caught:
         engine.generate(photo("coffee", 64), VideoRequest(**{name: value}))
     assert caught.value.param == name
+
+
+def test_a_prompt_is_refused(engine):
+    with pytest.raises(UnsupportedByEngine) as refused:
+        engine.generate(np.zeros((40, 60, 3), np.uint8), VideoRequest(prompt="it rains"))
+    assert refused.value.param == "prompt"
 
 
 def test_cancelled_within_a_frame(engine):

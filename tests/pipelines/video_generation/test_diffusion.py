@@ -10,10 +10,10 @@ import torch
 from PIL import Image
 
 from pipelines.contracts.engine import Resources
-from pipelines.contracts.errors import Cancelled, InvalidInput, ModelUnavailable
+from pipelines.contracts.errors import Cancelled, InvalidInput, ModelUnavailable, UnsupportedByEngine
 from pipelines.media import Rgb
 from pipelines.video_generation import DiffusersConfig, VideoRequest
-from pipelines.video_generation.diffusers import DiffusionAnimator
+from pipelines.video_generation.diffusers.animator import DiffusionAnimator
 from tests.checkpoints.video_generation import make_tiny_stable_video_diffusion, make_tiny_wan
 
 KINDS = {"svd": make_tiny_stable_video_diffusion, "wan": make_tiny_wan}
@@ -67,13 +67,18 @@ def test_stable_video_diffusion_gives_the_frames_of_the_library(
     assert np.std(frames) > 10
 
 
-def test_wan_gives_the_frames_of_the_library(folder: Callable, animator: Callable, image: Rgb) -> None:
+@pytest.mark.parametrize(
+    ("requested", "followed"), [(None, "it rains"), ("the wind blows", "the wind blows")], ids=["configured", "own"]
+)
+def test_wan_gives_the_frames_of_the_library(
+    requested: str | None, followed: str, folder: Callable, animator: Callable, image: Rgb
+) -> None:
     from diffusers import WanImageToVideoPipeline
 
     reference = WanImageToVideoPipeline.from_pretrained(folder("wan"), local_files_only=True)
     expected = reference(
         Image.fromarray(image),
-        "it rains",
+        followed,
         width=96,
         height=64,
         num_frames=9,
@@ -81,13 +86,22 @@ def test_wan_gives_the_frames_of_the_library(folder: Callable, animator: Callabl
         generator=torch.Generator().manual_seed(5),
         output_type="np",
     ).frames[0]
-    clip = animator("wan").generate(image, VideoRequest(frames=11, seed=5))
+    clip = animator("wan").generate(image, VideoRequest(frames=11, prompt=requested, seed=5))
     frames = list(clip.frames)
     apart = max(np.abs(one - other * 255).max() for one, other in zip(frames, expected, strict=True))
     print("farthest from the library, of 255:", apart, "spread:", frames[0].std())
     assert apart <= 1
     assert (clip.count, clip.fps, clip.width, clip.height) == (9, 24, 96, 64)
     assert np.std(frames) > 5
+
+
+def test_wan_follows_the_prompt_and_the_seed(animator: Callable, image: Rgb) -> None:
+    def last(**options: object) -> bytes:
+        *_, frame = animator("wan").generate(image, VideoRequest(frames=5, **options)).frames
+        return frame.tobytes()
+
+    assert last(prompt="it rains", seed=0) == last()
+    assert len({last(), last(prompt="the wind blows"), last(seed=1)}) == 3
 
 
 def test_defaults_are_those_of_the_model(animator: Callable, image: Rgb) -> None:
@@ -126,12 +140,23 @@ def test_the_video_has_the_shape_of_the_image(
 
 
 @pytest.mark.parametrize(
-    ("shape", "size"), [(16 / 9, (1024, 576)), (4 / 3, (896, 640)), (1, (768, 768)), (2 / 3, (640, 896))]
+    ("kind", "multiple_px", "shape", "size"),
+    [
+        ("svd", 64, 16 / 9, (1024, 576)),
+        ("svd", 64, 4 / 3, (896, 640)),
+        ("svd", 64, 1, (768, 768)),
+        ("svd", 64, 2 / 3, (640, 896)),
+        ("wan", 32, 16 / 9, (1280, 704)),
+        ("wan", 32, 1, (928, 960)),
+        ("wan", 32, 9 / 16, (704, 1280)),
+    ],
 )
-def test_sizes_at_the_published_scale(shape: float, size: tuple[int, int], folder: Callable) -> None:
-    pipeline = DiffusersConfig(model=str(folder("svd"))).load(Resources())
-    pipeline._traits = replace(pipeline._traits, multiple_px=64)
-    assert pipeline._fitted(np.zeros((600, round(600 * shape), 3), np.uint8)).size == size
+def test_sizes_at_the_published_scale(
+    kind: str, multiple_px: int, shape: float, size: tuple[int, int], folder: Callable
+) -> None:
+    animator = DiffusersConfig(model=str(folder(kind))).load(Resources())
+    animator._traits = replace(animator._traits, multiple_px=multiple_px)
+    assert animator._fitted(np.zeros((600, round(600 * shape), 3), np.uint8)).size == size
 
 
 def test_the_image_is_cut_not_squeezed(animator: Callable) -> None:
@@ -153,17 +178,25 @@ def test_the_image_is_cut_not_squeezed(animator: Callable) -> None:
         ("svd", {"fps": float("nan")}, "fps"),
         ("svd", {"motion": 1.1}, "motion"),
         ("svd", {"motion": float("nan")}, "motion"),
-        ("wan", {"motion": 0.5}, "motion"),
         ("wan", {"frames": 4}, "frames"),
         ("wan", {"frames": 122}, "frames"),
     ],
 )
-def test_options_that_the_model_cannot_take_are_refused(
+def test_options_outside_the_range_of_the_model_are_refused(
     kind: str, options: dict[str, float], name: str, animator: Callable, image: Rgb
 ) -> None:
     with pytest.raises(InvalidInput) as refused:
         animator(kind).generate(image, VideoRequest(**options))
-    assert refused.value.param == name
+    assert (refused.value.code, refused.value.param) == ("invalid_parameter", name)
+
+
+@pytest.mark.parametrize(("kind", "options"), [("svd", {"prompt": "it rains"}), ("wan", {"motion": 0.5})])
+def test_what_the_model_does_not_know_is_refused(
+    kind: str, options: dict[str, object], animator: Callable, image: Rgb
+) -> None:
+    with pytest.raises(UnsupportedByEngine) as refused:
+        animator(kind).generate(image, VideoRequest(**options))
+    assert (refused.value.code, [refused.value.param]) == ("unsupported_by_engine", list(options))
 
 
 def test_progress_reports_steps_and_decoding(animator: Callable, image: Rgb) -> None:
@@ -176,10 +209,22 @@ def test_progress_reports_steps_and_decoding(animator: Callable, image: Rgb) -> 
     assert reported[3:] == [(0, "decoding"), (0.67, "decoding")]
 
 
+def test_progress_of_wan_reports_each_part_that_is_decoded(animator: Callable, image: Rgb) -> None:
+    reported: list[tuple[float, str]] = []
+    animator("wan").generate(
+        image, VideoRequest(frames=13), progress=lambda done, stage: reported.append((round(done, 2), stage))
+    )
+    assert reported[:3] == [(0, "denoising"), (0.33, "denoising"), (0.67, "denoising")]
+    assert reported[3:] == [(0, "decoding"), (0.25, "decoding"), (0.5, "decoding"), (0.75, "decoding")]
+
+
+@pytest.mark.parametrize(("kind", "frames"), [("svd", 6), ("wan", 9)])
 @pytest.mark.parametrize("leave_at", ["denoising", "decoding"])
-def test_cancelling_stops_and_leaves_the_animator_whole(leave_at: str, animator: Callable, image: Rgb) -> None:
-    request = VideoRequest(frames=6, seed=3)
-    before = list(animator("svd").generate(image, request).frames)
+def test_cancelling_stops_and_leaves_the_animator_whole(
+    leave_at: str, kind: str, frames: int, animator: Callable, image: Rgb
+) -> None:
+    request = VideoRequest(frames=frames, seed=3)
+    before = list(animator(kind).generate(image, request).frames)
     calls = []
 
     def leave(done: float | None, stage: str, /) -> None:
@@ -188,10 +233,10 @@ def test_cancelling_stops_and_leaves_the_animator_whole(leave_at: str, animator:
             raise Cancelled("gone")
 
     with pytest.raises(Cancelled):
-        list(animator("svd").generate(image, request, progress=leave).frames)
+        list(animator(kind).generate(image, request, progress=leave).frames)
     assert calls[-1] == leave_at
     assert calls.count(leave_at) == 2
-    assert np.array_equal(list(animator("svd").generate(image, request).frames), before)
+    assert np.array_equal(list(animator(kind).generate(image, request).frames), before)
 
 
 def test_other_kinds_and_missing_weights_are_refused(
@@ -201,15 +246,16 @@ def test_other_kinds_and_missing_weights_are_refused(
         DiffusersConfig(model=str(folder("svd")), device="cpu", offload="model").load(Resources())
     (tmp_path / "other").mkdir()
     (tmp_path / "other" / "model_index.json").write_text('{"_class_name": "FluxPipeline"}')
-    with pytest.raises(ModelUnavailable, match="other is not a Stable Video Diffusion or Wan"):
+    with pytest.raises(ModelUnavailable, match="other is not a Wan or Stable Video Diffusion"):
         DiffusersConfig(model=str(tmp_path / "other")).load(Resources())
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path))
     with pytest.raises(ModelUnavailable, match="make pull"):
         DiffusersConfig().load(Resources())
 
 
-def test_the_card_states_the_terms() -> None:
-    assert "Commercial use needs a license" in DiffusersConfig().card().description
-    free = DiffusersConfig(model="Wan-AI/Wan2.2-TI2V-5B-Diffusers").card()
-    assert free.license == "Apache-2.0"
+def test_the_default_is_free_and_the_card_states_the_terms_of_the_others() -> None:
+    free = DiffusersConfig().card()
+    assert (free.model, free.license) == ("Wan-AI/Wan2.2-TI2V-5B-Diffusers", "Apache-2.0")
     assert "license" not in free.description
+    restricted = DiffusersConfig(model="stabilityai/stable-video-diffusion-img2vid-xt").card()
+    assert "Commercial use needs a license" in restricted.description

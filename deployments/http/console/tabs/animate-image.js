@@ -7,11 +7,11 @@ addJobTab({
   name: "animate-image",
 
   describe(form) {
-    const { frames, fps, motion, seed } = form.elements;
+    const { prompt, frames, fps, motion, seed } = form.elements;
     return {
       path: "/image/generateVideo",
       query: { frames: numberOf(frames), fps: numberOf(fps), motion: numberOf(motion), seed: numberOf(seed) },
-      form: { field: "file", file: fileOf(form), example: "photo.jpg" },
+      form: { field: "file", file: fileOf(form), example: "photo.jpg", texts: { prompt: prompt.value.trim() } },
       asJob: true,
     };
   },

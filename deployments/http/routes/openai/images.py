@@ -4,9 +4,7 @@ import hashlib
 import secrets
 
 from fastapi import Request
-from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
-from pydantic import ValidationError
 
 from deployments.http import answers, families
 from deployments.http.execution import ExecutionDep, job_responses
@@ -76,10 +74,7 @@ async def edit_images(request: Request, execution: ExecutionDep) -> GeneratedIma
     """Change an image as a prompt says, everywhere or where a mask is transparent."""
     async with form_file(execution.services, request, EDITED) as upload:
         received = upload.received
-        try:
-            form = ImageEditForm.model_validate(received.fields)
-        except ValidationError as error:
-            raise RequestValidationError(error.errors()) from error
+        form = upload.options(ImageEditForm)
         answer = answers.EDITED_INLINE_IMAGES if form.response_format == "b64_json" else answers.EDITED_IMAGES
         options = form.model_dump_json(include=set(ImageEditForm.model_fields))
         asked = f"{received.sha256}?{hashlib.sha256(received.second).hexdigest()}?{options}"
