@@ -1,5 +1,6 @@
 """Checkpoints of transformers: read from a local folder; nothing is fetched and no code of theirs is run."""
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +10,17 @@ from pipelines.loading.weights import Weights, locate
 
 TOKENIZERS = ("tokenizer.json", "vocab.json", "vocab.txt", "*.model")
 """A tokenizer's vocabulary is in one of these; without them transformers makes an empty one, without a complaint."""
+
+
+def read_model_type(weights: Weights) -> str:
+    """What kind of model a checkpoint is, as transformers calls it ("blip").
+
+    Raises:
+        ModelUnavailable: missing, damaged, or not a checkpoint of transformers.
+    """
+    folder = locate(weights)
+    with reading(weights.name):
+        return str(json.loads((folder / "config.json").read_text("utf-8"))["model_type"])
 
 
 def read_model(loader: Any, weights: Weights, placement: Placement, **options: Any) -> Any:

@@ -63,7 +63,39 @@ def make_tiny_rtdetr_v2(folder: Path, seed: int = 0) -> Path:
     return _saved(folder, RTDetrV2ForObjectDetection(config))
 
 
-def _saved(folder: Path, model) -> Path:
+def make_tiny_rf_detr(folder: Path, seed: int = 0) -> Path:
+    """RF-DETR on its windowed DINOv2, with DETR's image processor as it is published."""
+    import torch
+    from transformers import DetrImageProcessorPil, RfDetrConfig, RfDetrDinov2Config, RfDetrForObjectDetection
+
+    backbone = RfDetrDinov2Config(
+        hidden_size=32,
+        num_hidden_layers=3,
+        num_attention_heads=2,
+        image_size=160,
+        patch_size=16,
+        num_windows=2,
+        out_features=["stage1", "stage3"],
+        initializer_range=0.2,
+    )
+    config = RfDetrConfig(
+        backbone_config=backbone,
+        d_model=32,
+        decoder_layers=2,
+        decoder_self_attention_heads=2,
+        decoder_cross_attention_heads=4,
+        decoder_n_points=2,
+        decoder_ffn_dim=32,
+        num_queries=30,
+        group_detr=2,
+        id2label=_SIZES["id2label"],
+        label2id=_SIZES["label2id"],
+    )
+    torch.manual_seed(seed)
+    return _saved(folder, RfDetrForObjectDetection(config), DetrImageProcessorPil)
+
+
+def _saved(folder: Path, model, processor=None) -> Path:
     import torch
     from transformers import RTDetrImageProcessorPil
 
@@ -77,5 +109,5 @@ def _saved(folder: Path, model) -> Path:
             if "bbox_embed" in name and name.endswith("layers.2.weight"):
                 parameter.normal_(std=0.3)
     model.save_pretrained(folder)
-    RTDetrImageProcessorPil(size={"height": 160, "width": 160}).save_pretrained(folder)
+    (processor or RTDetrImageProcessorPil)(size={"height": 160, "width": 160}).save_pretrained(folder)
     return folder

@@ -1,8 +1,9 @@
 """Objects in single frames by any detector of transformers that reads the whole frame at once.
 
-By default D-FINE-S, ustc-community/dfine-small-coco (Apache-2.0, https://arxiv.org/abs/2410.13842); RT-DETR v2,
-PekingU/rtdetr_v2_r18vd (Apache-2.0, https://arxiv.org/abs/2407.17140), is another. Both know the 80 classes of COCO.
-Knows nothing of time.
+By default D-FINE-S, ustc-community/dfine-small-coco (Apache-2.0, https://arxiv.org/abs/2410.13842). Others are RF-DETR,
+Roboflow/rf-detr-nano, base and medium (Apache-2.0, https://arxiv.org/abs/2511.09554), and RT-DETR v2,
+PekingU/rtdetr_v2_r18vd (Apache-2.0, https://arxiv.org/abs/2407.17140). All know the 80 classes of COCO, and nothing of
+time.
 """
 
 from collections.abc import Sequence

@@ -7,7 +7,7 @@ unseen swap ids.
 
 from collections.abc import Iterator, Sequence
 from itertools import islice
-from typing import ClassVar, Literal
+from typing import Any, ClassVar, Literal
 
 import numpy as np
 from pydantic import Field
@@ -16,7 +16,8 @@ from pipelines.contracts.engine import ModelCard, Resources
 from pipelines.contracts.errors import ModelUnavailable
 from pipelines.loading.checkpoint import TorchCheckpointConfig
 from pipelines.loading.device import DtypeName, select_device
-from pipelines.loading.pretrained import read_image_processor, read_model
+from pipelines.loading.pretrained import read_image_processor, read_model, read_model_type
+from pipelines.loading.weights import Weights
 from pipelines.media import Rgb
 from pipelines.object_tracking.base import Tracks
 from pipelines.object_tracking.byte_track import NOTHING, Associator, ByteTracker, Detections
@@ -29,12 +30,19 @@ DUPLICATE_IOU = 0.8
 class TransformersConfig(TorchCheckpointConfig):
     """A detector of transformers and ByteTrack."""
 
-    licenses: ClassVar = {"ustc-community/dfine-small-coco": "Apache-2.0", "PekingU/rtdetr_v2_r18vd": "Apache-2.0"}
+    licenses: ClassVar = {
+        "ustc-community/dfine-small-coco": "Apache-2.0",
+        "Roboflow/rf-detr-nano": "Apache-2.0",
+        "Roboflow/rf-detr-base": "Apache-2.0",
+        "Roboflow/rf-detr-medium": "Apache-2.0",
+        "PekingU/rtdetr_v2_r18vd": "Apache-2.0",
+    }
     files: ClassVar = ("*.json", "model*.safetensors")
 
     engine: Literal["transformers"] = "transformers"
     model: str = Field(
-        "ustc-community/dfine-small-coco", description="Hub id or local folder of a D-FINE or RT-DETR v2 checkpoint."
+        "ustc-community/dfine-small-coco",
+        description="Hub id or local folder of a D-FINE, RF-DETR or RT-DETR v2 checkpoint.",
     )
     dtype: DtypeName = Field(
         "auto", description="Number format. `auto`: float32 everywhere, as half precision moves boxes by pixels."
@@ -56,17 +64,27 @@ class TransformersConfig(TorchCheckpointConfig):
         """Read the detector, which must know all of `classes`."""
         import supervision  # noqa: F401  a missing library shows now and not at the first video
         import trackers  # noqa: F401
-        from transformers import AutoImageProcessor, AutoModelForObjectDetection
+        from transformers import AutoModelForObjectDetection
 
         placement = select_device(self.device, "float32" if self.dtype == "auto" else self.dtype)
         (weights,) = self.weights()
-        processor = read_image_processor(AutoImageProcessor, weights, backend="pil")
+        processor = _read_processor(weights)
         model = read_model(AutoModelForObjectDetection, weights, placement)
         detector = TransformersDetector(model, processor, placement, self.name)
         for name in self.classes:
             if name not in detector.labels:
                 raise ModelUnavailable(f"{self.name} knows no class {name!r}. It knows: {', '.join(detector.labels)}.")
         return TransformersTracker(detector, threshold=self.threshold, classes=self.classes, batch_size=self.batch_size)
+
+
+def _read_processor(weights: Weights) -> Any:
+    """What prepares frames for a checkpoint's model, and turns its answers into boxes."""
+    from transformers import AutoImageProcessor, RTDetrImageProcessorPil
+
+    if read_model_type(weights) == "rf_detr":
+        # RF-DETR's own needs torchvision, and the one that its files name, DETR's, reads the scores by a softmax.
+        return read_image_processor(RTDetrImageProcessorPil, weights)
+    return read_image_processor(AutoImageProcessor, weights, backend="pil")
 
 
 class TransformersTracker(ByteTracker):

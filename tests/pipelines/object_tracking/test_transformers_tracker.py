@@ -5,6 +5,7 @@ import shutil
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -19,10 +20,11 @@ from pipelines.object_tracking import Tracks, TransformersConfig
 from pipelines.object_tracking.byte_track import Detections
 from pipelines.object_tracking.transformers.engine import TransformersTracker
 from pipelines.object_tracking.video import track_video
-from tests.checkpoints.object_tracking import LABELS, make_tiny_dfine, make_tiny_rtdetr_v2
+from tests.checkpoints.object_tracking import LABELS, make_tiny_dfine, make_tiny_rf_detr, make_tiny_rtdetr_v2
 from tests.pipelines.object_tracking.scenes import Thing, along, flat, play
+from tests.torchvision import imported
 
-KINDS = {"d-fine": make_tiny_dfine, "rt-detr-v2": make_tiny_rtdetr_v2}
+KINDS = {"d-fine": make_tiny_dfine, "rf-detr": make_tiny_rf_detr, "rt-detr-v2": make_tiny_rtdetr_v2}
 SIZE = (320, 180)
 FPS = 25.0
 RED, BLUE, GREEN = (200, 60, 50), (50, 90, 200), (60, 130, 60)
@@ -83,15 +85,27 @@ def blank(count: int) -> list[Rgb]:
     return [flat(64, 64)] * count
 
 
-@pytest.mark.parametrize("kind", KINDS)
-def test_finds_what_the_library_finds(kind: str, folder: Callable[[str], Path]) -> None:
+def by_its_processor(processor: Any, outputs: Any) -> list[dict[str, torch.Tensor]]:
+    return processor.post_process_object_detection(outputs, threshold=0.1, target_sizes=[(300, 400)] * 3)
+
+
+def by_rf_detr(_: Any, outputs: Any) -> list[dict[str, torch.Tensor]]:
+    with pytest.MonkeyPatch.context() as patch:
+        library = imported("transformers.models.rf_detr.image_processing_rf_detr", patch).RfDetrImageProcessor
+    return library.post_process_object_detection(None, outputs, threshold=0.1, target_sizes=[(300, 400)] * 3)
+
+
+@pytest.mark.parametrize(
+    ("kind", "boxes_of"), [("d-fine", by_its_processor), ("rt-detr-v2", by_its_processor), ("rf-detr", by_rf_detr)]
+)
+def test_finds_what_the_library_finds(kind: str, boxes_of: Callable, folder: Callable[[str], Path]) -> None:
     from transformers import AutoImageProcessor, AutoModelForObjectDetection
 
     processor = AutoImageProcessor.from_pretrained(folder(kind), backend="pil")
     model = AutoModelForObjectDetection.from_pretrained(folder(kind)).eval()
     with torch.no_grad():
         outputs = model(**processor(images(), return_tensors="pt"))
-    expected = processor.post_process_object_detection(outputs, threshold=0.1, target_sizes=[(300, 400)] * 3)
+    expected = boxes_of(processor, outputs)
     found = TransformersConfig(model=str(folder(kind))).load(Resources())._detector.detect(images())
     for ours, theirs in zip(found, expected, strict=True):
         boxes = theirs["boxes"].numpy().clip(0, (400, 300, 400, 300))
