@@ -6,6 +6,11 @@ WORDS = (
     *("a", "the", "of", "on", "in", "with", "and", "two", "red", "blue", "man", "woman", "dog", "cat", "street"),
     *("parked", "standing", "sitting", "table", "cup", "coffee", "rocket", "space", "suit", "photo", "tree", "bike"),
 )
+QWEN3_VL = (
+    "{% for message in messages %}<|im_start|>{{ message.role }}\n{% for part in message.content %}"
+    "{% if part.type == 'image' %}<|vision_start|><|image_pad|><|vision_end|>{% else %}{{ part.text }}{% endif %}"
+    "{% endfor %}<|im_end|>\n{% endfor %}{% if add_generation_prompt %}<|im_start|>assistant\n{% endif %}"
+)
 _SIZES = {"hidden_size": 32, "intermediate_size": 48, "num_hidden_layers": 2, "num_attention_heads": 4}
 
 
@@ -115,4 +120,195 @@ def make_tiny_sam(folder: Path, seed: int = 0) -> Path:
         mask_pad_size={"height": 32, "width": 32},
     )
     processor.save_pretrained(folder)
+    return folder
+
+
+def make_tiny_qwen3_vl(folder: Path, seed: int = 0) -> Path:
+    """Qwen3-VL with its tokens and the part of its chat template that is for a user's images and texts."""
+    import torch
+    from tokenizers import pre_tokenizers
+    from transformers import (
+        GenerationConfig,
+        Qwen2Tokenizer,
+        Qwen2VLImageProcessorPil,
+        Qwen3VLConfig,
+        Qwen3VLForConditionalGeneration,
+    )
+
+    named = ["<|im_start|>", "<|im_end|>", "<|vision_start|>", "<|vision_end|>", "<|image_pad|>", "<|video_pad|>"]
+    letters = ["<|endoftext|>", *sorted(pre_tokenizers.ByteLevel.alphabet())]
+    tokenizer = Qwen2Tokenizer(
+        {letter: number for number, letter in enumerate(letters)}, [], additional_special_tokens=named
+    )
+    tokenizer.eos_token = "<|im_end|>"
+    tokenizer.chat_template = QWEN3_VL
+    ids = dict(zip(named, tokenizer.convert_tokens_to_ids(named), strict=True))
+    text = {
+        **_SIZES,
+        "vocab_size": len(tokenizer),
+        "num_key_value_heads": 2,
+        "head_dim": 16,
+        "rope_parameters": {
+            "rope_type": "default",
+            "rope_theta": 10_000,
+            "mrope_section": [4, 2, 2],
+            "mrope_interleaved": True,
+        },
+        "initializer_range": 0.3,
+    }
+    vision = {
+        "depth": 2,
+        "hidden_size": 32,
+        "intermediate_size": 48,
+        "num_heads": 4,
+        "out_hidden_size": 32,
+        "num_position_embeddings": 64,
+        "deepstack_visual_indexes": [0, 1],
+        "initializer_range": 0.3,
+    }
+    torch.manual_seed(seed)
+    config = Qwen3VLConfig(
+        text_config=text,
+        vision_config=vision,
+        image_token_id=ids["<|image_pad|>"],
+        video_token_id=ids["<|video_pad|>"],
+        vision_start_token_id=ids["<|vision_start|>"],
+        vision_end_token_id=ids["<|vision_end|>"],
+        tie_word_embeddings=True,
+    )
+    model = Qwen3VLForConditionalGeneration(config)
+    model.generation_config = GenerationConfig(eos_token_id=ids["<|im_end|>"], pad_token_id=0, do_sample=True, top_k=20)
+    model.save_pretrained(folder)
+    tokenizer.save_pretrained(folder)
+    size = {"shortest_edge": 65536, "longest_edge": 16777216}
+    Qwen2VLImageProcessorPil(patch_size=16, image_mean=[0.5] * 3, image_std=[0.5] * 3, size=size).save_pretrained(
+        folder
+    )
+    return folder
+
+
+def make_tiny_siglip2(folder: Path, seed: int = 0) -> Path:
+    """SigLIP 2 for squares: SigLIP's model with Gemma's tokenizer."""
+    import torch
+    from transformers import GemmaTokenizer, SiglipConfig, SiglipImageProcessorPil, SiglipModel
+
+    vocabulary = _gemma_vocabulary()
+    tokenizer = GemmaTokenizer(vocabulary, [], padding_side="right", add_bos_token=False, add_eos_token=True)
+    torch.manual_seed(seed)
+    config = SiglipConfig(
+        text_config={**_SIZES, "vocab_size": len(vocabulary), "max_position_embeddings": 64},
+        vision_config={**_SIZES, "image_size": 32, "patch_size": 8},
+    )
+    _spread(SiglipModel(config)).save_pretrained(folder)
+    tokenizer.save_pretrained(folder)
+    SiglipImageProcessorPil(size={"height": 32, "width": 32}).save_pretrained(folder)
+    return folder
+
+
+def make_tiny_siglip2_naflex(folder: Path, seed: int = 0) -> Path:
+    """SigLIP 2 that keeps the image's shape."""
+    import torch
+    from transformers import Siglip2Config, Siglip2ImageProcessorPil, Siglip2Model, Siglip2Tokenizer
+
+    vocabulary = _gemma_vocabulary()
+    tokenizer = Siglip2Tokenizer(vocabulary, [], padding_side="right", add_bos_token=False, add_eos_token=True)
+    torch.manual_seed(seed)
+    config = Siglip2Config(
+        text_config={**_SIZES, "vocab_size": len(vocabulary), "max_position_embeddings": 64},
+        vision_config={**_SIZES, "patch_size": 8, "num_patches": 16},
+    )
+    _spread(Siglip2Model(config)).save_pretrained(folder)
+    tokenizer.save_pretrained(folder)
+    Siglip2ImageProcessorPil(patch_size=8, max_num_patches=16).save_pretrained(folder)
+    return folder
+
+
+def _gemma_vocabulary() -> dict[str, int]:
+    pieces = ["<pad>", "<eos>", "<bos>", "<unk>", "<mask>", *(f"<0x{byte:02X}>" for byte in range(256)), "▁"]
+    return {piece: number for number, piece in enumerate([*pieces, *(chr(code) for code in range(33, 127))])}
+
+
+def _spread(model):
+    """Make SigLIP's scores differ from name to name and from image to image."""
+    import torch
+
+    with torch.no_grad():
+        for name, parameter in model.named_parameters():
+            if parameter.ndim >= 2:
+                parameter.normal_(std=0.3)
+            if name == "logit_scale":
+                parameter.fill_(3.4)
+            if name == "logit_bias":
+                parameter.fill_(-1.0)
+    return model
+
+
+def make_tiny_sam2(folder: Path, seed: int = 6) -> Path:
+    """SAM 2.1 as it is published, for videos and images: squares of 128 pixels, masks of 32."""
+    import json
+
+    import torch
+    from transformers import Sam2HieraDetConfig, Sam2VideoConfig, Sam2VideoModel, Sam2VisionConfig
+
+    backbone = Sam2HieraDetConfig(
+        hidden_size=8,
+        num_attention_heads=1,
+        image_size=[128, 128],
+        window_positional_embedding_background_size=[4, 4],
+        blocks_per_stage=[1, 1, 2, 1],
+        embed_dim_per_stage=[8, 16, 32, 64],
+        num_attention_heads_per_stage=[1, 1, 2, 2],
+        window_size_per_stage=[4, 2, 4, 2],
+        global_attention_blocks=[3],
+        initializer_range=0.3,
+    )
+    vision = Sam2VisionConfig(
+        backbone_config=backbone,
+        backbone_channel_list=[64, 32, 16, 8],
+        backbone_feature_sizes=[[32, 32], [16, 16], [8, 8]],
+        fpn_hidden_size=32,
+        initializer_range=0.3,
+    )
+    memory = {
+        "memory_attention_hidden_size": 32,
+        "memory_attention_num_layers": 1,
+        "memory_attention_feed_forward_hidden_size": 32,
+        "memory_attention_rope_feat_sizes": [8, 8],
+        "memory_encoder_hidden_size": 32,
+        "memory_encoder_output_channels": 16,
+        "mask_downsampler_embed_dim": 32,
+        "memory_fuser_embed_dim": 32,
+        "memory_fuser_intermediate_dim": 32,
+    }
+    torch.manual_seed(seed)
+    config = Sam2VideoConfig(
+        vision_config=vision,
+        prompt_encoder_config={"hidden_size": 32, "image_size": 128, "patch_size": 16, "mask_input_channels": 4},
+        mask_decoder_config={"hidden_size": 32, "mlp_dim": 32, "num_attention_heads": 2, "iou_head_hidden_dim": 16},
+        image_size=128,
+        initializer_range=0.3,
+        **memory,
+    )
+    model = Sam2VideoModel(config)
+    with torch.no_grad():
+        for name, parameter in model.mask_decoder.named_parameters():
+            if parameter.ndim >= 2:
+                parameter.normal_(std=0.9 if "mlps" in name or "transformer" in name else 0.3)  # masks follow points
+    model.save_pretrained(folder)
+    processor = {
+        "image_processor_type": "Sam2ImageProcessorFast",  # it would need torchvision
+        "do_convert_rgb": True,
+        "do_resize": True,
+        "size": {"height": 128, "width": 128},
+        "resample": 2,
+        "do_rescale": True,
+        "rescale_factor": 1 / 255,
+        "do_normalize": True,
+        "image_mean": [0.485, 0.456, 0.406],
+        "image_std": [0.229, 0.224, 0.225],
+        "mask_size": {"height": 32, "width": 32},
+        "do_center_crop": None,
+        "crop_size": None,
+    }
+    (folder / "preprocessor_config.json").write_text(json.dumps(processor))
     return folder

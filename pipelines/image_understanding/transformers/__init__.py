@@ -1,4 +1,4 @@
-"""Image understanding by three models of transformers: BLIP captions, CLIP names classes, SAM segments."""
+"""Image understanding by three models of transformers: one writes captions, one names classes, one segments."""
 
 from pipelines.image_understanding.transformers.engine import TransformersConfig, TransformersUnderstander
 

@@ -1,50 +1,33 @@
-"""Captions by BLIP.
+"""What every captioning model offers, and what the families share."""
 
-Checkpoint: Salesforce/blip-image-captioning-base (BSD-3-Clause, https://arxiv.org/abs/2201.12086).
-Says what is likely, in English; it can name things that are not in the image.
-"""
-
-from typing import Any, Self
+from abc import ABC, abstractmethod
+from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 from pipelines.contracts.progress import Progress
-from pipelines.loading.device import Placement
-from pipelines.loading.pretrained import read_image_processor, read_model, read_tokenizer
+from pipelines.loading.device import DtypeName, Placement
 from pipelines.loading.weights import Weights
 from pipelines.media import Rgb
 
-BEAMS = 3
-MAX_TOKENS = 30
+if TYPE_CHECKING:
+    from torch import Tensor
 
 
-class Captioner:
-    """One loaded model. Not thread-safe.
+class Captioner(ABC):
+    """One loaded model. Not thread-safe."""
 
-    Args:
-        model: a `BlipForConditionalGeneration`, on the device of `placement`.
-        processor: prepares its images.
-        tokenizer: turns its tokens into text.
-        placement: device and number format.
-    """
-
-    def __init__(self, model: Any, processor: Any, tokenizer: Any, placement: Placement) -> None:
-        self._model = model
-        self._processor = processor
-        self._tokenizer = tokenizer
-        self._placement = placement
+    auto_dtype: ClassVar[DtypeName] = "float32"
+    """Number format that `dtype: auto` means; `auto` is half precision on a GPU."""
 
     @classmethod
+    @abstractmethod
     def load(cls, weights: Weights, placement: Placement) -> Self:
         """Read the checkpoint.
 
         Raises:
             ModelUnavailable: missing, damaged, or of another kind.
         """
-        from transformers import AutoTokenizer, BlipForConditionalGeneration, BlipImageProcessorPil
 
-        tokenizer = read_tokenizer(AutoTokenizer, weights)
-        processor = read_image_processor(BlipImageProcessorPil, weights)
-        return cls(read_model(BlipForConditionalGeneration, weights, placement), processor, tokenizer, placement)
-
+    @abstractmethod
     def caption(self, image: Rgb, *, progress: Progress) -> str:
         """Describe an image in a sentence.
 
@@ -52,30 +35,31 @@ class Captioner:
             image: RGB uint8 (H, W, 3).
             progress: called after each token.
         """
+
+
+class TokenCounter:
+    """A stopping criterion of transformers that stops nothing, and reports each token.
+
+    Args:
+        progress: called with the part of `max_tokens` that is done.
+        max_tokens: of the caption.
+    """
+
+    def __init__(self, progress: Progress, max_tokens: int) -> None:
+        self._progress = progress
+        self._max_tokens = max_tokens
+        self._count = 0
+
+    def __call__(self, tokens: "Tensor", scores: Any, **rest: Any) -> "Tensor":
+        """Count one more token."""
         import torch
 
-        inputs = self._processor(image, input_data_format="channels_last", return_tensors="pt")
-        steps = 0
-
-        def count(tokens: torch.Tensor, scores: Any, **rest: Any) -> torch.Tensor:
-            nonlocal steps
-            steps += 1
-            progress(min(steps / MAX_TOKENS, 1.0), "captioning")
-            return torch.zeros(len(tokens), dtype=torch.bool, device=tokens.device)
-
-        with torch.inference_mode():
-            (tokens,) = self._model.generate(
-                pixel_values=inputs["pixel_values"].to(self._placement.device, self._placement.dtype),
-                num_beams=BEAMS,
-                max_new_tokens=MAX_TOKENS,
-                do_sample=False,
-                stopping_criteria=[count],
-            )
-        # The first token marks the beginning; not every published tokenizer knows that and would skip it.
-        return sentence(self._tokenizer.decode(tokens[1:], skip_special_tokens=True))
+        self._count += 1
+        self._progress(min(self._count / self._max_tokens, 1.0), "captioning")
+        return torch.zeros(len(tokens), dtype=torch.bool, device=tokens.device)
 
 
 def sentence(text: str) -> str:
-    """The caption with a capital first letter: BLIP writes none."""
+    """The caption in one line, with a capital first letter."""
     text = " ".join(text.split())
     return f"{text[:1].upper()}{text[1:]}"

@@ -1,36 +1,37 @@
-"""Zero-shot classification by CLIP: which of the given names fit an image.
+"""Zero-shot classification: how well given names fit an image, by the distance of their embeddings from its own."""
 
-Checkpoint: openai/clip-vit-base-patch32 (MIT, https://arxiv.org/abs/2103.00020).
-It only compares the names with each other: it chooses the best even if none fits.
-"""
-
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
 from pipelines.loading.device import Placement
 from pipelines.loading.errors import overflowed
-from pipelines.loading.pretrained import read_image_processor, read_model, read_tokenizer
 from pipelines.loading.weights import Weights
 from pipelines.media import Rgb
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 TEXT_BATCH_SIZE = 64
 
 
-class Classifier:
+class Classifier(ABC):
     """One loaded model with its names. Not thread-safe.
 
     Args:
-        model: a `CLIPModel`, on the device of `placement`.
+        model: on the device of `placement`.
         processor: prepares its images.
         tokenizer: tokenizes the names.
         placement: device and number format.
         name: for messages.
         labels: the names.
-        prompt: sentence in which each name replaces `{}`.
+        prompt: sentence in which each name replaces `{}`; `None` is the family's own.
     """
+
+    own_prompt: ClassVar[str]
 
     def __init__(
         self,
@@ -41,37 +42,33 @@ class Classifier:
         name: str,
         *,
         labels: Sequence[str],
-        prompt: str,
+        prompt: str | None,
     ) -> None:
         self._model = model
         self._processor = processor
+        self._tokenizer = tokenizer
         self._placement = placement
         self._name = name
         self.labels = tuple(labels)
-        self._names = self._embed([prompt.replace("{}", label) for label in labels], tokenizer)
+        self._names = self._embed([(prompt or self.own_prompt).replace("{}", label) for label in labels])
 
     @classmethod
-    def load(cls, weights: Weights, placement: Placement, *, labels: Sequence[str], prompt: str) -> Self:
+    @abstractmethod
+    def load(cls, weights: Weights, placement: Placement, *, labels: Sequence[str], prompt: str | None) -> Self:
         """Read the checkpoint and embed the names.
 
         Raises:
             ModelUnavailable: missing, damaged, or of another kind.
         """
-        from transformers import AutoTokenizer, CLIPImageProcessorPil, CLIPModel
-
-        tokenizer = read_tokenizer(AutoTokenizer, weights)
-        processor = read_image_processor(CLIPImageProcessorPil, weights)
-        model = read_model(CLIPModel, weights, placement)
-        return cls(model, processor, tokenizer, placement, weights.name, labels=labels, prompt=prompt)
 
     def probabilities(self, image: Rgb) -> NDArray[np.float32]:
-        """How well each of `labels` fits an image, compared with the others.
+        """How well each of `labels` fits an image.
 
         Args:
             image: RGB uint8 (H, W, 3).
 
         Returns:
-            float32 (labels,), sum 1.
+            float32 (labels,), 0 to 1.
 
         Raises:
             ModelUnavailable: the model's numbers overflow in the chosen number format.
@@ -80,14 +77,22 @@ class Classifier:
 
         inputs = self._processor(image, input_data_format="channels_last", return_tensors="pt")
         with torch.inference_mode():
-            pixels = inputs["pixel_values"].to(self._placement.device, self._placement.dtype)
-            seen = _unit(self._model.get_image_features(pixel_values=pixels).pooler_output)[0]
+            inputs = inputs.to(self._placement.device, self._placement.dtype)
+            seen = _unit(self._model.get_image_features(**inputs).pooler_output)[0]
             logits = self._names @ seen * self._model.logit_scale.float().exp()
-        if not torch.isfinite(logits).all():
-            raise overflowed(self._name)
-        return np.asarray(logits.softmax(0).cpu().numpy(), np.float32)
+            if not torch.isfinite(logits).all():
+                raise overflowed(self._name)
+            return np.asarray(self._to_probabilities(logits).cpu().numpy(), np.float32)
 
-    def _embed(self, texts: list[str], tokenizer: Any) -> Any:
+    @abstractmethod
+    def _tokens(self, texts: list[str], max_length: int) -> Any:
+        """Inputs of the text model, by name."""
+
+    @abstractmethod
+    def _to_probabilities(self, logits: "Tensor") -> "Tensor":
+        """From scaled similarities, float32 (labels,)."""
+
+    def _embed(self, texts: list[str]) -> "Tensor":
         """Unit vectors of texts, float32 (N, dimension)."""
         import torch
 
@@ -95,14 +100,13 @@ class Classifier:
         max_length = self._model.config.text_config.max_position_embeddings
         with torch.inference_mode():
             for start in range(0, len(texts), TEXT_BATCH_SIZE):
-                batch = texts[start : start + TEXT_BATCH_SIZE]
-                tokens = tokenizer(batch, padding=True, truncation=True, max_length=max_length, return_tensors="pt")
-                tokens = tokens.to(self._placement.device)
+                tokens = self._tokens(texts[start : start + TEXT_BATCH_SIZE], max_length).to(self._placement.device)
                 vectors.append(_unit(self._model.get_text_features(**tokens).pooler_output))
         return torch.cat(vectors)
 
 
-def _unit(vectors: Any) -> Any:
+def _unit(vectors: "Tensor") -> "Tensor":
     """Unit vectors in float32: half precision would shift probabilities by several percent."""
-    vectors = vectors.float()
-    return vectors / vectors.norm(dim=-1, keepdim=True)
+    from torch.nn.functional import normalize
+
+    return normalize(vectors.float(), dim=-1)

@@ -17,4 +17,4 @@ EVERYDAY: Final = (
     *("Pump", "Pipe", "Cable", "Circuit Board", "Box", "Money", "Coins", "Musical Instrument", "Ball", "Sports"),
     *("Document", "Page of Text", "Screenshot", "Chart", "Map", "Drawing", "Painting", "Sign", "Logo", "Texture"),
 )
-"""CLIP ignores case: the capitals are for people."""
+"""The models ignore case: the capitals are for people."""

@@ -1,28 +1,27 @@
-"""Segments by SAM, prompted with a grid of points: things and parts of things.
+"""Segments by a model of the SAM family, prompted with a grid of points: things and parts of things.
 
-Checkpoint: facebook/sam-vit-base (Apache-2.0, https://arxiv.org/abs/2304.02643). The choice among its masks follows
-section 5 and appendix B of the paper: good by its own estimate, and stable when the threshold moves. Duplicates are
-found by their masks rather than by their boxes. It names nothing.
+The choice among the masks follows section 5 and appendix B of the first paper (https://arxiv.org/abs/2304.02643): good
+by the model's own estimate, and stable when the threshold moves. Duplicates are found by their masks rather than by
+their boxes. It names nothing.
 """
 
+from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
 from pipelines.contracts.progress import Progress
 from pipelines.loading.device import Placement
-from pipelines.loading.errors import overflowed
-from pipelines.loading.pretrained import read_image_processor, read_model
 from pipelines.loading.weights import Weights
 from pipelines.media import Rgb
 
 if TYPE_CHECKING:
     from torch import Tensor
 
-POINT_BATCH_SIZE = 64
+POINT_BATCH_SIZE = 32
 MAX_OVERLAP = 0.7
 """Masks of a greater intersection over union are duplicates."""
 MIN_SHARE = 0.0005
@@ -31,7 +30,7 @@ MAX_SEGMENTS = 60
 
 
 @dataclass(frozen=True)
-class Frame:
+class Frame(ABC):
     """Where an image of `size` (rows, columns) lies in the square that the model sees: at the top left.
 
     Attributes:
@@ -49,28 +48,26 @@ class Frame:
         rows, columns = (-(-inner * logits.shape[-1] // self.side) for inner in self.inner)
         return logits[:, :rows, :columns]
 
+    @abstractmethod
     def enlarge(self, logits: "Tensor") -> NDArray[np.bool_]:
         """One coarse mask, logits (h, w), as bool (H, W) over the image."""
-        from torch.nn.functional import interpolate
-
-        square = interpolate(logits[None, None], (self.side, self.side), mode="bilinear", align_corners=False)
-        square = square[..., : self.inner[0], : self.inner[1]]
-        mask = interpolate(square, self.size, mode="bilinear", align_corners=False)[0, 0] > 0
-        return np.asarray(mask.cpu().numpy())
 
 
-class Segmenter:
+class Segmenter(ABC):
     """One loaded model. Not thread-safe.
 
     Args:
-        model: a `SamModel`, on the device of `placement`.
+        model: on the device of `placement`.
         processor: prepares its images.
         placement: device and number format.
         name: for messages.
         points_per_side: of the grid of points, in each direction.
-        least_quality: minimum, by the model's own estimate, of how well a mask fits (intersection over union).
+        least_quality: minimum, by the model's own estimate, of how well a mask fits (intersection over union); `None`
+            is what the family's authors use.
         least_stability: minimum part that a mask keeps when its threshold moves by 1 to either side.
     """
+
+    own_least_quality: ClassVar[float]
 
     def __init__(
         self,
@@ -80,7 +77,7 @@ class Segmenter:
         name: str,
         *,
         points_per_side: int,
-        least_quality: float,
+        least_quality: float | None,
         least_stability: float,
     ) -> None:
         self._model = model
@@ -88,20 +85,17 @@ class Segmenter:
         self._placement = placement
         self._name = name
         self._points_per_side = points_per_side
-        self._least_quality = least_quality
+        self._least_quality = self.own_least_quality if least_quality is None else least_quality
         self._least_stability = least_stability
 
     @classmethod
+    @abstractmethod
     def load(cls, weights: Weights, placement: Placement, **options: Any) -> Self:
         """Read the checkpoint; `options` as in the class.
 
         Raises:
             ModelUnavailable: missing, damaged, or of another kind.
         """
-        from transformers import SamImageProcessorPil, SamModel
-
-        processor = read_image_processor(SamImageProcessorPil, weights)
-        return cls(read_model(SamModel, weights, placement), processor, placement, weights.name, **options)
 
     def segment(self, image: Rgb, *, progress: Progress) -> NDArray[np.bool_]:
         """Find the segments of an image; they may overlap.
@@ -136,20 +130,15 @@ class Segmenter:
         masks.sort(key=np.count_nonzero, reverse=True)
         return np.stack(masks) if masks else np.zeros((0, *frame.size), bool)
 
-    def _embed(self, image: Rgb) -> "tuple[Tensor, Frame]":
-        """The image's embedding, and where the image lies in the model's square."""
-        import torch
+    @abstractmethod
+    def _embed(self, image: Rgb) -> tuple[Any, Frame]:
+        """The image's embedding, as the model takes it, and where the image lies in the model's square.
 
-        inputs = self._processor(image, input_data_format="channels_last", return_tensors="pt")
-        pixels = inputs["pixel_values"].to(self._placement.device, self._placement.dtype)
-        rows, columns = inputs["reshaped_input_sizes"][0].tolist()
-        frame = Frame((image.shape[0], image.shape[1]), (rows, columns), int(pixels.shape[-1]))
-        embedding = self._model.get_image_embeddings(pixels)
-        if not torch.isfinite(embedding).all():
-            raise overflowed(self._name)
-        return embedding, frame
+        Raises:
+            ModelUnavailable: the model's numbers overflow in the chosen number format.
+        """
 
-    def _answers(self, embedding: "Tensor", frame: Frame) -> "Iterator[tuple[float, Tensor, Tensor]]":
+    def _answers(self, embedding: Any, frame: Frame) -> "Iterator[tuple[float, Tensor, Tensor]]":
         """The part of the grid that is done, logits (N, h, w) and estimated qualities (N,), batch by batch.
 
         The model answers each point with three masks: a whole, a part, a part of that.
