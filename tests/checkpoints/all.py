@@ -12,7 +12,7 @@ from tests.checkpoints.object_tracking import make_tiny_dfine
 from tests.checkpoints.speech_recognition import make_tiny_whisper
 from tests.checkpoints.speech_synthesis import make_tiny_kokoro
 from tests.checkpoints.super_resolution import make_tiny_rrdbnet
-from tests.checkpoints.video_generation import make_tiny_stable_video_diffusion
+from tests.checkpoints.video_generation import make_tiny_wan
 
 Chosen = dict[str, dict[str, Any]]
 """`user_config` by capability."""
@@ -26,7 +26,7 @@ def make_all(home: Path, *, width: int | None = None) -> Chosen:
         width: of the layers of the language model and the recognizer, to give them something to compute.
     """
     sizes = {} if width is None else {"hidden_size": width, "intermediate_size": 2 * width, "num_hidden_layers": 6}
-    names = ("sr", "rife", "bge", "qwen", "lcm", "blip", "clip", "sam", "dfine", "svd")
+    names = ("sr", "rife", "bge", "qwen", "lcm", "blip", "clip", "sam", "dfine", "wan")
     folders = {name: home / name for name in names}
     for folder in folders.values():
         folder.mkdir()
@@ -63,7 +63,7 @@ def make_all(home: Path, *, width: int | None = None) -> Chosen:
         "object_tracking": {"engine": "transformers", "model": str(make_tiny_dfine(folders["dfine"]))},
         "video_generation": {
             "engine": "diffusers",
-            "model": str(make_tiny_stable_video_diffusion(folders["svd"])),
+            "model": str(make_tiny_wan(folders["wan"])),
             "steps": 2,
             "pixels": 4096,
         },

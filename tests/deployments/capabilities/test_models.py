@@ -227,9 +227,15 @@ def test_an_image_enlarged(client: httpx.Client, chosen: Chosen) -> None:
     assert np.abs(enlarged - direct).max() <= 1
 
 
-def test_an_image_moves(client: httpx.Client) -> None:
-    made = answered(client.post("/image/generateVideo", params={"frames": 3}, files={"file": png(64, 64)}), "diffusers")
-    assert frames(client.get(made.json()["svdVideoUrl"]).content) == 3
+def test_an_image_moves_as_its_prompt_says(client: httpx.Client) -> None:
+    def video(prompt: str) -> bytes:
+        form = {"files": {"file": png(64, 64)}, "data": {"prompt": prompt}}
+        made = answered(client.post("/image/generateVideo", params={"frames": 5}, **form), "diffusers")
+        return client.get(made.json()["svdVideoUrl"]).content
+
+    rain = video("it rains")
+    assert frames(rain) == 5
+    assert video("it rains") == rain != video("the wind blows")
 
 
 def test_videos(client: httpx.Client) -> None:
