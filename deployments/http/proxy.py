@@ -1,4 +1,4 @@
-"""Middleware of Serve's HTTP proxy.
+"""Middleware of Serve's HTTP proxy, and its protocol.
 
 Serve lets a client set its own timeout by a header, and by another keep its work running after it disconnects. Both are
 the server's to decide. `RAY_SERVE_HTTP_PROXY_CALLBACK_IMPORT_PATH=deployments.http.proxy:middlewares` installs this.
@@ -6,6 +6,8 @@ the server's to decide. `RAY_SERVE_HTTP_PROXY_CALLBACK_IMPORT_PATH=deployments.h
 
 from starlette.middleware import Middleware
 from starlette.types import ASGIApp, Receive, Scope, Send
+
+from deployments.http import protocol
 
 STRIPPED_HEADERS = frozenset({b"x-request-timeout-seconds", b"x-request-disconnect-disabled"})
 
@@ -25,5 +27,6 @@ class StripHeaders:
 
 
 def middlewares() -> list[Middleware]:
-    """The middlewares, as Serve asks for them when a proxy starts."""
+    """The middlewares, as Serve asks for them when a proxy starts, just before its server."""
+    protocol.install()
     return [Middleware(StripHeaders)]

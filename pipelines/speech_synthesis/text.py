@@ -12,6 +12,12 @@ SENTENCE_PAUSE_S = 0.3
 PARAGRAPH_PAUSE_S = 0.45
 CLAUSE_PAUSE_S = 0.12
 
+_READ_AS_THEY_ARE = ("<super>", "<sub>", "<fraction>")
+# There engines pause at wide marks, but name narrow ones or pass over them: "他(她)", "你好,世界". Numbers keep theirs.
+_WIDE_MARKS_IN = ("cmn", "ja", "ko")
+_NARROW_MARK = re.compile(r"(?<!\d)[,;:!?()/\[\]]|[,;:!?()/\[\]](?!\d)|~")
+_TO_WIDE = ord("，") - ord(",")
+
 _PARAGRAPH = re.compile(r"\n\s*\n")
 _ORDINAL = re.compile(r"\b\d{1,2}\.$")
 _CLAUSE_END = re.compile(r"[,;:–—]\s|[，、；：،]")
@@ -55,11 +61,30 @@ class Piece(NamedTuple):
 
 
 def clean(text: str) -> str:
-    """The text without control characters (eSpeak NG takes some as commands), lone surrogates and the like."""
-    return "".join(
-        " " if unicodedata.category(c) in ("Cc", "Cs", "Co", "Cn") and c != "\n" else c
+    """The text in plain characters: no other forms of a letter, digit or mark, no control characters and the like.
+
+    Engines know few other forms ("２０２３", "ｶﾞｲﾄﾞ", "㎡"), and eSpeak NG takes some control characters as commands.
+    """
+    text = "".join(
+        " " if unicodedata.category(c) in ("Cc", "Cs", "Co", "Cn") and c != "\n" else _plain(c)
         for c in text.replace("\r\n", "\n").replace("\u00ad", "")
     )
+    text = unicodedata.normalize("NFC", text)
+    if language_of(text) in _WIDE_MARKS_IN:
+        text = _NARROW_MARK.sub(lambda mark: chr(ord(mark[0]) + _TO_WIDE), text)
+    return text
+
+
+def _plain(c: str) -> str:
+    """As NFKC decomposes it, but for what would be read as something else: 10² as 102, 2½ as 21⁄2."""
+    tag, *codes = unicodedata.decomposition(c).split() or [""]
+    if not tag.startswith("<") or tag in _READ_AS_THEY_ARE or c in "…№":
+        return c
+    plain = "".join(_plain(chr(int(code, 16))) for code in codes)
+    # The others of this kind are letters and marks of their own: Thai and Lao vowels, Korean letters, accents, µ.
+    if tag == "<compat>" and not (plain.isascii() or unicodedata.category(c) == "So"):
+        return c
+    return plain
 
 
 def is_speakable(text: str) -> bool:

@@ -7,9 +7,10 @@ import time
 import wave
 import zipfile
 from collections.abc import Iterator
+from http.client import HTTPResponse
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import quote, urlsplit
 
 import httpx
 import pytest
@@ -454,6 +455,20 @@ def raw_get(graph: RunningGraph, target: str) -> int:
 )
 def test_nothing_outside_is_served(graph: RunningGraph, target: str) -> None:
     assert raw_get(graph, target) in (400, 403, 404)
+
+
+def test_a_text_too_long_for_an_address(graph: RunningGraph) -> None:
+    text = quote("很长的文章。" * 3_000)
+    address = urlsplit(graph.url)
+    with socket.create_connection((address.hostname, address.port), timeout=30) as connection:
+        connection.sendall(f"GET /v1/tts?text={text} HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n".encode())
+        answer = HTTPResponse(connection)
+        answer.begin()
+        body = json.loads(answer.read())
+    assert (answer.status, answer.headers["content-type"]) == (400, "application/json")
+    assert answer.headers["x-request-id"]
+    assert body["status"] == 40000000
+    assert "POST /v1/audio/speech" in body["message"]
 
 
 def test_unknown_routes_and_methods(client: httpx.Client) -> None:

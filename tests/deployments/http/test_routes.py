@@ -161,6 +161,15 @@ def test_text_to_speech(client: httpx.Client) -> None:
     assert np.abs(samples).max() > 0.05
 
 
+@pytest.mark.parametrize(("text", "plain"), [("２０２３年", "2023年"), ("ＡＢＣ公司", "ABC公司"), ("５０％", "50%")])
+def test_full_width_text_sounds_alike(client: httpx.Client, text: str, plain: str) -> None:
+    first, second = (client.get("/v1/tts", params={"text": each}) for each in (text, plain))
+    assert first.status_code == 200
+    assert first.content == second.content
+    posted = client.post("/v1/audio/speech", json={"input": text})
+    assert posted.content == first.content
+
+
 def test_spoken_text_is_heard_again(client: httpx.Client) -> None:
     speech = client.get("/v1/tts", params={"text": "one two three four five", "speed": 0.8})
     heard = client.post("/v1/asr", content=speech.content).json()

@@ -236,6 +236,44 @@ def test_markup_is_only_text(espeak: SpeechSynthesizer) -> None:
     assert np.array_equal(speak(espeak, "one \x0199P two"), speak(espeak, "one  99P two"))  # no pitch command
 
 
+@pytest.mark.parametrize(
+    ("text", "plain"),
+    [
+        ("２０２３年", "2023年"),
+        ("ＡＢＣ公司", "ABC公司"),
+        ("增长３．５％", "增长3.5%"),
+        ("１２：３０，第３～５节", "12:30，第3~5节"),
+        ("Ｈｅｌｌｏ，　ｗｏｒｌｄ！", "Hello, world!"),
+        ("ｶﾞｲﾄﾞ", "ガイド"),
+        ("면적 100㎡", "면적 100m²"),
+        ("25℃ und 3㎏", "25°C und 3kg"),
+        ("① 第Ⅷ章", "1 第VIII章"),
+        ("𝐇𝐞𝐥𝐥𝐨 𝓦𝓸𝓻𝓵𝓭", "Hello World"),
+    ],
+)
+def test_other_forms_of_characters_sound_alike(espeak: SpeechSynthesizer, text: str, plain: str) -> None:
+    assert np.array_equal(speak(espeak, text), speak(espeak, plain))
+
+
+@pytest.mark.parametrize(
+    ("text", "confused"), [("10² cm", "102 cm"), ("2½ cups", "21⁄2 cups"), ("5 µm", "5 μm"), ("№ 5", "No 5")]
+)
+def test_characters_with_a_reading_of_their_own_keep_it(espeak: SpeechSynthesizer, text: str, confused: str) -> None:
+    assert not np.array_equal(speak(espeak, text), speak(espeak, confused))
+
+
+@pytest.mark.parametrize(
+    ("narrow", "wide"),
+    [
+        ("你好,世界!他(她)来了", "你好，世界！他（她）来了"),
+        ("今日は,晴れ", "今日は，晴れ"),
+        ("안녕,세상", "안녕，세상"),
+    ],
+)
+def test_marks_among_wide_characters(espeak: SpeechSynthesizer, narrow: str, wide: str) -> None:
+    assert np.array_equal(speak(espeak, narrow), speak(espeak, wide))
+
+
 def test_nothing_is_swallowed(espeak: SpeechSynthesizer) -> None:
     rate = espeak.sample_rate_hz
     for unit, min_s in [("9", 0.25), ("天气", 0.4), ("한", 0.15), ("ab", 0.05)]:
