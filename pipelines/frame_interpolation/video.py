@@ -31,12 +31,13 @@ def interpolate_video(
         UnusableMedia, TooManyPixels: from the video.
         Cancelled: raised by `progress`.
     """
-    target = target_rate(video.fps, None if fps is None else Fraction(fps), interpolator)
+    requested = None if fps is None else Fraction(fps)
+    target = target_rate(video.fps, requested, interpolator)
     frames = interpolate_stream(
         video.frames(),
         interpolator,
         fps_in=video.fps,
-        fps_out=target,
+        fps_out=requested,
         frame_count=video.frame_count,
         progress=progress,
     )

@@ -5,8 +5,10 @@ at a constant rate, because trackers, interpolators and browsers all want one: i
 repeated or dropped, so that every frame stays within half a frame's time of where it was. Nothing here holds more
 than a few frames, however long the video.
 
-What it does not do: HDR is not tone-mapped, interlaced fields are not separated, alpha is ignored, and of several audio
-tracks only the best is kept.
+HDR is tone-mapped. If the size or the shape of the pixels changes on the way, the frames that follow are fitted into
+the first one's size, with black borders.
+
+What it does not do: interlaced fields are not separated, alpha is ignored, and a turn on the way is not followed.
 """
 
 import contextlib
@@ -14,15 +16,16 @@ import math
 from collections.abc import Iterator
 from fractions import Fraction
 from types import TracebackType
-from typing import TYPE_CHECKING, BinaryIO, Self
+from typing import TYPE_CHECKING, BinaryIO, NamedTuple, Self
 
 import numpy as np
 
 from pipelines.contracts.errors import TooManyPixels, UnsupportedMedia, UnusableMedia
 from pipelines.media import Rgb
-from pipelines.media._audio_track import AudioTrack, find_audio
+from pipelines.media._audio_track import AudioTracks, find_audio
 from pipelines.media._ffmpeg import Clock, ClockRules, Handle, demux
-from pipelines.media._geometry import Orientation, square_pixels
+from pipelines.media._geometry import Orientation, PixelAspect, centered, fit_within, square_pixels
+from pipelines.media._tone_mapping import SAMPLES, ToneMapper, is_hdr
 
 if TYPE_CHECKING:
     import av
@@ -32,9 +35,17 @@ CONTAINERS = frozenset({"mov", "matroska", "avi", "mpegts", "mpeg", "flv", "ogg"
 
 _THREADS = 2
 _MAX_SIDE = 16_384  # H.264's limit
-_UNSPECIFIED = 2  # AVCOL_SPC_UNSPECIFIED
+_UNSPECIFIED, _BT2020_MATRIX = 2, 9  # AVCOL_SPC_UNSPECIFIED, AVCOL_SPC_BT2020_NCL
 _FULL_RANGE = np.clip(np.rint((np.arange(256) - 16) * (255 / 219)), 0, 255).astype(np.uint8)
 """Gray of 16 to 235, as video has it, in 0 to 255."""
+
+
+class _Decoded(NamedTuple):
+    """A frame, when it is shown, and the width of its pixels by their height."""
+
+    time_s: Fraction
+    frame: "av.VideoFrame"
+    aspect: Fraction | None
 
 
 class VideoReader:
@@ -46,7 +57,7 @@ class VideoReader:
         height: likewise.
         duration_s: as the file states it, or `None`.
         frame_count: how many frames to expect by that duration, or `None`. A damaged file may have fewer.
-        has_audio: whether there is an audio track that can be kept.
+        has_audio: whether there is any audio track that can be kept.
         start_s: when the first frame is shown, on the file's clock.
         clock_rules: which of the file's timestamps are believed.
     """
@@ -103,15 +114,15 @@ class VideoReader:
             TooManyPixels: the frames grow beyond the limit midway.
         """
         shown = 0
-        held: av.VideoFrame | None = None
+        held: _Decoded | None = None
         end_s = Fraction(0)
-        for time_s, frame in self._timed():
-            due = math.floor((time_s - self.start_s) * self.fps + Fraction(1, 2))
+        for decoded in self._timed():
+            due = math.floor((decoded.time_s - self.start_s) * self.fps + Fraction(1, 2))
             while held is not None and shown < due:
                 yield self._rgb(held)
                 shown += 1
-            held = frame
-            end_s = time_s - self.start_s + self._shown_for(frame)
+            held = decoded
+            end_s = decoded.time_s - self.start_s + self._shown_for(decoded.frame)
         due = max(shown + 1, math.floor(end_s * self.fps + Fraction(1, 2)))
         while held is not None and shown < due:
             yield self._rgb(held)
@@ -126,7 +137,7 @@ class VideoReader:
         self.duration_s = self._duration()
         self.frame_count = None if self.duration_s is None else max(1, round(self.duration_s * self.fps))
         self.clock_rules = ClockRules.of(self._container_name, self.duration_s)
-        self.has_audio = find_audio(self._container) is not None
+        self.has_audio = bool(find_audio(self._container))
         for stream in self._container.streams:
             if stream is not self._stream:
                 stream.discard = Discard.all
@@ -134,13 +145,13 @@ class VideoReader:
         self._first = next(self._decoded, None)
         if self._first is None:
             raise UnusableMedia("The video has no decodable frame.")
-        self.start_s, frame = self._first
+        self.start_s, frame, aspect = self._first
+        size = square_pixels(frame.width, frame.height, aspect, self._max_pixels)
         self._orientation = Orientation(frame)
-        aspect = self._stream.sample_aspect_ratio
-        self._coded_size = square_pixels(frame.width, frame.height, aspect, self._max_pixels)
-        self.width, self.height = self._orientation.size(*self._coded_size)
+        self.width, self.height = self._orientation.size(*size)
+        self._tone_mapper: ToneMapper | None = None
 
-    def _timed(self) -> "Iterator[tuple[Fraction, av.VideoFrame]]":
+    def _timed(self) -> Iterator[_Decoded]:
         if self._first is not None:
             first, self._first = self._first, None
             yield first
@@ -173,10 +184,12 @@ class VideoReader:
         if max(width, height) > _MAX_SIDE:
             raise TooManyPixels(f"Video frames of {width}×{height} exceed the limit of {_MAX_SIDE:,} pixels per side.")
 
-    def _decode(self) -> "Iterator[tuple[Fraction, av.VideoFrame]]":
-        """Frames and their times in seconds; damaged packets are skipped."""
+    def _decode(self) -> Iterator[_Decoded]:
+        """The frames; damaged packets are skipped."""
         import av
 
+        codec = self._stream.codec_context
+        aspect = PixelAspect(self._stream)
         clock = Clock(self._stream.time_base, 1 / self.fps, self.clock_rules)
         packets = self._container.demux(self._stream)
         while True:
@@ -189,32 +202,31 @@ class VideoReader:
             try:
                 frames = packet.decode()
             except av.FFmpegError:
-                self._check_size(self._stream.codec_context.width, self._stream.codec_context.height)
+                self._check_size(codec.width, codec.height)
                 continue
+            if frames:
+                aspect.follow(packet)
             for frame in frames:
                 self._check_size(frame.width, frame.height)
-                yield clock.seconds(frame.pts), frame
+                yield _Decoded(clock.seconds(frame.pts), frame, aspect.of(frame))
 
-    def _rgb(self, frame: "av.VideoFrame") -> Rgb:
-        from av.video.reformatter import ColorRange, Colorspace, Interpolation
+    def _rgb(self, decoded: _Decoded) -> Rgb:
+        from av.video.reformatter import ColorRange
 
-        width, height = self._coded_size
-        matrix = None
-        if frame.colorspace == _UNSPECIFIED:
-            matrix = Colorspace.ITU709 if frame.height > 576 else Colorspace.ITU601
-        converted = frame.reformat(
-            width=width,
-            height=height,
-            format="rgb24",
-            src_colorspace=matrix,
-            dst_color_range=ColorRange.JPEG,
-            interpolation=Interpolation.BILINEAR | Interpolation.ACCURATE_RND | Interpolation.FULL_CHR_H_INT,
-            threads=_THREADS,
-        )
+        frame = decoded.frame
+        shape = square_pixels(frame.width, frame.height, decoded.aspect, self._max_pixels)
+        size = fit_within(*shape, self._orientation.size(self.width, self.height))
+        converted = self._mapped(frame, size) if is_hdr(frame) else _converted(frame, "rgb24", size)
         rgb = np.asarray(converted.to_ndarray(), np.uint8)
         if frame.format.name.startswith("gray") and frame.color_range == ColorRange.MPEG:
             rgb = _FULL_RANGE[rgb]  # FFmpeg treats gray as full range, whatever its tag
-        return self._orientation.upright(rgb)
+        return centered(self._orientation.upright(rgb), self.width, self.height)
+
+    def _mapped(self, frame: "av.VideoFrame", size: tuple[int, int]) -> "av.VideoFrame":
+        samples = _converted(frame, SAMPLES, size)
+        if self._tone_mapper is None or not self._tone_mapper.fits(samples):
+            self._tone_mapper = ToneMapper(samples)
+        return _converted(self._tone_mapper.map(samples), "rgb24", size)
 
     def _duration(self) -> float | None:
         if self._stream.duration:
@@ -222,6 +234,25 @@ class VideoReader:
         if self._container.duration:
             return self._container.duration / 1_000_000
         return None
+
+
+def _converted(frame: "av.VideoFrame", samples: str, size: tuple[int, int]) -> "av.VideoFrame":
+    """The frame in another pixel format, RGB in full range, and size."""
+    from av.video.reformatter import ColorRange, Colorspace, Interpolation
+
+    matrix: int | None = None
+    if frame.colorspace == _UNSPECIFIED:
+        untagged = Colorspace.ITU709 if frame.height > 576 else Colorspace.ITU601
+        matrix = _BT2020_MATRIX if is_hdr(frame) else untagged
+    return frame.reformat(
+        width=size[0],
+        height=size[1],
+        format=samples,
+        src_colorspace=matrix,
+        dst_color_range=ColorRange.JPEG,
+        interpolation=Interpolation.BILINEAR | Interpolation.ACCURATE_RND | Interpolation.FULL_CHR_H_INT,
+        threads=_THREADS,
+    )
 
 
 def _frame_rate(stream: "av.VideoStream") -> Fraction:
@@ -250,8 +281,8 @@ class VideoWriter:
             fps: frames per second.
             width: of every frame, in pixels.
             height: likewise.
-            audio_from: its audio track is kept, in sync with its video: copied if browsers can play it from an MP4,
-                otherwise re-encoded as AAC.
+            audio_from: its audio tracks are kept, in sync with its video: copied if browsers can play them from an
+                MP4, otherwise re-encoded as AAC.
         """
         import av
 
@@ -269,9 +300,9 @@ class VideoWriter:
         )
         self._stream = self._add_video(width + width % 2, height + height % 2)
         self._count = 0
-        self._audio: AudioTrack | None = None
+        self._audio: AudioTracks | None = None
         if audio_from is not None and audio_from.has_audio:
-            self._audio = AudioTrack(
+            self._audio = AudioTracks(
                 audio_from.open_again(),
                 self._container,
                 video_start_s=audio_from.start_s,

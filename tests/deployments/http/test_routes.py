@@ -15,7 +15,7 @@ import pytest
 from PIL import Image
 
 from tests.fonts import CHINESE, LATIN
-from tests.media import mp4, png, probe, tone
+from tests.media import mp4, phone_video, png, probe, shape_of_disc, tone
 from tests.scans import CHINESE_TEXT, ENGLISH_TEXT, saved, scan, share_right
 from tests.serving import RunningGraph
 
@@ -301,6 +301,23 @@ def test_interpolate_video(client: httpx.Client) -> None:
     assert found["duration_s"] == pytest.approx(2, abs=0.05)
     faster = client.post("/video/mmeditingInference", params={"fps": 30}, files={"file": source}).json()
     assert fetched(client, faster["data"], "static/video")["fps"] == 30
+
+
+@pytest.mark.parametrize(("route", "fps"), [("motInference", 240), ("mmeditingInference", 480)])
+def test_video_as_phones_make_it(client: httpx.Client, route: str, fps: int) -> None:
+    """HDR at 240 frames per second, in two languages, whose size changes on the way."""
+    source = phone_video([(320, 180), (180, 320)])
+    answer = client.post(f"/video/{route}", files={"file": ("clip.ts", source)})
+    assert answer.status_code == 200, answer.text
+    found = fetched(client, answer.json()["data"], "static/video")
+    assert (found["fps"], found["width"], found["height"], found["languages"]) == (fps, 320, 180, ["eng", "deu"])
+    assert found["duration_s"] == pytest.approx(0.2, abs=0.02)
+    for frame in (found["frames"][fps // 20], found["frames"][fps * 3 // 20]):
+        wide, high = shape_of_disc(frame)
+        assert 50 < wide < 140
+        assert wide / high == pytest.approx(1, abs=0.1)
+        assert frame[90, 160] == pytest.approx(245, abs=10)
+        assert frame[10, 160] == pytest.approx(188, abs=15)
 
 
 def test_ranges_etags_and_heads_of_results(client: httpx.Client) -> None:

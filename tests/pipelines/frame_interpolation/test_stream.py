@@ -1,8 +1,10 @@
 """Rates, cuts, fades, flashes and ends, with the real engine on drawn scenes."""
 
+import io
 import tracemalloc
 from fractions import Fraction
 
+import av
 import cv2
 import numpy as np
 import pytest
@@ -14,6 +16,8 @@ from pipelines.frame_interpolation.base import FrameInterpolator
 from pipelines.frame_interpolation.optical_flow import OpticalFlowConfig
 from pipelines.frame_interpolation.scene_cut import Glance, SceneCuts
 from pipelines.frame_interpolation.stream import interpolate_stream, target_rate
+from pipelines.frame_interpolation.video import interpolate_video
+from pipelines.media.video import VideoReader, VideoWriter
 
 PHOTOS = ["coffee", "astronaut", "chelsea", "rocket"]
 
@@ -97,6 +101,21 @@ def test_impossible_rates_are_refused_at_once(fps_out):
     with pytest.raises(InvalidInput) as caught:
         interpolate_stream(iter([]), Averager(), fps_in=Fraction(30), fps_out=fps_out)
     assert caught.value.param == "fps"
+
+
+@pytest.mark.parametrize("fps", [144, 240])
+def test_fast_videos_are_doubled_and_may_keep_their_rate(fps):
+    frames = [np.full((64, 64, 3), i, np.uint8) for i in range(fps // 20)]
+    source, smoother = io.BytesIO(), io.BytesIO()
+    with VideoWriter(source, fps=fps, width=64, height=64) as writer:
+        for frame in frames:
+            writer.write(frame)
+    for asked, wanted in ((None, 2 * fps), (fps, fps)):
+        with VideoReader(source, "mov", max_pixels=10_000) as video:
+            interpolate_video(video, Averager(), smoother, fps=asked)
+        with av.open(smoother) as made:
+            assert made.streams.video[0].average_rate == wanted
+            assert made.duration / 1e6 == pytest.approx(len(frames) / fps, abs=0.002)
 
 
 def test_midpoint_engines_refuse_other_rates():

@@ -24,6 +24,7 @@ from av.video.reformatter import Colorspace
 
 from pipelines.contracts.errors import TooManyPixels, UnsupportedMedia, UnusableMedia
 from pipelines.media.video import CONTAINERS, VideoReader, VideoWriter
+from tests.media import BT2020, HLG, PQ, disc, hdr_frame, hdr_signal, joined, shape_of_disc
 
 LIMIT = 4_000_000
 COLORS = [
@@ -144,11 +145,11 @@ def rewrite(source, container="mov"):
     return out
 
 
-def heard(file, container="mov"):
-    """The file's audio, mono, with what precedes it as zeros; and its codec and rate."""
+def heard(file, container="mov", track=0):
+    """One track of the file's audio, mono, with what precedes it as zeros; and its codec and rate."""
     file.seek(0)
     with av.open(file, format=container) as source:
-        track = source.streams.audio[0]
+        track = source.streams.audio[track]
         rate, codec = track.rate, track.codec_context.codec.canonical_name
         blocks, at = [], 0
         for frame in source.decode(track):
@@ -356,6 +357,43 @@ def test_audio_is_kept_in_sync(codec, form, container, rate, channels, kept):  #
     assert np.sqrt(np.mean(middle**2)) == pytest.approx(0.5 / math.sqrt(2), rel=0.1)
 
 
+def test_every_audio_track_is_kept_with_its_language():
+    """Three tracks in three codecs and layouts, which beep at different times; the second one is the default."""
+    codecs = ("aac", "ac3", "libopus")
+    source = io.BytesIO()
+    with av.open(source, "w", format="matroska") as out:
+        video = out.add_stream("libx264", rate=25)
+        video.width, video.height, video.pix_fmt = 96, 64, "yuv420p"
+        tracks = [out.add_stream(codec, rate=48_000, layout="stereo") for codec in codecs]
+        for i, (track, language) in enumerate(zip(tracks, ("eng", "deu", "zho"), strict=True)):
+            track.metadata.update(language=language, title=f"Title {i}")
+            track.disposition = Disposition.default if i == 1 else Disposition(0)
+        for i in range(50):
+            image = av.VideoFrame.from_ndarray(noise(i))
+            image.pts = i
+            out.mux(video.encode(image))
+        out.mux(video.encode(None))
+        for i, track in enumerate(tracks):
+            wave = tone(96_000, channels=2, silent_before_s=0.4 + 0.4 * i)
+            sound = av.AudioFrame.from_ndarray(wave, "fltp", "stereo")
+            sound.sample_rate, sound.pts, sound.time_base = 48_000, 0, Fraction(1, 48_000)
+            size, form = track.codec_context.frame_size, track.format.name
+            for piece in av.AudioResampler(form, "stereo", 48_000, frame_size=size).resample(sound):
+                out.mux(track.encode(piece))
+            out.mux(track.encode(None))
+    source.seek(0)
+    out = rewrite(source, "matroska")
+    with av.open(out) as made:
+        found = made.streams.audio
+        assert [track.language for track in found] == ["eng", "deu", "zho"]
+        assert [track.codec_context.codec.canonical_name for track in found] == ["aac", "aac", "opus"]
+        assert [bool(track.disposition & Disposition.default) for track in found] == [False, True, False]
+    for i in range(3):
+        wave, rate, _ = heard(out, track=i)
+        assert onset_s(wave, rate) == pytest.approx(0.4 + 0.4 * i, abs=0.03)
+        assert len(wave) / rate == pytest.approx(2, abs=0.08)
+
+
 @pytest.mark.parametrize("start_s", [0.0, 0.5, 1.013])
 def test_audio_that_starts_later_stays_later(start_s):
     source = encode([noise(3)] * 50, audio=tone(48_000), audio_start_s=start_s)
@@ -498,6 +536,94 @@ def test_a_change_of_size_on_the_way_is_scaled_to_the_first():
     large = b"".join(encode([color_card(w, h)] * 10, form="mpegts").getvalue() for w, h in ((256, 128), (2560, 2048)))
     with pytest.raises(TooManyPixels, match="2560×2048"):
         read(io.BytesIO(large), "mpegts")
+
+
+def disc_video(*parts):
+    """MPEG-TS of 20 frames of a disc for each (width, height, aspect of the pixels), on one clock."""
+    files = []
+    for width, height, aspect in parts:
+        seen = disc(round(width * aspect), height)
+        columns = ((np.arange(width) + 0.5) * seen.shape[1] / width).astype(int)
+        image = np.repeat(np.where(seen > 150, 240, 188).astype(np.uint8)[:, columns, None], 3, 2)
+        files.append(encode([image] * 20, form="mpegts", aspect=aspect).getvalue())
+    return io.BytesIO(joined(files, Fraction(20, 25)))
+
+
+@pytest.mark.parametrize(
+    "parts",
+    [
+        [(320, 180, 1), (180, 320, 1), (640, 360, 1)],
+        [(320, 180, 1), (320, 180, Fraction(4, 3))],
+        [(720, 576, Fraction(16, 15)), (720, 576, Fraction(64, 45)), (320, 240, 1)],
+    ],
+)
+def test_a_circle_stays_a_circle_when_the_size_or_the_pixels_change(parts):
+    _, frames = read(disc_video(*parts), "mpegts")
+    assert len(frames) == 20 * len(parts)
+    for frame in frames:
+        wide, high = shape_of_disc(frame)
+        assert wide / high == pytest.approx(1, abs=0.06)
+
+
+def hdr_video(levels, transfer, *, codec="libx265", form="mov", primaries=BT2020):
+    """Patches of gray light, 32 px wide."""
+    file = io.BytesIO()
+    with av.open(file, "w", format=form) as out:
+        video = out.add_stream(codec, rate=25, options={"x265-params": "log-level=none:crf=4", "crf": "4"})
+        video.width, video.height, video.pix_fmt = 32 * len(levels), 64, "yuv420p10le"
+        context = video.codec_context
+        context.colorspace, context.color_primaries, context.color_trc = BT2020, primaries, transfer
+        context.color_range = LIMITED
+        for i in range(3):
+            frame = hdr_frame(np.tile(np.repeat(levels, 32), (64, 1)), transfer, primaries)
+            frame.pts = i
+            out.mux(video.encode(frame))
+        out.mux(video.encode(None))
+    file.seek(0)
+    return file
+
+
+@pytest.mark.parametrize(
+    ("transfer", "more"),
+    [
+        (PQ, {}),
+        (HLG, {}),
+        (HLG, {"form": "mpegts"}),
+        (PQ, {"codec": "libsvtav1", "form": "matroska"}),
+        (PQ, {"primaries": 12}),  # Display P3
+    ],
+)
+def test_hdr_keeps_diffuse_white_bright_and_rolls_highlights_off(transfer, more):
+    levels = [0, 20, 101.5, 203, 400, 1000]
+    form = more.get("form", "mov")
+    _, frames = read(hdr_video(levels, transfer, **more), form)
+    black, dark, half, white, bright, peak = frames[-1][32, 16::32].astype(int)
+    assert np.ptp([black, dark, half, white, bright, peak], axis=1).max() <= 3  # gray stays gray
+    assert black.max() <= 2
+    assert dark == pytest.approx(255 * (1.055 * (20 / 203) ** (1 / 2.4) - 0.055), abs=4)
+    assert half == pytest.approx(188, abs=4)
+    assert white.min() >= 235
+    assert white.max() + 4 < bright.min() < peak.min() - 1
+    assert peak.min() >= 252
+
+
+def test_hdr_colors_are_those_of_bt709():
+    """Red, green and blue of BT.709 with half the light of diffuse white, as BT.2020 has them (ITU-R BT.2087)."""
+    light = 101.5 * np.array([(0.6274, 0.0691, 0.0164), (0.3293, 0.9195, 0.0880), (0.0433, 0.0114, 0.8956)])
+    frame = np.zeros((64, 96, 3), np.float32)
+    frame[:] = np.repeat([[hdr_signal(nits, PQ) for nits in color] for color in light], 32, 0)
+    file = io.BytesIO()
+    with av.open(file, "w", format="mov") as out:
+        video = out.add_stream("libx265", rate=25, options={"x265-params": "log-level=none:lossless=1"})
+        video.width, video.height, video.pix_fmt = 96, 64, "gbrp10le"
+        video.codec_context.color_trc, video.codec_context.color_primaries = PQ, BT2020
+        video.codec_context.colorspace = 0  # RGB
+        image = av.VideoFrame.from_ndarray(np.round(frame * 1023).astype(np.uint16), format="gbrp10le")
+        out.mux(video.encode(image))
+        out.mux(video.encode(None))
+    file.seek(0)
+    _, frames = read(file)
+    assert np.abs(frames[0][32, 16::32].astype(int) - 188 * np.eye(3)).max() <= 25
 
 
 def _alias(path: Path) -> bytes:
