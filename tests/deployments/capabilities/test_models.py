@@ -27,10 +27,13 @@ from pipelines.image_generation import ImageRequest
 from pipelines.loading.lock import LOCK_NAME, Lock, LockedModel
 from pipelines.media.audio import AudioReader
 from pipelines.media.image import read_image
+from pipelines.media.video import VideoReader
+from pipelines.object_tracking.video import track_video
 from pipelines.super_resolution.enhance import enhance
 from tests.checkpoints.all import Chosen, make_all
 from tests.checkpoints.image_generation import make_tiny_stable_diffusion
 from tests.checkpoints.knowledge import CHINESE
+from tests.checkpoints.object_tracking import make_tiny_rf_detr
 from tests.media import mp4, png, wav
 from tests.postgres import postgres_in_tmp
 from tests.serving import RunningGraph, running, with_engines
@@ -244,6 +247,28 @@ def test_videos(client: httpx.Client) -> None:
     assert isinstance(tracked["counts"], dict)
     smooth = answered(client.post("/video/mmeditingInference", files={"file": mp4(6)}), "rife").json()
     assert frames(client.get(smooth["data"]).content) == 12
+
+
+def test_a_video_tracked_by_another_detector(
+    client: httpx.Client, models: RunningGraph, chosen: Chosen, checkpoint: Callable[..., Path]
+) -> None:
+    """By RF-DETR, which takes the place of D-FINE."""
+    rf_detr = {"engine": "transformers", "model": str(checkpoint(make_tiny_rf_detr))}
+    models.edit("ObjectTracking", user_config=rf_detr)
+    models.wait_for("ObjectTracking", state="ready", model=Path(rf_detr["model"]).name)
+    tracked = answered(client.post("/video/motInference", files={"file": mp4(12)}), "transformers").json()
+    lines = io.BytesIO()
+    with VideoReader(io.BytesIO(mp4(12)), "mov", max_pixels=10**6) as video:
+        tracker = CATALOG["object_tracking"].parse(rf_detr).load(Resources())
+        counts = track_video(video, tracker, io.BytesIO(), lines)
+    found, direct = (
+        np.loadtxt(io.BytesIO(text), delimiter=",")
+        for text in (client.get(tracked["tracks"]).content, lines.getvalue())
+    )
+    assert tracked["counts"] == counts != {}
+    assert found.shape == direct.shape
+    assert np.abs(found - direct).max() < 0.1
+    models.edit("ObjectTracking", user_config=chosen["object_tracking"])
 
 
 def test_a_job_kept_in_postgresql(client: httpx.Client) -> None:
