@@ -9,6 +9,7 @@ from typing import Any, Literal
 
 from pipelines.chat import Message
 from pipelines.media.audio import AudioFormat
+from pipelines.speech_recognition import Segment
 
 
 @dataclass(frozen=True)
@@ -38,6 +39,20 @@ class ChatCall:
     max_tokens: int = 500
     stop: tuple[str, ...] = ()
     options: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Recognized:
+    """What was said in a recording, and what is known of the whole of it, speech or not.
+
+    Attributes:
+        duration_s: of all that could be decoded.
+        language: of the speech, as named or heard; of a recording without speech the one named, or "".
+    """
+
+    segments: tuple[Segment, ...]
+    duration_s: float
+    language: str
 
 
 @dataclass(frozen=True)

@@ -170,7 +170,7 @@ class FasterWhisper(SpeechRecognizer):
                 found, language = self._decode(window, language)
                 for clip in found:
                     report(window.start_s + clip.end)
-                    words = [_word(word, window.start_s) for word in clip.words or ()]
+                    words = [_word(word, window) for word in clip.words or ()]
                     yield from sentences(words, _STANDARD_CODES.get(language, language))
         progress(1.0, "recognizing")
 
@@ -280,8 +280,10 @@ def sentences(words: Iterable[Word], language: str) -> Iterator[Segment]:
         yield _segment(run, language)
 
 
-def _word(word: "WhisperWord", offset_s: float) -> Word:
-    start_s, end_s = offset_s + float(word.start), offset_s + float(word.end)
+def _word(word: "WhisperWord", window: Window) -> Word:
+    """A word of a window; Whisper may place one that is cut off beyond the end."""
+    length_s = window.samples.size / SAMPLE_RATE_HZ
+    start_s, end_s = (window.start_s + min(float(time), length_s) for time in (word.start, word.end))
     return Word(word.word, start_s, max(start_s, end_s), float(word.probability))
 
 

@@ -41,9 +41,9 @@ async def recognize(
     transcribe = services.caller.handles.speech_recognition.transcribe
     async with audio_body(services, request, headerless=format == "pcm") as source:
         with await services.caller.call(transcribe, source, sample_rate, language) as call:
-            segments = await call.result()
+            recognized = await call.result()
             response.headers.update(call.headers())
-    return Transcript(result=plain_text(segments), status=SUCCESS)
+    return Transcript(result=plain_text(recognized.segments), status=SUCCESS)
 
 
 @synthesis_router.get("", response_class=StreamingResponse, responses=SPOKEN)

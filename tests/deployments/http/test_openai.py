@@ -2,15 +2,19 @@
 
 import base64
 import io
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import httpx
 import numpy as np
 import openai
 import pytest
+from numpy.typing import NDArray
 from PIL import Image
 
+from pipelines.media.audio import AudioReader
+from tests.media import mp4, wav
 from tests.serving import RunningGraph
 
 
@@ -133,6 +137,55 @@ def test_transcriptions_in_every_format(ai: openai.OpenAI, sample) -> None:
     assert transcribe("vtt").startswith("WEBVTT\n\n00:00:0")
     with pytest.raises(openai.BadRequestError):
         transcribe("docx")
+
+
+def verbose(ai: openai.OpenAI, audio: bytes, **asked: Any) -> Any:
+    return ai.audio.transcriptions.create(
+        model="whisper-1", file=("audio", audio), response_format="verbose_json", **asked
+    )
+
+
+def jfk(sample: Callable[[str], Path], seconds: float) -> NDArray[np.float32]:
+    with sample("jfk.flac").open("rb") as file, AudioReader(file, "flac") as audio:
+        return np.concatenate(list(audio.blocks()))[: round(seconds * 16_000)]
+
+
+def silence(seconds: float) -> NDArray[np.float32]:
+    return np.zeros(round(seconds * 16_000), np.float32)
+
+
+def test_the_duration_is_the_recordings(ai: openai.OpenAI, sample: Callable[[str], Path]) -> None:
+    padded = verbose(ai, wav(np.concatenate([silence(2), jfk(sample, 2.2), silence(7)]), 16_000))
+    assert padded.duration == pytest.approx(11.2, abs=0.01)
+    assert padded.segments[0].start >= 1.9
+    assert padded.segments[-1].end < 4.5
+    assert padded.language == "en"
+    silent = verbose(ai, wav(silence(6), 16_000), language="en")
+    assert (silent.duration, silent.language, silent.text) == (6.0, "en", "")
+    assert verbose(ai, wav(silence(6), 16_000)).language == ""
+    film = verbose(ai, mp4(frames=48, fps=12))
+    assert film.duration == pytest.approx(4, abs=0.1)
+
+
+@pytest.mark.parametrize("format", ["wav", "mp3", "aac"])
+def test_the_duration_of_a_stream_that_does_not_state_it(ai: openai.OpenAI, format: str) -> None:
+    def spoken(format: str) -> bytes:
+        made = ai.audio.speech.create(
+            model="x", voice="alloy", input="Good morning. It is nine.", response_format=format
+        )
+        return made.content
+
+    assert verbose(ai, spoken(format)).duration == pytest.approx(len(spoken("pcm")) / 2 / 24_000, abs=0.1)
+
+
+@pytest.mark.parametrize("seconds", [5.55, 9.4])
+def test_no_time_is_after_the_end(ai: openai.OpenAI, sample: Callable[[str], Path], seconds: float) -> None:
+    cut_off = wav(jfk(sample, seconds), 16_000)
+    told = verbose(ai, cut_off)
+    assert told.duration == seconds
+    assert max(told.segments[-1].end, told.words[-1].end) <= seconds
+    srt = ai.audio.transcriptions.create(model="x", file=("a", cut_off), response_format="srt")
+    assert srt.strip().splitlines()[-2].split(" --> ")[1] <= f"00:00:{seconds:06.3f}".replace(".", ",")
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,7 @@ from typing import Any
 from fastapi import Request, Response
 from fastapi.responses import JSONResponse, PlainTextResponse, StreamingResponse
 
-from deployments.capabilities.protocol import SpeechCall
+from deployments.capabilities.protocol import Recognized, SpeechCall
 from deployments.http import families
 from deployments.http.families import CALL_ERRORS, UPLOAD_ERRORS
 from deployments.http.routes.speech import plain_text, stream_speech
@@ -53,12 +53,13 @@ def as_vtt(segments: Sequence[Segment]) -> str:
     return "\n".join(["WEBVTT\n", *cues])
 
 
-def as_verbose(segments: Sequence[Segment]) -> dict[str, Any]:
+def as_verbose(recognized: Recognized) -> dict[str, Any]:
     """OpenAI's `verbose_json`, with words if the engine gives them."""
+    segments = recognized.segments
     verbose: dict[str, Any] = {
         "task": "transcribe",
-        "language": segments[0].language if segments else "",
-        "duration": segments[-1].end_s if segments else 0.0,
+        "language": recognized.language,
+        "duration": recognized.duration_s,
         "text": plain_text(segments),
         "segments": [
             {"id": number, "start": it.start_s, "end": it.end_s, "text": it.text} for number, it in enumerate(segments)
@@ -70,12 +71,12 @@ def as_verbose(segments: Sequence[Segment]) -> dict[str, Any]:
     return verbose
 
 
-FORMATS: dict[str, Callable[[Sequence[Segment]], Response]] = {
-    "json": lambda segments: JSONResponse({"text": plain_text(segments)}),
-    "text": lambda segments: PlainTextResponse(plain_text(segments) + "\n"),
-    "srt": lambda segments: PlainTextResponse(as_srt(segments)),
-    "vtt": lambda segments: PlainTextResponse(as_vtt(segments), media_type="text/vtt"),
-    "verbose_json": lambda segments: JSONResponse(as_verbose(segments)),
+FORMATS: dict[str, Callable[[Recognized], Response]] = {
+    "json": lambda recognized: JSONResponse({"text": plain_text(recognized.segments)}),
+    "text": lambda recognized: PlainTextResponse(plain_text(recognized.segments) + "\n"),
+    "srt": lambda recognized: PlainTextResponse(as_srt(recognized.segments)),
+    "vtt": lambda recognized: PlainTextResponse(as_vtt(recognized.segments), media_type="text/vtt"),
+    "verbose_json": lambda recognized: JSONResponse(as_verbose(recognized)),
 }
 TEXT = {"content": {"application/json": {}, "text/plain": {}, "text/vtt": {}}, "description": "The text."}
 SPEECH = {"content": {media_type: {} for media_type in MEDIA_TYPES.values()}, "description": "The speech."}
