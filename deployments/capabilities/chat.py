@@ -38,6 +38,11 @@ class Chat(Capability[ChatModel]):
         """Let the answers under way end."""
         engine.close()
 
+    async def check_health(self) -> None:
+        """Have Serve replace this replica once its model has ended."""
+        if self.slot.engine is not None and not self.slot.engine.is_alive:
+            raise RuntimeError("the model has ended")
+
     async def stream(self, call: ChatCall) -> AsyncIterator[EngineInfo | tuple[Delta, ...]]:
         """Answer a conversation: first the engine, then the answer's deltas, those that are ready together as one.
 
@@ -45,16 +50,17 @@ class Chat(Capability[ChatModel]):
         """
         engine_info = await self.engine_info()
         model = self.slot.get()
-        passages = await self._passages(model, call)
-        yield replace(engine_info, model=model.answers_as(grounded=passages is not None) or engine_info.model)
         request = ChatRequest(
             messages=call.messages,
             temperature=call.temperature,
             max_tokens=call.max_tokens,
             stop=call.stop,
-            passages=passages,
             options=call.options,
         )
+        model.check(request)
+        passages = await self._passages(model, call)
+        yield replace(engine_info, model=model.answers_as(grounded=passages is not None) or engine_info.model)
+        request = replace(request, passages=passages)
         async with aclosing(coalesced(model.stream(request))) as batches:
             async for deltas in batches:
                 yield deltas

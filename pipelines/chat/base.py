@@ -5,23 +5,50 @@ a server elsewhere), so one thread per engine would serialize what the model its
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
+from pipelines.contracts.errors import InvalidInput
 from pipelines.knowledge.base import Passage
 
 Role = Literal["system", "user", "assistant", "tool"]
 FinishReason = Literal["stop", "length", "tool_calls", "content_filter"]
 
+NEUTRAL: Mapping[str, tuple[Any, ...]] = {
+    "n": (1,),
+    "tools": ([],),
+    "tool_choice": ("none", "auto"),
+    "response_format": ({"type": "text"},),
+    "logprobs": (False,),
+    "top_logprobs": (0,),
+    "logit_bias": ({},),
+    "presence_penalty": (0,),
+    "frequency_penalty": (0,),
+    "repetition_penalty": (1,),
+    "top_k": (0, -1),
+    "min_p": (0,),
+    "functions": ([],),
+    "function_call": ("none", "auto"),
+    "modalities": (["text"],),
+}
+"""Parameters that ask for another answer, with the values that change nothing."""
+
 
 @dataclass(frozen=True)
 class Message:
-    """One turn. `extra` carries OpenAI's further keys (`name`, `tool_calls`, `tool_call_id`)."""
+    """One turn.
+
+    Attributes:
+        content: its text.
+        extra: OpenAI's further keys (`name`, `tool_calls`, `tool_call_id`).
+        parts: text and images as OpenAI's content parts, if there are images; `content` is then the text alone.
+    """
 
     role: Role
     content: str
     extra: dict[str, Any] = field(default_factory=dict)
+    parts: tuple[dict[str, Any], ...] = ()
 
 
 @dataclass(frozen=True)
@@ -51,17 +78,53 @@ class Usage:
 
 @dataclass(frozen=True)
 class Delta:
-    """A piece of an answer. The last one, and only that, has `finish_reason`, `usage` and `sources`."""
+    """A piece of an answer; `n` answers come interleaved.
+
+    Attributes:
+        index: of the answer, below `n`.
+        logprobs: OpenAI's list of the piece's tokens and their log probabilities, if they were asked for.
+        finish_reason: of an answer's last delta, and only of that.
+        usage: of all answers; of the very last delta, and only of that.
+        sources: the passages that the model was shown, if there is a `finish_reason`.
+    """
 
     text: str = ""
     tool_calls: tuple[dict[str, Any], ...] = ()
     finish_reason: FinishReason | None = None
     usage: Usage | None = None
     sources: tuple[Passage, ...] = ()
+    index: int = 0
+    logprobs: tuple[dict[str, Any], ...] = ()
 
 
 class ChatModel(ABC):
-    """One loaded model. Any number of `stream` calls may run at once on one event loop."""
+    """One loaded model. Any number of `stream` calls may run at once on one event loop.
+
+    Attributes:
+        follows: the parameters of `NEUTRAL` that this engine follows.
+        reads_images: whether this model takes images in messages.
+        is_alive: false once the model has ended and only a new process can answer.
+    """
+
+    follows: ClassVar[frozenset[str]] = frozenset()
+    reads_images: bool = False
+    is_alive: bool = True
+
+    def check(self, request: ChatRequest) -> None:
+        """See that the engine can do what a request asks for.
+
+        Raises:
+            InvalidInput: a parameter that this engine does not follow, or an image for a model that takes none.
+        """
+        for name, neutral in NEUTRAL.items():
+            value = request.options.get(name)
+            if value is not None and value not in neutral and name not in self.follows:
+                raise InvalidInput(f"`{name}` is not supported by the engine that serves this model.", name)
+        for turn, message in enumerate(request.messages):
+            for part, content in enumerate(message.parts):
+                if content["type"] != "text" and not self.reads_images:
+                    where = f"messages.{turn}.content.{part}"
+                    raise InvalidInput("This model reads text only: it takes no images.", where)
 
     async def rewrite_query(self, messages: tuple[Message, ...]) -> str:
         """The last question as a query for retrieval; an engine may complete it from earlier turns ("and in 2023?")."""

@@ -1,37 +1,25 @@
 """Chat by a language model behind any server that speaks OpenAI's chat completions: vLLM, Ollama, llama.cpp, a cloud.
 
-Conversations and options pass through unchanged, including tools and JSON schemas, and the answer is streamed as it
-arrives. The model's tokenizer is unknown, so the room for documents is estimated. Reasoning that a server sends apart
-from the answer is dropped.
+`completions.py` says what passes through. The server says whether its model takes images and follows an option.
 """
 
 import asyncio
-import json
 import os
-import re
 import time
 from collections.abc import AsyncGenerator, Mapping
-from contextlib import aclosing
-from typing import TYPE_CHECKING, Any, Literal, get_args
+from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import Field
 
-from pipelines.chat.base import ChatModel, ChatRequest, Delta, FinishReason, Message, Usage
-from pipelines.chat.condense import condense
-from pipelines.chat.grounding import build_grounded_messages, estimate_tokens
+from pipelines.chat.completions import CompletionsChat, reason
 from pipelines.contracts.engine import EngineConfig, ModelCard, Resources
 from pipelines.contracts.errors import InvalidInput, ModelUnavailable, Overloaded, SensoriumError
-from pipelines.knowledge.base import Passage
 
 if TYPE_CHECKING:
     from openai import AsyncOpenAI
 
 MAX_CONNECT_S = 10
 MAX_LINGER_S = 30
-MAX_REASON_CHARACTERS = 300
-MESSAGE_TOKENS = 8  # what a chat template puts around a message
-_FINISH: dict[str, FinishReason] = {reason: reason for reason in get_args(FinishReason)}
-_PATH = re.compile(r"\w+://\S+|(?:\b[A-Za-z]:)?(?:[\\/]+[\w.~-]+){2,}[\\/]?")
 
 
 class OpenAIConfig(EngineConfig):
@@ -75,7 +63,7 @@ class OpenAIConfig(EngineConfig):
         return OpenAIChat(self, client, {"Authorization": f"Bearer {key}" if key else Omit(), **account})
 
 
-class OpenAIChat(ChatModel):
+class OpenAIChat(CompletionsChat):
     """One client, whose connections all answers share. Tokens are those that the server counts.
 
     Args:
@@ -85,46 +73,12 @@ class OpenAIChat(ChatModel):
     """
 
     def __init__(self, config: OpenAIConfig, client: "AsyncOpenAI", headers: dict[str, Any]) -> None:
+        super().__init__(config.model, config.context_tokens)
         self._config = config
         self._client = client
         self._headers = headers
         self._loop: asyncio.AbstractEventLoop | None = None
         self._answering = 0
-
-    async def rewrite_query(self, messages: tuple[Message, ...]) -> str:
-        """The last question as a standalone query, written by the model."""
-        return await condense(self, messages)
-
-    async def stream(self, request: ChatRequest) -> AsyncGenerator[Delta, None]:
-        """Pass the answer on as it arrives; see `ChatModel`. `usage` is None if the server does not report it.
-
-        Raises:
-            InvalidInput: what the server refuses, or a conversation that leaves no room for its answer.
-            ModelUnavailable: the server cannot be reached, refuses the key, does not know the model, or fails.
-            Overloaded: it is busy, silent for too long, or breaks off.
-        """
-        messages: tuple[Message, ...] = request.messages
-        sources: tuple[Passage, ...] = ()
-        if request.passages is not None:
-            room = self._config.context_tokens - MESSAGE_TOKENS * (len(messages) + 1)
-            budget = room - min(request.max_tokens, self._config.context_tokens // 2)
-            messages, sources = build_grounded_messages(messages, request.passages, estimate_tokens, budget)
-        finish: FinishReason | None = None
-        usage: Usage | None = None
-        async with aclosing(self._events(self._body(request, messages))) as events:
-            async for event in events:
-                match event.get("usage"):
-                    case {"prompt_tokens": int(prompt), "completion_tokens": int(completion)}:
-                        usage = Usage(prompt, completion)
-                choice = (event.get("choices") or [{}])[0]
-                piece = choice.get("delta") or {}
-                if piece.get("content") or piece.get("tool_calls"):
-                    yield Delta(text=piece.get("content") or "", tool_calls=tuple(piece.get("tool_calls") or ()))
-                if choice.get("finish_reason"):
-                    finish = _FINISH.get(choice["finish_reason"], "stop")
-        if finish is None:
-            raise self._broken_off()
-        yield Delta(finish_reason=finish, usage=usage, sources=sources)
 
     def close(self) -> None:
         """Let answers under way end, for half a minute at most, then close the connections. Blocks."""
@@ -134,13 +88,13 @@ class OpenAIChat(ChatModel):
         if self._loop is not None:
             asyncio.run_coroutine_threadsafe(self._client.close(), self._loop).result()
 
-    async def _events(self, body: dict[str, Any]) -> AsyncGenerator[dict[str, Any], None]:
-        """The server's events, as plain JSON: what other servers add to OpenAI's schema passes through."""
+    async def _chunks(self, body: dict[str, Any]) -> AsyncGenerator[dict[str, Any], None]:
+        """See `CompletionsChat`."""
         import httpx2
         import openai
 
         if self._client.is_closed():
-            raise Overloaded(f"{self._config.model} is being replaced; send the request again.", 1)
+            raise Overloaded(f"{self._model} is being replaced; send the request again.", 1)
         events: openai.AsyncStream[Any] | None = None
         self._loop = asyncio.get_running_loop()
         self._answering += 1
@@ -159,12 +113,12 @@ class OpenAIChat(ChatModel):
                         raise self._broken_off()
                     yield event
         except (openai.APITimeoutError, httpx2.TimeoutException) as error:
-            raise Overloaded(f"{self._config.model}'s server did not answer in time; try again.", 10) from error
+            raise Overloaded(f"{self._model}'s server did not answer in time; try again.", 10) from error
         except openai.APIStatusError as error:
             raise self._refusal(error.status_code, error.response.text, error.response.headers) from error
         except openai.APIConnectionError as error:
             if events is None:
-                raise ModelUnavailable(f"{self._config.model}'s server cannot be reached.") from error
+                raise ModelUnavailable(f"{self._model}'s server cannot be reached.") from error
             raise self._broken_off() from error
         except openai.APIError as error:  # sent as an event
             status = int(error.code) if error.code and error.code.isdecimal() else 500
@@ -174,25 +128,11 @@ class OpenAIChat(ChatModel):
         finally:
             self._answering -= 1
 
-    def _body(self, request: ChatRequest, messages: tuple[Message, ...]) -> dict[str, Any]:
-        if request.options.get("n") not in (None, 1):
-            raise InvalidInput("`n` must be 1: one answer at a time.", "n")
-        return {
-            **request.options,
-            "model": self._config.model,
-            "messages": [{"role": m.role, "content": m.content, **m.extra} for m in messages],
-            "temperature": request.temperature,
-            "max_tokens": request.max_tokens,
-            **({"stop": list(request.stop)} if request.stop else {}),
-            "stream": True,
-            "stream_options": {"include_usage": True},
-        }
-
     def _refusal(self, status: int, content: object, headers: Mapping[str, str]) -> SensoriumError:
         """What a server's refusal means to the caller."""
-        model = self._config.model
+        model = self._model
         if status in (400, 413, 422):
-            return InvalidInput(f"{model}'s server refuses the request: {_reason(content) or 'it does not say why.'}")
+            return InvalidInput(f"{model}'s server refuses the request: {reason(content) or 'it does not say why.'}")
         if status in (401, 403):
             named = self._config.api_key_env or "`api_key_env` in the configuration"
             return ModelUnavailable(f"{model}'s server refuses the key: see {named}.")
@@ -202,22 +142,3 @@ class OpenAIChat(ChatModel):
             wait = headers.get("retry-after", "")
             return Overloaded(f"{model}'s server is busy; try again.", int(wait) if wait.isdecimal() else 5)
         return ModelUnavailable(f"{model}'s server failed (status {status}).")
-
-    def _broken_off(self) -> Overloaded:
-        return Overloaded(f"{self._config.model}'s server broke off its answer; send the request again.", 1)
-
-
-def _reason(content: object) -> str:
-    """The server's own error message as one line, without addresses and paths."""
-    try:
-        said = json.loads(content) if isinstance(content, str) else content
-    except ValueError:
-        return ""
-    for key in ("error", "message", "detail"):
-        if isinstance(said, dict):
-            said = said.get(key) or said
-    if not isinstance(said, str):
-        return ""
-    line = next((line.strip() for line in said.splitlines() if line.strip()), "")
-    plain = "".join(character for character in _PATH.sub("…", line) if character.isprintable())
-    return plain if len(plain) <= MAX_REASON_CHARACTERS else plain[:MAX_REASON_CHARACTERS] + "…"

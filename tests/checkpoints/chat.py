@@ -6,6 +6,9 @@ CHATML = (
     "{% for message in messages %}<|im_start|>{{ message.role }}\n{{ message.content }}<|im_end|>\n{% endfor %}"
     "{% if add_generation_prompt %}<|im_start|>assistant\n{% endif %}"
 )
+QWEN3 = CHATML.removesuffix("{% endif %}") + (
+    "{% if enable_thinking is defined and enable_thinking is false %}<think>\n\n</think>\n\n{% endif %}{% endif %}"
+)
 INST = (
     "{{ bos_token }}{% for message in messages %}{% if loop.first and message.role == 'system' %}"
     "<<SYS>>{{ message.content }}<</SYS>>{% elif message.role == 'user' %}[INST] {{ message.content }} [/INST]"
@@ -31,9 +34,18 @@ _SIZES = {
 
 def make_tiny_qwen2(folder: Path, seed: int = 0, max_position_embeddings: int = 2048, **sizes: int) -> Path:
     """Qwen2 with its byte-level tokenizer and ChatML template; `sizes` override its configuration."""
+    return _make_qwen(folder, "qwen2", CHATML, seed, {"max_position_embeddings": max_position_embeddings, **sizes})
+
+
+def make_tiny_qwen3(folder: Path, seed: int = 0, **sizes: int) -> Path:
+    """Qwen3 with the part of its template that says whether it thinks, and heads wider than the hidden size gives."""
+    return _make_qwen(folder, "qwen3", QWEN3, seed, {"max_position_embeddings": 2048, "head_dim": 32, **sizes})
+
+
+def _make_qwen(folder: Path, kind: str, template: str, seed: int, sizes: dict[str, int]) -> Path:
     import torch
     from tokenizers import pre_tokenizers, trainers
-    from transformers import GenerationConfig, Qwen2Config, Qwen2ForCausalLM, Qwen2Tokenizer
+    from transformers import AutoConfig, AutoModelForCausalLM, GenerationConfig, Qwen2Tokenizer
 
     trainer = trainers.BpeTrainer(
         vocab_size=400, initial_alphabet=pre_tokenizers.ByteLevel.alphabet(), show_progress=False
@@ -41,15 +53,10 @@ def make_tiny_qwen2(folder: Path, seed: int = 0, max_position_embeddings: int = 
     vocab, merges = _trained(trainer, pre_tokenizers.ByteLevel(add_prefix_space=False))
     tokenizer = Qwen2Tokenizer(vocab, merges, additional_special_tokens=["<|im_start|>", "<|im_end|>"])
     tokenizer.eos_token = "<|im_end|>"
-    tokenizer.chat_template = CHATML
+    tokenizer.chat_template = template
     torch.manual_seed(seed)
-    config = Qwen2Config(
-        vocab_size=len(tokenizer),
-        max_position_embeddings=max_position_embeddings,
-        tie_word_embeddings=True,
-        **{**_SIZES, **sizes},
-    )
-    model = Qwen2ForCausalLM(config)
+    config = AutoConfig.for_model(kind, vocab_size=len(tokenizer), tie_word_embeddings=True, **{**_SIZES, **sizes})
+    model = AutoModelForCausalLM.from_config(config)
     ends = tokenizer.convert_tokens_to_ids(["<|im_end|>", "<|endoftext|>"])
     model.generation_config = GenerationConfig(eos_token_id=ends, pad_token_id=ends[1])
     return _saved(folder, model, tokenizer)

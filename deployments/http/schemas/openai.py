@@ -18,11 +18,24 @@ class TextPart(Body):
     text: str
 
 
+class ImageUrl(Body):
+    """Where an image is; `data:image/…` is taken, nothing is fetched."""
+
+    url: str
+
+
+class ImagePart(Body):
+    """One part of a message's content."""
+
+    type: Literal["image_url"]
+    image_url: ImageUrl
+
+
 class ChatMessage(Body):
     """One turn of the conversation."""
 
     role: Literal["user", "assistant", "system", "developer", "tool"] = "user"
-    content: str | list[TextPart] | None = None
+    content: str | list[Annotated[TextPart | ImagePart, Field(discriminator="type")]] | None = None
 
 
 class StreamOptions(Body):
@@ -43,6 +56,7 @@ class ChatCompletionBody(Body):
     stream: bool = False
     stream_options: StreamOptions | None = None
     stop: str | list[str] | None = Field(None)
+    n: int | None = Field(None, ge=1, le=128)
 
 
 class Usage(BaseModel):
@@ -61,12 +75,19 @@ class ChoiceMessage(BaseModel):
     tool_calls: list[dict[str, Any]] | None = None
 
 
+class Logprobs(BaseModel):
+    """Log probabilities of an answer's tokens, in OpenAI's shape."""
+
+    content: list[dict[str, Any]]
+
+
 class Choice(BaseModel):
-    """The one answer."""
+    """One answer."""
 
     index: int
     message: ChoiceMessage
     finish_reason: str
+    logprobs: Logprobs | None = None
 
 
 class SourcePassage(BaseModel):

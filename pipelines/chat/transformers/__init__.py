@@ -1,4 +1,4 @@
-"""Chat by a language model, run here by transformers with continuous batching and paged attention."""
+"""Chat by a language model, run here by transformers with continuous batching."""
 
 from pipelines.chat.transformers.engine import TransformersChat, TransformersConfig
 

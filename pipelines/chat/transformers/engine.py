@@ -1,26 +1,25 @@
-"""Chat by a language model, run here by transformers with continuous batching and paged attention.
+"""Chat by a small language model, run here by transformers with continuous batching: for a CPU.
 
-Any checkpoint of a decoder-only architecture that transformers knows, with a chat template and safetensors weights;
-by default Qwen2.5-7B-Instruct (Apache-2.0, https://arxiv.org/abs/2412.15115); for a CPU, Qwen2.5-0.5B-Instruct
-(Apache-2.0). Many conversations share each step of the model; one that is closed leaves the batch at the next step.
-Does not call tools or follow a JSON schema: the `openai` engine passes those on to a server that does.
+Any checkpoint of a decoder-only architecture that transformers knows, whose state is keys and values (not Mamba), with
+a chat template and safetensors weights; by default Qwen3-0.6B (Apache-2.0, https://arxiv.org/abs/2505.09388), which
+answers without thinking aloud first. Many conversations share each step of the model; one that is closed leaves the
+batch at the next step. Does not call tools or follow a JSON schema: the engines `vllm` and `openai` do.
 """
 
 import asyncio
-import re
 import secrets
 from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import aclosing
 from dataclasses import replace
 from functools import partial
-from typing import Any, ClassVar, Literal, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, TypeVar
 
 from pydantic import Field
 
 from pipelines.chat.base import ChatModel, ChatRequest, Delta, FinishReason, Message, Usage
 from pipelines.chat.condense import condense
-from pipelines.chat.grounding import build_grounded_messages
+from pipelines.chat.grounding import build_grounded_messages, special_tokens_defused
 from pipelines.chat.transformers.token_text import TokenText
 from pipelines.contracts.engine import ModelCard, Resources
 from pipelines.contracts.errors import InvalidInput, ModelUnavailable
@@ -30,45 +29,34 @@ from pipelines.loading.device import select_device
 from pipelines.loading.gguf import without_gguf
 from pipelines.loading.pretrained import read_model, read_tokenizer
 
+if TYPE_CHECKING:
+    from pipelines.chat.transformers.batch import Sampler
+
 T = TypeVar("T")
 
 _MARGIN_TOKENS = 16  # texts counted one by one can add up to a little less than all of them together
-_NEUTRAL: dict[str, tuple[Any, ...]] = {
-    "n": (1,),
-    "tools": ([],),
-    "functions": ([],),
-    "response_format": ({"type": "text"},),
-    "logprobs": (False,),
-    "logit_bias": ({},),
-    "presence_penalty": (0,),
-    "frequency_penalty": (0,),
-    "repetition_penalty": (1,),
-    "top_k": (0, -1),
-    "min_p": (0,),
-}
-"""Options that this engine does not follow, with the values that change nothing."""
 
 
 class TransformersConfig(TorchCheckpointConfig):
     """A language model on this machine's GPU or CPU."""
 
     licenses: ClassVar[Mapping[str, str]] = {
-        "Qwen/Qwen2.5-7B-Instruct": "Apache-2.0",
+        "Qwen/Qwen3-0.6B": "Apache-2.0",
         "Qwen/Qwen2.5-0.5B-Instruct": "Apache-2.0",
     }
     files: ClassVar[tuple[str, ...]] = ("model*.safetensors", "*.json", "*.jinja", "*.model", "merges.txt", "vocab.txt")
 
     engine: Literal["transformers"] = "transformers"
     model: str = Field(
-        "Qwen/Qwen2.5-7B-Instruct",
+        "Qwen/Qwen3-0.6B",
         description="Hub id or local folder of an instruction-tuned language model, or a GGUF file of one.",
     )
     cache_tokens: int = Field(
-        32_768,
+        8192,
         ge=1024,
-        description="Size of the cache that all conversations share, in tokens, and the maximum length of one "
-        "conversation even if the model could read more. A token takes 57 kB with the 7B model (bfloat16), 25 kB with "
-        "the 0.5B one (float32).",
+        description="Tokens that all conversations may hold together, each counted as the longest of them, and the "
+        "maximum length of one conversation even if the model could read more; others wait. A token takes 229 kB with "
+        "Qwen3-0.6B (float32).",
     )
 
     def card(self) -> ModelCard:
@@ -83,22 +71,13 @@ class TransformersConfig(TorchCheckpointConfig):
     def load(self, resources: Resources) -> "TransformersChat":
         """Load the model and start its thread."""
         from transformers import AutoModelForCausalLM, AutoTokenizer
-        from transformers.utils.import_utils import is_flash_attn_2_available
 
         weights = without_gguf(self.weights()[0], resources.data_dir)
         tokenizer = read_tokenizer(AutoTokenizer, weights)
         if not tokenizer.chat_template:
             raise ModelUnavailable(f"{self.name} has no chat template: choose an instruction-tuned model.")
         placement = select_device(self.device, self.dtype)
-        # Flash attention needs no mask, which lets CUDA graphs pay off.
-        is_flash = placement.device.type == "cuda" and is_flash_attn_2_available()
-        model = read_model(
-            AutoModelForCausalLM,
-            weights,
-            placement,
-            device_map={"": placement.device},
-            attn_implementation="flash_attention_2" if is_flash else "sdpa",
-        )
+        model = read_model(AutoModelForCausalLM, weights, placement, device_map={"": placement.device})
         return TransformersChat(model, tokenizer, self.name, self.cache_tokens)
 
 
@@ -113,17 +92,16 @@ class TransformersChat(ChatModel):
     """
 
     def __init__(self, model: Any, tokenizer: Any, name: str, cache_tokens: int) -> None:
-        from pipelines.chat.transformers.continuous_batch import ContinuousBatch
+        from pipelines.chat.transformers.batch import Batch
 
         self._tokenizer = tokenizer
         self._name = name
         self._ends = _end_tokens(model, tokenizer)
-        self._batch = ContinuousBatch(model, name, cache_tokens, self._ends)
+        self._batch = Batch(model, name, cache_tokens, self._ends)
         max_positions = getattr(model.config.get_text_config(), "max_position_embeddings", None)
         self._context = min(cache_tokens, max_positions or cache_tokens)
         self._default_top_p = model.generation_config.top_p or 1.0
-        special = sorted({*tokenizer.all_special_tokens, *tokenizer.get_added_vocab()}, key=len, reverse=True)
-        self._special = re.compile("|".join(map(re.escape, special)) or r"(?!)")
+        self._defuse = special_tokens_defused(tokenizer)
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="tokenizer")
 
     async def rewrite_query(self, messages: tuple[Message, ...]) -> str:
@@ -136,16 +114,15 @@ class TransformersChat(ChatModel):
         Raises:
             InvalidInput: the conversation is too long or refused by the model's chat template, or this engine cannot
                 follow an option.
-            ModelUnavailable: the model has stopped.
-            Overloaded: the engine is being replaced.
-            torch.OutOfMemoryError: the device is out of memory; the next call starts again.
+            ModelUnavailable: the model failed.
+            Overloaded: the engine is being replaced, or the device is out of memory.
         """
-        sampling = self._sampling(request)
+        choose = self._sampler(request)
         prompt, sources = await self._run(partial(self._prepare, request))
         text, made = TokenText(self._decode, request.stop), 0
         reason: FinishReason = "length"
         max_tokens = min(request.max_tokens, self._context - len(prompt))
-        async with aclosing(self._batch.generate(prompt, max_tokens, sampling)) as tokens:
+        async with aclosing(self._batch.generate(prompt, max_tokens, choose)) as tokens:
             async for token in tokens:
                 made += 1
                 if token in self._ends:
@@ -164,24 +141,22 @@ class TransformersChat(ChatModel):
         """Wait at most half a minute for the answers under way, then stop the model. Blocks."""
         self._batch.close()
 
-    def _sampling(self, request: ChatRequest) -> dict[str, Any]:
-        for name, neutral in _NEUTRAL.items():
-            if (value := request.options.get(name)) is not None and value not in neutral:
-                raise InvalidInput(f"`{name}` is not supported by the engine that serves this model.", name)
+    def _sampler(self, request: ChatRequest) -> "Sampler":
+        from pipelines.chat.transformers.batch import Sampler
+
         top_p, seed = request.options.get("top_p"), request.options.get("seed")
         if top_p is not None and (isinstance(top_p, bool) or not isinstance(top_p, int | float) or not 0 < top_p <= 1):
             raise InvalidInput("`top_p` must be a number above 0 and at most 1.", "top_p")
         if seed is not None and (isinstance(seed, bool) or not isinstance(seed, int)):
             raise InvalidInput("`seed` must be a whole number.", "seed")
-        return {
-            "temperature": float(request.temperature),
-            "top_p": float(self._default_top_p if top_p is None else top_p),
-            "seed": secrets.randbits(63) if seed is None else seed,
-        }
+        return Sampler(
+            float(request.temperature),
+            float(self._default_top_p if top_p is None else top_p),
+            secrets.randbits(63) if seed is None else seed,
+        )
 
     def _prepare(self, request: ChatRequest) -> tuple[list[int], tuple[Passage, ...]]:
         """The prompt's tokens, and the passages in it."""
-        self._batch.ensure_running()
         messages: tuple[Message, ...] = request.messages
         sources: tuple[Passage, ...] = ()
         if request.passages is not None:
@@ -198,28 +173,23 @@ class TransformersChat(ChatModel):
     def _ground(
         self, request: ChatRequest, passages: Sequence[Passage]
     ) -> tuple[tuple[Message, ...], tuple[Passage, ...]]:
-        quoted = {
-            replace(passage, document=self._defuse(passage.document), text=self._defuse(passage.text)): passage
-            for passage in passages
-        }
         frame = [Message("system", ""), *(replace(m, content="") for m in request.messages if m.role != "system")]
         spent = len(self._encode(self._template(frame))) + _MARGIN_TOKENS
         budget = self._context - min(request.max_tokens, self._context // 2) - spent
-        messages, kept = build_grounded_messages(
-            request.messages, tuple(quoted), lambda text: len(self._encode(text)), budget
+        return build_grounded_messages(
+            request.messages, passages, lambda text: len(self._encode(text)), budget, self._defuse
         )
-        return messages, tuple(quoted[passage] for passage in kept)
-
-    def _defuse(self, text: str) -> str:
-        """A file's text without special tokens of the model: one that ends a message would let the rest give orders."""
-        return self._special.sub(lambda mark: f"{mark[0][:1]} {mark[0][1:]}", text)
 
     def _template(self, messages: Sequence[Message]) -> str:
         from jinja2 import TemplateError
 
         turns = [{"role": message.role, "content": message.content, **message.extra} for message in messages]
         try:
-            return str(self._tokenizer.apply_chat_template(turns, tokenize=False, add_generation_prompt=True))
+            return str(
+                self._tokenizer.apply_chat_template(
+                    turns, tokenize=False, add_generation_prompt=True, enable_thinking=False
+                )
+            )
         except (TemplateError, TypeError, ValueError) as error:
             raise InvalidInput(
                 f"The chat template of {self._name} refuses this conversation: a role, the order of roles, or a "

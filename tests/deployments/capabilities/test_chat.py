@@ -15,7 +15,7 @@ from deployments.capabilities.chat import Chat, coalesced
 from deployments.capabilities.protocol import ChatCall, EngineInfo
 from deployments.settings import Settings
 from pipelines.chat import Delta, Message
-from pipelines.contracts.errors import Overloaded
+from pipelines.contracts.errors import InvalidInput, Overloaded
 from pipelines.knowledge import Passage
 from tests.openai_server import Exchange, server
 
@@ -119,6 +119,49 @@ async def test_a_caller_who_leaves_ends_the_request(tmp_path, monkeypatch) -> No
         assert [await anext(stream), await anext(stream)][1] == (Delta("on"),)
         await stream.aclose()
         await gone.wait()
+
+
+async def test_tokens_that_are_ready_together_cross_the_handle_together(tmp_path, monkeypatch) -> None:
+    """What `stream` yields is what crosses: a message each."""
+
+    async def quick(exchange: Exchange) -> None:
+        await exchange.head_of()
+        for _ in range(200):
+            await exchange.say("a ")
+            await asyncio.sleep(0.002)
+        await exchange.say(finish="stop")
+        await exchange.done()
+
+    loop = asyncio.get_running_loop()
+    async with server(quick) as (url, _), chat(url, tmp_path, monkeypatch) as (capability, _):
+        stream = capability.stream(ChatCall(conversation("Go on.")))
+        messages, times = [await anext(stream)], []
+        async for deltas in stream:
+            messages.append(deltas)
+            times.append(loop.time())
+    took_s = times[-1] - times[0]
+    print(f"201 deltas in {took_s:.2f} s crossed in {len(times)} messages")
+    assert isinstance(messages[0], EngineInfo)
+    assert messages[1] == (Delta("a "),)
+    assert "".join(delta.text for deltas in messages[1:] for delta in deltas) == "a " * 200
+    assert len(times) <= took_s / 0.03 + 2
+
+
+async def test_what_an_engine_cannot_do_is_refused_before_retrieval(tmp_path, monkeypatch) -> None:
+    async with chat("http://127.0.0.1:1/v1", tmp_path, monkeypatch) as (capability, knowledge):
+        monkeypatch.setattr(type(capability.slot.get()), "follows", frozenset({"n"}))
+        call = ChatCall(conversation("What?"), category="reports", options={"n": 2, "tools": [{"type": "function"}]})
+        with pytest.raises(InvalidInput) as caught:
+            await answered(capability, call)
+    assert (caught.value.param, knowledge.searches) == ("tools", [])
+
+
+async def test_a_model_that_has_ended_is_unhealthy(tmp_path, monkeypatch) -> None:
+    async with chat("http://127.0.0.1:1/v1", tmp_path, monkeypatch) as (capability, _):
+        await capability.check_health()
+        capability.slot.get().is_alive = False
+        with pytest.raises(RuntimeError):
+            await capability.check_health()
 
 
 async def every(seconds: float, count: int) -> AsyncGenerator[int, None]:

@@ -5,6 +5,7 @@ import json
 import subprocess
 import sys
 from contextlib import closing
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -390,10 +391,33 @@ async def test_grounded_within_the_budget() -> None:
     assert len(got) == 2
 
 
-async def test_one_answer_at_a_time() -> None:
-    with pytest.raises(InvalidInput) as caught:
-        await answer(engine("http://127.0.0.1:1/v1"), asked(options={"n": 2}))
-    assert caught.value.param == "n"
+async def test_several_answers_with_probabilities_and_an_image() -> None:
+    token = {"token": "A", "logprob": -0.5, "bytes": [65], "top_logprobs": []}
+    image = {"type": "image_url", "image_url": {"url": "data:image/png;base64,AAAA"}}
+
+    async def two(exchange: Exchange) -> None:
+        await exchange.head_of()
+        for index, text in ((1, "B"), (0, "A")):
+            logprobs = {"content": [token]} if index == 0 else None
+            await exchange.event(choices=[{"index": index, "delta": {"content": text}, "logprobs": logprobs}])
+        await exchange.event(choices=[{"index": 1, "delta": {}, "finish_reason": "length"}])
+        if exchange.body["n"] == 2:
+            await exchange.event(choices=[{"index": 0, "delta": {}, "finish_reason": "stop"}])
+        await exchange.done()
+
+    message = Message("user", "Hi", parts=({"type": "text", "text": "Hi"}, image))
+    request = ChatRequest((message,), options={"n": 2, "logprobs": True})
+    async with server(two) as (url, got):
+        model = engine(url)
+        model.check(request)
+        b, a, end_of_b, end_of_a = await answer(model, request)
+        with pytest.raises(Overloaded, match="broke off"):  # one of three answers has no end
+            await answer(model, replace(request, options={"n": 3}))
+    assert (b, a) == (Delta("B", index=1), Delta("A", logprobs=(token,)))
+    assert (end_of_b.index, end_of_b.finish_reason, end_of_b.usage) == (1, "length", None)
+    assert (end_of_a.index, end_of_a.finish_reason, end_of_a.usage) == (0, "stop", Usage(7, 3))
+    assert got[0].body["messages"] == [{"role": "user", "content": [{"type": "text", "text": "Hi"}, image]}]
+    assert (got[0].body["n"], got[0].body["logprobs"]) == (2, True)
 
 
 def conversation(*turns: str) -> tuple[Message, ...]:

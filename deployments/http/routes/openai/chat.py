@@ -22,13 +22,16 @@ from deployments.http.schemas.openai import (
     ChatMessage,
     Choice,
     ChoiceMessage,
+    ImagePart,
+    Logprobs,
     SourcePassage,
+    TextPart,
     Usage,
 )
 from deployments.http.services import ServicesDep
 from pipelines import chat
 from pipelines.chat.tool_calls import join_tool_calls
-from pipelines.contracts.errors import SensoriumError
+from pipelines.contracts.errors import InvalidInput, SensoriumError
 from pipelines.knowledge import Passage
 
 ALPHABET = string.ascii_letters + string.digits
@@ -67,21 +70,30 @@ async def chat_completions(
 def chat_call(body: ChatCompletionBody) -> ChatCall:
     """The body as the capability takes it."""
     return ChatCall(
-        messages=tuple(_message(message) for message in body.messages),
+        messages=tuple(_message(turn, message) for turn, message in enumerate(body.messages)),
         category=body.category or None,
         temperature=body.temperature,
         max_tokens=body.max_completion_tokens or body.max_tokens or DEFAULT_MAX_TOKENS,
         stop=(body.stop,) if isinstance(body.stop, str) else tuple(body.stop or ()),
-        options=body.model_extra or {},
+        options={**(body.model_extra or {}), **({} if body.n is None else {"n": body.n})},
     )
 
 
-def _message(message: ChatMessage) -> chat.Message:
-    content = message.content
-    if isinstance(content, list):
-        content = "".join(part.text for part in content)
-    role = "system" if message.role == "developer" else message.role
-    return chat.Message(role=role, content=content or "", extra=message.model_extra or {})
+def _message(turn: int, message: ChatMessage) -> chat.Message:
+    parts = (
+        message.content if isinstance(message.content, list) else [TextPart(type="text", text=message.content or "")]
+    )
+    images = {number: part for number, part in enumerate(parts) if isinstance(part, ImagePart)}
+    for number, image in images.items():
+        if not image.image_url.url.startswith("data:image/"):
+            where = f"messages.{turn}.content.{number}"
+            raise InvalidInput("An image is sent as a data URL (data:image/png;base64,…); nothing is fetched.", where)
+    return chat.Message(
+        role="system" if message.role == "developer" else message.role,
+        content="".join(part.text for part in parts if isinstance(part, TextPart)),
+        extra=message.model_extra or {},
+        parts=tuple(part.model_dump() for part in parts) if images else (),
+    )
 
 
 async def _deltas(call: Call) -> AsyncIterator[chat.Delta]:
@@ -91,42 +103,52 @@ async def _deltas(call: Call) -> AsyncIterator[chat.Delta]:
 
 
 async def _completion(call: Call, head: Json, *, grounded: bool) -> ChatCompletion:
-    text: list[str] = []
-    tool_calls: list[Json] = []
+    answers: dict[int, list[chat.Delta]] = {}
     last = chat.Delta()
     async for last in _deltas(call):
-        text.append(last.text)
-        tool_calls.extend(last.tool_calls)
-    message = ChoiceMessage(role="assistant", content="".join(text))
-    if tool_calls:
-        message.tool_calls = join_tool_calls(tool_calls)
-    choice = Choice(index=0, message=message, finish_reason=last.finish_reason or "stop")
-    completion = ChatCompletion(object="chat.completion", **head, choices=[choice], usage=_usage(last.usage))
+        answers.setdefault(last.index, []).append(last)
+    choices = [_choice(index, deltas) for index, deltas in sorted(answers.items())]
+    completion = ChatCompletion(object="chat.completion", **head, choices=choices, usage=_usage(last.usage))
     if grounded:
         completion.sources = _sources(last.sources)
     return completion
 
 
+def _choice(index: int, deltas: Sequence[chat.Delta]) -> Choice:
+    message = ChoiceMessage(role="assistant", content="".join(delta.text for delta in deltas))
+    if tool_calls := [piece for delta in deltas for piece in delta.tool_calls]:
+        message.tool_calls = join_tool_calls(tool_calls)
+    choice = Choice(index=index, message=message, finish_reason=deltas[-1].finish_reason or "stop")
+    if logprobs := [token for delta in deltas for token in delta.logprobs]:
+        choice.logprobs = Logprobs(content=logprobs)
+    return choice
+
+
 async def _chunks(call: Call, head: Json, body: ChatCompletionBody) -> AsyncIterator[Json]:
     head = {**head, "object": "chat.completion.chunk"}
 
-    def chunk(delta: Json, finish_reason: str | None = None) -> Json:
-        return {**head, "choices": [{"index": 0, "delta": delta, "finish_reason": finish_reason}]}
+    def chunk(index: int, delta: Json, finish_reason: str | None = None, **further: Any) -> Json:
+        choice = {"index": index, "delta": delta, "finish_reason": finish_reason, **further}
+        return {**head, "choices": [choice]}
 
-    yield chunk({"role": "assistant", "content": ""})
-    async for delta in _deltas(call):
-        changes: Json = {"content": delta.text} if delta.text else {}
-        if delta.tool_calls:
-            changes["tool_calls"] = list(delta.tool_calls)
-        if changes:
-            yield chunk(changes)
-        if delta.finish_reason is not None:
-            ending = chunk({}, delta.finish_reason)
+    for index in range(body.n or 1):
+        yield chunk(index, {"role": "assistant", "content": ""})
+    last = chat.Delta()
+    async for last in _deltas(call):
+        changes: Json = {"content": last.text} if last.text else {}
+        if last.tool_calls:
+            changes["tool_calls"] = list(last.tool_calls)
+        if last.logprobs:
+            yield chunk(last.index, changes, logprobs={"content": list(last.logprobs)})
+        elif changes:
+            yield chunk(last.index, changes)
+        if last.finish_reason is not None:
+            ending = chunk(last.index, {}, last.finish_reason)
             if body.category:
-                ending["sources"] = [source.model_dump() for source in _sources(delta.sources)]
+                ending["sources"] = [source.model_dump() for source in _sources(last.sources)]
             yield ending
-            if body.stream_options and body.stream_options.include_usage:
-                yield {**head, "choices": [], "usage": _usage(delta.usage).model_dump()}
+    if body.stream_options and body.stream_options.include_usage:
+        yield {**head, "choices": [], "usage": _usage(last.usage).model_dump()}
 
 
 async def _events(call: Call, chunks: AsyncIterator[Json]) -> AsyncIterator[str]:
