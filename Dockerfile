@@ -13,6 +13,7 @@ COPY --chown=sensorium pipelines pipelines
 COPY --chown=sensorium deployments deployments
 COPY --chown=sensorium cluster cluster
 COPY --chown=sensorium openmmlab openmmlab
+COPY --chown=sensorium vllm vllm
 COPY --chown=sensorium serve_config*.yaml models.lock.yaml ./
 
 # `ray start` and `serve deploy` are found by KubeRay's shells; every process of Ray inherits what follows.
@@ -26,6 +27,13 @@ ENV PATH=/app/.venv/bin:$PATH \
 EXPOSE 8000
 CMD ["python", "-m", "deployments.commands.run", "serve_config.yaml"]
 
+# With the environment of Chat's engine in serve_config.yaml, 10 GB more; Triton compiles its kernels with gcc.
+FROM sensorium AS vllm
+USER root
+RUN apt-get update && apt-get install -y --no-install-recommends gcc libc6-dev && rm -rf /var/lib/apt/lists/*
+USER sensorium
+RUN DEVICE=gpu make vllm
+
 # `docker build --target openmmlab .`: the same with the environment of the engines mmtracking and mmediting, 6 GB more.
 # mmcv's operators are compiled for A100 and H100 by the CUDA that its PyTorch was built with; no compiler stays.
 FROM sensorium AS openmmlab-build
@@ -35,8 +43,8 @@ USER sensorium
 RUN --mount=type=bind,from=nvidia/cuda:12.1.1-devel-ubuntu22.04,source=/usr/local/cuda-12.1,target=/usr/local/cuda-12.1 \
     CUDA_HOME=/usr/local/cuda-12.1 TORCH_CUDA_ARCH_LIST="8.0;9.0" make openmmlab
 
-FROM sensorium AS openmmlab
+FROM vllm AS openmmlab
 COPY --from=openmmlab-build --chown=sensorium /app/.venv-openmmlab .venv-openmmlab
 
-# Without `--target` the image is the plain one.
-FROM sensorium
+# Without `--target` the image is what serve_config.yaml needs.
+FROM vllm

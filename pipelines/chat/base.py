@@ -9,7 +9,7 @@ from collections.abc import AsyncGenerator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, Literal
 
-from pipelines.contracts.errors import InvalidInput
+from pipelines.contracts.errors import UnsupportedByEngine
 from pipelines.knowledge.base import Passage
 
 Role = Literal["system", "user", "assistant", "tool"]
@@ -114,17 +114,17 @@ class ChatModel(ABC):
         """See that the engine can do what a request asks for.
 
         Raises:
-            InvalidInput: a parameter that this engine does not follow, or an image for a model that takes none.
+            UnsupportedByEngine: a parameter that this engine does not follow, or an image for a model that takes none.
         """
         for name, neutral in NEUTRAL.items():
             value = request.options.get(name)
             if value is not None and value not in neutral and name not in self.follows:
-                raise InvalidInput(f"`{name}` is not supported by the engine that serves this model.", name)
+                raise UnsupportedByEngine(f"`{name}` is not supported by the engine that serves this model.", name)
         for turn, message in enumerate(request.messages):
             for part, content in enumerate(message.parts):
                 if content["type"] != "text" and not self.reads_images:
                     where = f"messages.{turn}.content.{part}"
-                    raise InvalidInput("This model reads text only: it takes no images.", where)
+                    raise UnsupportedByEngine("This model reads text only: it takes no images.", where)
 
     async def rewrite_query(self, messages: tuple[Message, ...]) -> str:
         """The last question as a query for retrieval; an engine may complete it from earlier turns ("and in 2023?")."""

@@ -25,6 +25,11 @@ def limit_memory(share: float) -> None:
     _share = share
 
 
+def memory_share() -> float | None:
+    """The share of the card that this process may use; `None` if nobody has said."""
+    return _share
+
+
 @dataclass(frozen=True)
 class Placement:
     """A device and the number format of weights and activations on it."""

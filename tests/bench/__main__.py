@@ -11,7 +11,7 @@ import signal
 import tempfile
 from pathlib import Path
 
-from tests.bench import documents, latency, models, openmmlab, quality, speech, start, video
+from tests.bench import documents, latency, models, openmmlab, quality, speech, start, video, vllm
 from tests.bench.setting import Bench, table
 from tests.serving import ROOT
 
@@ -24,6 +24,7 @@ GROUPS = {
     "speech": speech,
     "documents": documents,
     "models": models,
+    "vllm": vllm,
     "openmmlab": openmmlab,
 }
 
