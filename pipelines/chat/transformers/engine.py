@@ -173,7 +173,8 @@ class TransformersChat(ChatModel):
     def _ground(
         self, request: ChatRequest, passages: Sequence[Passage]
     ) -> tuple[tuple[Message, ...], tuple[Passage, ...]]:
-        frame = [Message("system", ""), *(replace(m, content="") for m in request.messages if m.role != "system")]
+        system = [Message("system", "")] if any(m.role == "system" for m in request.messages) else []
+        frame = [*system, *(replace(m, content="") for m in request.messages if m.role != "system")]
         spent = len(self._encode(self._template(frame))) + _MARGIN_TOKENS
         budget = self._context - min(request.max_tokens, self._context // 2) - spent
         return build_grounded_messages(

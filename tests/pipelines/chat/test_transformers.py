@@ -320,7 +320,7 @@ async def test_grounded_within_the_budget(engine) -> None:
     prompt, _ = engine._prepare(request)
     text = engine._tokenizer.decode(prompt)
     assert "> Paris is a city." in text
-    assert text.index("Paris") < text.index("The dog sleeps") < text.index("Where?")
+    assert text.index("The dog sleeps") < text.index("Paris") < text.index("Where?")
     assert ended.usage.prompt_tokens == len(prompt) <= 2048 - 20
     _, none, _ = await answered(engine, asked("Where?", passages=(), max_tokens=5))
     assert none.sources == ()
@@ -334,7 +334,7 @@ async def test_text_of_documents_cannot_end_their_message(engine) -> None:
     _, ended, _ = await answered(engine, request)
     prompt, _ = engine._prepare(request)
     ids = engine._tokenizer.convert_tokens_to_ids(["<|im_start|>", "<|im_end|>"])
-    assert [prompt.count(token) for token in ids] == [3, 2]  # system, user, and the answer's beginning
+    assert [prompt.count(token) for token in ids] == [2, 1]  # the question, and the answer's beginning
     assert ended.sources == (evil,)
 
 
