@@ -1,5 +1,6 @@
 """Uploads: streamed into the object store under a cap, their formats detected from their bytes."""
 
+import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
@@ -15,7 +16,7 @@ from deployments.http.schemas.media import VideoForm
 from deployments.http.schemas.openai import ImageEditForm
 from deployments.http.services import Services
 from deployments.settings import Settings
-from deployments.storage import upload_name
+from deployments.storage import ObjectStore, upload_name
 from pipelines.contracts.errors import EmptyAudio, InputTooLarge, UnsupportedMedia
 from pipelines.knowledge.parsing.documents import FORMATS
 from pipelines.media import kinds
@@ -53,13 +54,13 @@ class FileSpec:
         if declared.isdigit() and int(declared) > self.max_bytes(settings) + overhead_bytes:
             raise InputTooLarge(f"The {self.family} exceeds the {self.max_bytes(settings):,}-byte limit.")
 
-    def source(self, key: str, head: bytes, name: str = "") -> Source:
-        """A file in the store, as capabilities take it.
+    def source(self, key: str, head: bytes, name: str = "", *, behind: bytes = b"") -> Source:
+        """A file in the store, as capabilities take it; `behind` as in `kinds.sniff`.
 
         Raises:
             UnsupportedMedia: its first bytes are those of another format.
         """
-        kind = kinds.sniff(head)
+        kind = kinds.sniff(head, behind)
         if kind is None or self.family not in kind.families:
             raise UnsupportedMedia(f"Unsupported file type. Supported: {self.formats}.")
         return Source(key, name, kind.name, kind.container)
@@ -76,7 +77,7 @@ class FileSpec:
         return {"requestBody": {"required": True, "content": {"multipart/form-data": {"schema": schema}}}}
 
 
-_IMAGE_FORMATS = "png, jpeg, webp, gif, bmp, tiff, avif"
+_IMAGE_FORMATS = "png, jpeg, webp, gif, bmp, tiff, avif, heic"
 
 IMAGE = FileSpec("image", _IMAGE_FORMATS, lambda settings: settings.max_image_bytes)
 ANIMATED = replace(IMAGE, options=VideoForm)
@@ -149,7 +150,8 @@ async def form_file(services: Services, request: Request, spec: FileSpec) -> Asy
             key=key,
             max_bytes=spec.max_bytes(services.settings),
         )
-        upload = Upload(spec.source(key, received.head, received.name), received)
+        behind = await _behind_tags(services.store, key, received.head)
+        upload = Upload(spec.source(key, received.head, received.name, behind=behind), received)
         if received.second:
             upload.second = spec.source(second_key, received.second[: kinds.HEAD_BYTES])
             await services.store.put_bytes(second_key, received.second, "application/octet-stream")
@@ -186,6 +188,20 @@ async def audio_body(services: Services, request: Request, *, headerless: bool) 
         )
         if size == 0:
             raise EmptyAudio("The body is empty: send the audio file as the body.")
-        yield Source(key, kind="pcm") if headerless else AUDIO.source(key, bytes(head))
+        behind = await _behind_tags(services.store, key, bytes(head))
+        yield Source(key, kind="pcm") if headerless else AUDIO.source(key, bytes(head), behind=behind)
     finally:
         await services.store.delete(key)
+
+
+async def _behind_tags(store: ObjectStore, key: str, head: bytes) -> bytes:
+    """The first bytes behind the tags that an upload begins with; none if it begins with no tag."""
+    if not kinds.tag_bytes(head):
+        return b""
+
+    def read() -> bytes:
+        with store.open_reader(key) as file:
+            file.seek(kinds.behind_tags(file))
+            return file.read(kinds.HEAD_BYTES)
+
+    return await asyncio.to_thread(read)

@@ -6,6 +6,7 @@ from fractions import Fraction
 from typing import TYPE_CHECKING, BinaryIO, Self
 
 from pipelines.contracts.errors import UnusableMedia
+from pipelines.media.kinds import behind_tags
 
 if TYPE_CHECKING:
     from av.container import InputContainer
@@ -22,8 +23,10 @@ class Handle:
 
     name = "media"
 
-    def __init__(self, file: BinaryIO) -> None:
+    def __init__(self, file: BinaryIO, start: int = 0) -> None:
+        """`start` is where in the file this user's begins."""
         self._file = file
+        self._start = start
         self._position = 0
         self.closed = False
 
@@ -37,20 +40,20 @@ class Handle:
 
     def seek(self, offset: int, whence: int = 0) -> int:
         """Move, as `io.IOBase.seek` does."""
-        self._file.seek(self._position)
-        self._position = self._file.seek(offset, whence)
+        self._file.seek(self._start + self._position)
+        self._position = self._file.seek(offset + (self._start if whence == 0 else 0), whence) - self._start
         return self._position
 
     def read(self, size: int) -> bytes:
         """Read at most `size` bytes."""
-        self._file.seek(self._position)
+        self._file.seek(self._start + self._position)
         data = self._file.read(size)
         self._position += len(data)
         return data
 
     def write(self, data: bytes) -> int:
         """Write all of `data`."""
-        self._file.seek(self._position)
+        self._file.seek(self._start + self._position)
         written = self._file.write(data)
         self._position += written
         return written
@@ -78,7 +81,7 @@ def demux(file: BinaryIO, container: str, decoder_pixels: int | None = None) -> 
         options["max_pixels"] = str(decoder_pixels)
     try:
         return av.open(
-            Handle(file),
+            Handle(file, behind_tags(file)),  # most demuxers know nothing of ID3
             "r",
             format=container,
             options=options,

@@ -1,8 +1,9 @@
 """Decodes untrusted still images, and encodes PNG.
 
-Pillow identifies a file and decodes 8-bit samples. It reads 16-bit color as 8-bit, so OpenCV decodes those files once
-Pillow has checked their format, size and integrity. Animations give their first frame; 10- and 12-bit AVIF is read as
-8-bit. Vector and page formats are not read at all.
+Pillow identifies a file and decodes 8-bit samples, with pi-heif (BSD-3-Clause; its wheel carries libheif and libde265,
+LGPL-3.0) for HEIC, the photos of phones. It reads 16-bit color as 8-bit, so OpenCV decodes those files once Pillow has
+checked their format, size and integrity. Animations give their first frame, HEIC its primary image; 10- and 12-bit AVIF
+and HEIC are read as 8-bit. Vector and page formats are not read at all.
 """
 
 import io
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
 
 Samples = NDArray[np.uint8 | np.uint16]
 
-FORMATS: Final = ("PNG", "JPEG", "WEBP", "GIF", "BMP", "TIFF", "AVIF")
+FORMATS: Final = ("PNG", "JPEG", "WEBP", "GIF", "BMP", "TIFF", "AVIF", "HEIF")
 MODES: Final = {"1", "L", "LA", "La", "P", "PA", "RGB", "RGBA", "RGBa", "RGBX", "CMYK", "YCbCr", "HSV"}
 GRAY_16_BIT: Final = {"I;16", "I;16L", "I;16B", "I;16N"}
 MAX_SIDE_PX: Final = 65_535
@@ -128,7 +129,8 @@ def read_image(file: BinaryIO, *, max_pixels: int, frame: int = 0) -> DecodedIma
     """
     image = _open(file)
     try:
-        image.seek(frame)
+        if frame:  # HEIC opens at its primary image, which need not be the first
+            image.seek(frame)
     except _READ_ERRORS as error:
         raise UnusableMedia(_DAMAGED) from error
     width, height = image.size
@@ -203,8 +205,10 @@ def enlarged_exif(exif: bytes, width: int, height: int, scale: int) -> bytes:
 
 
 def _open(file: BinaryIO) -> "Image.Image":
+    from pi_heif import register_heif_opener
     from PIL import Image, UnidentifiedImageError
 
+    register_heif_opener()
     try:
         return Image.open(file, formats=FORMATS)
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
@@ -227,6 +231,8 @@ def _decode(image: "Image.Image", file: BinaryIO) -> tuple[Samples, Samples | No
         file.seek(0)
         if file.read().count(b"\xff\xda") > MAX_JPEG_SCANS:
             raise UnusableMedia("The JPEG has too many scans.")
+    if image.format == "HEIF" and not _has_all_data(file):
+        raise UnusableMedia(_DAMAGED)
     bits = _bits_per_sample(image)
     if image.mode in GRAY_16_BIT:
         return _decode_gray_16_bit(image, bits)
@@ -240,6 +246,21 @@ def _decode(image: "Image.Image", file: BinaryIO) -> tuple[Samples, Samples | No
     if image.mode == "CMYK" and (profile := _usable_profile(image.info.get("icc_profile"), "CMYK")):
         return np.asarray(_to_srgb(image, profile)), None
     return np.asarray(image.convert("RGB")), None
+
+
+def _has_all_data(file: BinaryIO) -> bool:
+    """Whether no box of coded images is cut off: libheif leaves the tiles that are missing gray."""
+    end, at = file.seek(0, io.SEEK_END), 0
+    while at < end:
+        file.seek(at)
+        size, kind, long_size = struct.unpack(">I4sQ", file.read(16).ljust(16, b"\0"))
+        size = long_size if size == 1 else size
+        if kind == b"mdat" and at + size > end:
+            return False
+        if size < 8:
+            break  # the last box, or bytes that are none
+        at += size
+    return True
 
 
 def _bits_per_sample(image: "Image.Image") -> int:

@@ -26,9 +26,9 @@ from pipelines.contracts.errors import ModelUnavailable, SensoriumError, TooMany
 from pipelines.contracts.progress import Progress, no_progress
 
 BlockKind = Literal["heading", "text", "row"]
-KINDS = ("txt", "rtf", "zip", "pdf", "png", "jpeg", "tiff", "webp", "gif", "bmp", "avif")
+KINDS = ("txt", "rtf", "zip", "pdf", "png", "jpeg", "tiff", "webp", "gif", "bmp", "avif", "heic")
 """What `read_document` reads; a text and a ZIP file may each be of several formats."""
-FORMATS = "txt, md, html, csv, rtf, docx, xlsx, pptx, odt, pdf, png, jpeg, tiff, webp, gif, bmp, avif"
+FORMATS = "txt, md, html, csv, rtf, docx, xlsx, pptx, odt, pdf, png, jpeg, tiff, webp, gif, bmp, avif, heic"
 Parsed = int | str | tuple[int | None, list[tuple[str, str]]]
 """What a parser yields: how many pages there are, something that is not read ("picture"), or a page: number, blocks."""
 DAMAGED = "The document is damaged."

@@ -15,6 +15,7 @@ import pytest
 from PIL import Image
 
 from tests.fonts import CHINESE, LATIN
+from tests.heif import heic
 from tests.media import mp4, phone_video, png, probe, shape_of_disc, tone
 from tests.scans import CHINESE_TEXT, ENGLISH_TEXT, saved, scan, share_right
 from tests.serving import RunningGraph
@@ -133,6 +134,27 @@ def test_speech_recognition(client: httpx.Client, sample) -> None:
     wanted = "and so my fellow americans ask not what your country can do for you ask what you can do for your country"
     assert jiwer.wer(wanted, body["result"].lower()) <= 0.35
     assert set(body) == {"result", "status"}
+
+
+def test_a_tag_before_the_sound_is_no_format(client: httpx.Client, sample) -> None:
+    """FLAC behind an ID3 tag with a cover image, of 300 KB."""
+    tag = b"ID3\x04\0\0" + bytes(300_000 >> shift & 0x7F for shift in (21, 14, 7, 0)) + bytes(300_000)
+    tagged = tag + sample("jfk.flac").read_bytes()
+    spoken = client.post("/v1/asr", content=tagged).json()
+    assert "ask not what your country can do for you" in spoken["result"].lower().replace(",", "")
+    form = client.post("/v1/audio/transcriptions", files={"file": ("a.flac", tagged)}, data={"model": "whisper-1"})
+    assert "country" in form.json()["text"], form.text
+
+
+def test_photos_of_phones(client: httpx.Client) -> None:
+    """A HEIC in tiles, turned by the file."""
+    photo = np.zeros((64, 96, 3), np.uint8)
+    photo[:, :48] = (200, 40, 40)
+    body = client.post("/image/enhanceImage", files={"file": ("IMG_0001.HEIC", heic(photo, turns=1, columns=2))}).json()
+    enlarged = np.asarray(Image.open(io.BytesIO(httpx.get(body["enhanceImageUrl"]).content)).convert("RGB"))
+    assert enlarged.shape == (384, 256, 3)
+    assert enlarged[300, 128] == pytest.approx((200, 40, 40), abs=12)
+    assert enlarged[80, 128] == pytest.approx((0, 0, 0), abs=12)
 
 
 def test_silence_is_an_empty_result(client: httpx.Client) -> None:

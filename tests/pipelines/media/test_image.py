@@ -15,6 +15,8 @@ from PIL import Image, ImageCms, ImageOps
 
 from pipelines.contracts.errors import SensoriumError, TooManyPixels, UnsupportedMedia, UnusableMedia
 from pipelines.media.image import DecodedImage, enlarged_exif, fit, read_image, write_png
+from pipelines.media.kinds import HEAD_BYTES, sniff
+from tests.heif import heic
 
 ORIENTATION, MAKER, X_RESOLUTION, EXIF_DIRECTORY, PIXEL_WIDTH = 0x0112, 0x010F, 0x011A, 0x8769, 0xA002
 SRGB = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
@@ -152,6 +154,26 @@ def test_turns_upright_as_exif_says(orientation: int, kind: str) -> None:
     kept = Image.Exif()
     kept.load(decoded.exif)
     assert dict(kept) == {MAKER: "Maker"}
+
+
+@pytest.mark.parametrize("turns", [0, 1, 2, 3])
+@pytest.mark.parametrize(("rows", "columns"), [(1, 1), (2, 3)])
+def test_photos_of_phones(turns: int, rows: int, columns: int) -> None:
+    """Four quarters of one color each, in one piece and in tiles as phones write them, turned by the file."""
+    quarters = np.array([[(200, 40, 40), (40, 160, 60)], [(30, 60, 200), (230, 230, 230)]], np.uint8)
+    photo = quarters.repeat(64, 0).repeat(96, 1)
+    data = heic(photo, turns=turns, rows=rows, columns=columns)
+    kind = sniff(data[:HEAD_BYTES])
+    assert kind is not None
+    assert kind.name == "heic"
+    decoded = read(data).rgb8()
+    wanted = np.rot90(photo, turns)
+    assert decoded.shape == wanted.shape
+    assert np.abs(decoded.astype(int) - wanted)[16::32, 16::32].max() <= 4
+    with pytest.raises(TooManyPixels):
+        read(data, max_pixels=128 * 192 - 1)
+    with pytest.raises(UnusableMedia):
+        read(data[: len(data) // 2])
 
 
 def test_png_keeps_exif_and_profile() -> None:
