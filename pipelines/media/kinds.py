@@ -100,11 +100,13 @@ _TAG_HEADER_BYTES = 32
 _BMP_HEADERS = frozenset(size.to_bytes(4, "little") for size in (12, 40, 52, 56, 64, 108, 124))
 _TS_PACKET_BYTES = 188
 _TS_PACKETS = re.compile(rb"(?s)" + b"|".join(rb"G(?:.{%d}G){4}" % (size - 1) for size in (188, 192, 204)))
+_PS_PACK = re.compile(rb"(?s)\x00\x00\x01\xba[\x20-\x2f\x40-\x7f].*\x00\x00\x01[\xbb\xbd\xc0-\xef]")
 _SYNC = re.compile(rb"\xff[\xe2-\xff]")
 
 _MP3 = _audio("mp3", "mp3")
 _AAC = _audio("aac", "aac")
 _MPEGTS = _video("mpegts", "mpegts")
+_MPEG = _video("mpeg", "mpeg")
 
 _KBPS = {  # by version 1 and layer
     (True, 3): (0, 32, 40, 48, 56, 64, 80, 96, 112, 128, 160, 192, 224, 256, 320),
@@ -191,9 +193,11 @@ def _by_frames(head: bytes) -> Kind | None:
 
 
 def _by_frames_within(head: bytes) -> Kind | None:
-    """The same, if the recording does not begin with a frame: three frames that follow one another."""
+    """The same, if the recording does not begin with a frame: whole frames or packets further on."""
     if _TS_PACKETS.search(head):
         return _MPEGTS
+    if _PS_PACK.search(head):
+        return _MPEG
     for found in _SYNC.finditer(head):
         for kind, length in ((_AAC, _adts_bytes), (_MP3, _mpeg_audio_bytes)):
             at, count = found.start(), 0

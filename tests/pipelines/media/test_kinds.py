@@ -171,7 +171,7 @@ JUNK = np.random.default_rng(5).bytes(1500)
 WRITTEN = {
     "wav": "pcm_s16le", "mp3": "libmp3lame", "mp2": "mp2", "flac": "flac", "ogg": "libopus", "ipod": "aac",
     "adts": "aac", "aiff": "pcm_s16be", "ac3": "ac3", "eac3": "eac3", "mpegts": "aac", "webm": "libopus",
-    "w64": "pcm_s16le", "tta": "tta", "wv": "wavpack", "voc": "pcm_u8",
+    "w64": "pcm_s16le", "mpeg": "mp2", "tta": "tta", "wv": "wavpack", "voc": "pcm_u8",
 }  # fmt: skip
 
 
@@ -185,7 +185,7 @@ def test_a_tag_is_no_format(format: str, tag: bytes) -> None:
 
 
 @pytest.mark.parametrize("head", [b"", b"\xff", bytes(3000), JUNK, JUNK + b"\xff\xfb\x90" + JUNK], ids=len)
-@pytest.mark.parametrize("format", ["mp3", "mp2", "adts", "mpegts"])
+@pytest.mark.parametrize("format", ["mp3", "mp2", "adts", "mpegts", "mpeg"])
 def test_a_stream_may_begin_anywhere(format: str, head: bytes) -> None:
     audio = audio_bytes(format, WRITTEN[format])
     assert heard_samples(io.BytesIO(head + audio)) == pytest.approx(4800, abs=2200)
