@@ -1,6 +1,7 @@
 """How good each capability's answers are, against truths that are drawn or known; for any configuration (CONFIG=).
 
-All of it goes through HTTP. Round trip: twenty sentences from text to speech and back, as word error rate (WER).
+All of it goes through HTTP. Round trip: twenty sentences from text to speech and back, as word error rate (WER), by the
+configured engine and by Kokoro's published weights if the tests' packages carry them.
 Documents: thirty questions and ten that the documents do not answer. Images: PSNR and SSIM beside bicubic, on
 photographs made four times smaller. Videos: in-between frames beside what the scene shows there; tracks beside true
 boxes.
@@ -16,12 +17,14 @@ import httpx
 import jiwer
 import motmetrics
 import numpy as np
+import pytest
 import skimage.data
 import yaml
 from PIL import Image
 from skimage.metrics import structural_similarity
 
 from tests.bench.setting import Bench, say
+from tests.checkpoints.published import KOKORO_FILE, make_published_kokoro
 from tests.conftest import SAMPLES
 from tests.fonts import LATIN
 from tests.pipelines.chat.test_answers import CORPORA, KINDS, MAKERS
@@ -80,6 +83,7 @@ def measure(bench: Bench) -> Iterator[list[object]]:
         for part in (_speech, _chat, _documents, _understanding, _generation, _enhancement, _interpolation, _tracking):
             say(part.__name__.strip("_"))
             yield from part(http)
+        yield from _kokoro(bench, http)
 
 
 def plain_words(text: str) -> str:
@@ -91,15 +95,38 @@ def _hear(http: httpx.Client, audio: bytes) -> str:
     return plain_words(http.post("/v1/asr", content=audio).raise_for_status().json()["result"])
 
 
-def _speech(http: httpx.Client) -> Iterator[list[object]]:
+def _round_trip(http: httpx.Client, **voice: str) -> list[object]:
     engine, rates = "", []
     for sentence in SENTENCES:
-        spoken = http.get("/v1/tts", params={"text": sentence}).raise_for_status()
+        spoken = http.get("/v1/tts", params={"text": sentence, **voice}).raise_for_status()
         engine = spoken.headers["x-sensorium-engine"]
         rates.append(jiwer.wer(plain_words(sentence), _hear(http, spoken.content) or "-"))
-    yield [f"speech: {engine} heard again, WER", len(rates), f"{np.mean(rates):.3f}", ""]
+    return [f"speech: {engine} heard again, WER", len(rates), f"{np.mean(rates):.3f}", ""]
+
+
+def _speech(http: httpx.Client) -> Iterator[list[object]]:
+    yield _round_trip(http)
     if (sample := SAMPLES / "jfk.flac").is_file():
         yield ["speech: a recording of 1961, WER", 1, f"{jiwer.wer(JFK, _hear(http, sample.read_bytes())):.3f}", ""]
+
+
+def _kokoro(bench: Bench, http: httpx.Client) -> Iterator[list[object]]:
+    """Kokoro-82M in the place of the configured engine; its style is a Japanese speaker's."""
+    try:
+        folder = make_published_kokoro(bench.folder / "kokoro")
+    except pytest.skip.Exception as missing:
+        say(f"kokoro: {missing.msg}")
+        return
+    configured = bench.graph.block("SpeechSynthesis")["user_config"]
+    voice = "af_gongitsune"
+    _swap(bench, {"engine": "kokoro", "model": str(folder), "file": KOKORO_FILE, "voice": voice})
+    yield _round_trip(http, voice=voice)
+    _swap(bench, configured)
+
+
+def _swap(bench: Bench, user_config: dict[str, Any]) -> None:
+    bench.graph.edit("SpeechSynthesis", user_config=user_config)
+    bench.graph.wait_for("SpeechSynthesis", 240, engine=user_config["engine"], state="ready")
 
 
 def _ask(http: httpx.Client, question: str, **further: Any) -> dict[str, Any]:
