@@ -116,7 +116,7 @@ _KBPS = {  # by version 1 and layer
 }
 """Bit rates of MPEG audio frames by their number; 0 is left open."""
 _PDF_HEADER_WITHIN = 1024
-_PDF_LINE = re.compile(rb"^\W*%PDF-\d", re.MULTILINE)
+_PDF_LINE = re.compile(rb"^[^\w\n]{0,16}%PDF-\d", re.MULTILINE)
 
 
 def tag_bytes(head: bytes) -> int:
@@ -230,8 +230,9 @@ def _mpeg_audio_bytes(header: bytes) -> int:
 
 def _by_text(head: bytes) -> Kind | None:
     """Documents that are text or begin with text."""
+    start = head[:_PDF_HEADER_WITHIN]
     # A text may speak of "%PDF-" within a line.
-    if b"%PDF-" in head[:_PDF_HEADER_WITHIN] and (_PDF_LINE.search(head) or not has_no_controls(head)):
+    if _PDF_LINE.search(start) or (b"%PDF-" in start and not has_no_controls(head)):
         return _document("pdf")
     if head.lstrip().startswith(b"{\\rtf"):
         return _document("rtf")

@@ -12,7 +12,7 @@ from pipelines.knowledge.parsing import tables
 from pipelines.knowledge.parsing.documents import Parsed
 
 _BEGINS = re.compile(
-    r"\s*(?:<\?xml[^>]*>\s*|<!--.*?-->\s*)*<(?:!doctype\s+html|html|head|body|title|meta|article|main|section|div|p|h[1-6]"
+    r"\s*(?:<\?xml[^>]*>\s*|(?><!--.*?-->)\s*)*<(?:!doctype\s+html|html|head|body|title|meta|article|main|section|div|p|h[1-6]"
     r"|table|ul|ol|span|b|strong|a|font|center)\b[^>]*>",
     re.IGNORECASE | re.DOTALL,
 )

@@ -2,7 +2,8 @@
 
 From the places of words this module distinguishes columns of a table from spaces, wrapped lines from ends of
 paragraphs, and headings by size or weight. A table whose cells come column by column reads column by column. One that
-goes on overleaf keeps its head, unless it has another in bold there.
+goes on overleaf keeps its head, unless it has another in bold there. Filled fields below each other are one record: a
+row whose heads are their labels.
 """
 
 import re
@@ -78,7 +79,7 @@ class Layout:
             if kind == "table":
                 yield from (("row", line) for line in self._table(run).lines())
             elif kind == "field":
-                yield from (("row", SEPARATOR.join(map(_joined, line))) for line in run)
+                yield "row", SEPARATOR.join(_joined(cell) for line in run for cell in line)
             else:
                 for block in _paragraphs([span for line in run for cell in line for span in cell], usual):
                     self._blocks_since += 1

@@ -46,7 +46,8 @@ def parse(package: Package) -> Iterator[Parsed]:
     blocks = list(_blocks(body))
     for master in inside(package.xml("styles.xml"), "master-styles"):
         for element in (one for one in master if local(one) in {"header", "footer"}):
-            blocks += (one for one in _blocks(element) if one not in blocks and not is_page_number(one[1]))
+            seen = set(blocks)
+            blocks += [one for one in dict.fromkeys(_blocks(element)) if one not in seen and not is_page_number(one[1])]
     yield None, blocks
     for element in body.iter():
         if local(element) == "image" and not attribute(element, "href").startswith("./ObjectReplacements"):

@@ -24,7 +24,7 @@ _DPI = 200
 _MAX_FORM_DEPTH = 5
 _MIN_PICTURE = 36.0  # points: smaller ones are ornaments
 _SCAN_SHARE = 0.7  # of the page: a picture so large has its text on the page if there is any
-_OBJECT = re.compile(rb"\b\d+\s+\d+\s+obj\b")
+_OBJECT = re.compile(rb"\b\d{1,10}\s{1,20}\d{1,5}\s{1,20}obj\b")
 
 
 def parse(file: BinaryIO, limits: ReadLimits) -> Iterator[Parsed]:
@@ -57,7 +57,8 @@ def parse(file: BinaryIO, limits: ReadLimits) -> Iterator[Parsed]:
 
 def _is_cut(data: bytes) -> bool:
     """Whether the file breaks off within an object: PDFium would read it without what is missing."""
-    return _OBJECT.search(data, data.rfind(b"endobj") + 1) is not None
+    begun = _OBJECT.search(data, data.rfind(b"endobj") + 1)
+    return begun is not None and data.find(b"startxref", begun.end()) < 0
 
 
 def _attached(document: Any) -> Iterator[str]:

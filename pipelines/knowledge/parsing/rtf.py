@@ -90,6 +90,7 @@ class _Flow:
         self.end_table()
         if text := self._take().strip():
             self.blocks.append((self.kind, f"- {text}" if self.is_item and self.kind == "text" else text))
+        self.is_item = False
 
     def end_table(self) -> None:
         self.blocks += (("row", line) for line in tables.lines(self._rows, self._heads or None))

@@ -7,6 +7,7 @@ read.
 
 from collections.abc import Iterator, Sequence
 from datetime import datetime, timedelta
+from itertools import groupby
 from typing import Any
 
 import regex
@@ -16,7 +17,7 @@ from pipelines.knowledge.parsing import tables
 from pipelines.knowledge.parsing.documents import DAMAGED, Parsed
 from pipelines.knowledge.parsing.package import Package, Relation, attribute, child, elements, inside, local, unread
 
-_MAX_MERGED_CELLS = 10_000
+_MAX_MERGED_CELLS = 100_000  # of a sheet, in all
 _DAYS = (datetime(1899, 12, 30), datetime(1904, 1, 1))
 _MAX_DAY = 2_958_465  # the end of the year 9999
 _BUILT_IN = {"1": "0", "2": "0.00", "3": "#,##0", "4": "#,##0.00", "9": "0%", "10": "0.00%"} | {
@@ -91,11 +92,14 @@ class _Workbook:
                 column = _place(cell.get("r"))[1] if cell.get("r") else column + 1
                 if text := self._value(cell):
                     cells.setdefault(number, {})[column] = text
+        budget = _MAX_MERGED_CELLS
         for merged in inside(root, "mergeCells"):
             first, _, last = merged.get("ref", "").partition(":")
             (top, left), (bottom, right) = _place(first), _place(last or first)
             merged_text = cells.get(top, {}).get(left, "")
-            if merged_text and (bottom - top + 1) * (right - left + 1) <= _MAX_MERGED_CELLS:
+            area = (bottom - top + 1) * (right - left + 1)
+            if merged_text and area <= budget:
+                budget -= area
                 for number in range(top, bottom + 1):
                     cells.setdefault(number, {}).update(dict.fromkeys(range(left, right + 1), merged_text))
         return cells
@@ -121,10 +125,9 @@ class _Workbook:
 
 def _areas(cells: dict[int, dict[int, str]]) -> Iterator[list[list[str]]]:
     """The parts of a sheet between empty rows, without empty columns."""
-    numbers = sorted(cells)
-    begins = [index for index, number in enumerate(numbers) if not index or numbers[index - 1] != number - 1]
-    for begin, end in zip(begins, [*begins[1:], len(numbers)], strict=True):
-        rows = [cells[number] for number in numbers[begin:end]]
+    # In a run without gaps, number and position differ by the same.
+    for _, run in groupby(enumerate(sorted(cells)), lambda pair: pair[1] - pair[0]):
+        rows = [cells[number] for _, number in run]
         columns = sorted(set().union(*rows))
         yield [[row.get(column, "") for column in columns] for row in rows]
 
@@ -139,8 +142,10 @@ def _text(element: Any) -> str:
     parts = []
     for inner in elements(element):
         match local(inner):
-            case "t" | "text":
+            case "t":
                 parts.append(inner.text or "")
+            case "text":  # of a comment, either itself or in runs
+                parts.append((inner.text or "").strip() + _text(inner))
             case "p":
                 parts.append(f"\n{_text(inner)}")
             case "rPh":

@@ -108,7 +108,7 @@ def are_in_columns(rows: Sequence[Sequence[Cell]]) -> bool:
 
 def find_columns(rows: Sequence[Sequence[Cell]]) -> list[tuple[float, float]]:
     """From where to where the columns reach, by the rows that have a cell in each."""
-    most = max(map(len, rows))
+    most = max(map(len, rows), default=0)
     full = [row for row in rows if len(row) == most]
     return [(min(row[i].left for row in full), max(row[i].right for row in full)) for i in range(most)]
 
@@ -168,7 +168,7 @@ def _names_columns(head: list[str], body: Rows) -> bool:
         if not counts_up and (shape == "0" or (shape == usual and shape != "a")):
             return False
         has_values = has_values or ("a" != usual != shape and share >= _ALIKE)
-    return named > 2 or (has_values and len(body) > 1)
+    return len(head) > 2 or (has_values and len(body) > 1)
 
 
 def _usual_shape(column: Sequence[str]) -> tuple[str, float]:

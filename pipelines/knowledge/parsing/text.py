@@ -20,24 +20,29 @@ from pipelines.text.scripts import width
 
 _SENTENCE_END = tuple(".!?:;…。！？：；”’」』）)]")
 _LIST_ITEM = re.compile(r"\s*(?:[-*•·]|\(?\d{1,3}[.)、]|[一二三四五六七八九十]+、)\s*\S")
-_MARKDOWN = re.compile(r"^#{1,6} \S|^(?:```|~~~)|^\s*\|?\s*:?-{3,}:?\s*\||\[[^\]\n]+\]\([^)\s]+\)", re.MULTILINE)
+_MARKDOWN = re.compile(
+    r"^#{1,6} \S|^(?:```|~~~)|^[ \t]*+\|?[ \t]*+:?-{3,}:?[ \t]*+\||\[[^\]\n]{1,200}\]\([^)\s]{1,200}\)", re.MULTILINE
+)
 _MARKDOWN_HEADING = re.compile(r"#{1,6}\s+(\S.*)")
 _FENCE = re.compile(r"\s*(?:```|~~~)")
 _UNDERLINE = re.compile(r"={3,}|-{3,}")
 _MARKS = (
     (re.compile(r"^\s{0,3}(?:>\s?)+"), ""),
-    (re.compile(r"!\[([^\]\n]*)\]\([^)\n]*\)"), r"\1"),  # a picture
-    (re.compile(r"\[([^\]\n]+)\]\(<?((?:https?|mailto):[^)\s>]+)[^)\n]*\)"), r"\1 (\2)"),
-    (re.compile(r"\[([^\]\n]+)\]\([^)\n]*\)"), r"\1"),
-    (re.compile(r"(\*\*|__|~~)(?=\S)(.+?)(?<=\S)\1"), r"\2"),
-    (re.compile(r"(?<![\w*])\*(?=\S)([^*\n]+)(?<=\S)\*(?![\w*])"), r"\1"),
-    (re.compile(r"(?<![\w_])_(?=\S)([^_\n]+)(?<=\S)_(?![\w_])"), r"\1"),
-    (re.compile(r"`([^`\n]+)`"), r"\1"),
-    (re.compile(r"<!--.*?-->|</?[a-zA-Z][^<>\n]*>"), ""),
+    (re.compile(r"!\[([^\]]{0,200})\]\([^)]{0,500}\)"), r"\1"),  # a picture
+    (re.compile(r"\[([^\]]{1,200})\]\(<?((?:https?|mailto):[^)\s>]{1,500})[^)]{0,200}\)"), r"\1 (\2)"),
+    (re.compile(r"\[([^\]]{1,200})\]\([^)]{0,500}\)"), r"\1"),
+    (re.compile(r"(\*\*|__|~~)(?=\S)(.{1,500}?)(?<=\S)\1"), r"\2"),
+    (re.compile(r"(?<![\w*])\*(?=\S)([^*]{1,500})(?<=\S)\*(?![\w*])"), r"\1"),
+    (re.compile(r"(?<![\w_])_(?=\S)([^_]{1,500})(?<=\S)_(?![\w_])"), r"\1"),
+    (re.compile(r"`([^`]{1,500})`"), r"\1"),
+    (re.compile(r"<!--.{0,500}?-->|</?[a-zA-Z][^<>]{0,200}>"), ""),
     (re.compile(r"\\([\\`*_{}\[\]()#+.!-])"), r"\1"),
 )
-_DRAWN = str.maketrans("│┃║╎┆", "|||||")
-_RULE = re.compile(r"[\s|:+=\-─━═┄┈┌┬┐├┼┤└┴┘╔╦╗╠╬╣╚╩╝┏┳┓┣╋┫┗┻┛╞╪╡]+")
+_DRAWN = str.maketrans(
+    dict.fromkeys("│┃║", "|") | dict.fromkeys("─━═", "-") | dict.fromkeys("┌┬┐├┼┤└┴┘╔╦╗╠╬╣╚╩╝┏┳┓┣╋┫┗┻┛", "+")
+)
+_RULE = re.compile(r"[\s|:+=-]+")
+_MAX_ROW = 1_000  # characters of a line in which two spaces may part cells
 _BAR = re.compile(r"(?<!\\)\|")
 
 Blocks = Iterator[tuple[str, str]]
@@ -120,10 +125,11 @@ def _kind(line: str) -> str:
     if _MARKDOWN_HEADING.match(line):
         return "heading"
     if _RULE.fullmatch(line):
-        return "table" if "|" in line else "spaced"
+        return "table" if "|" in line or "+" in line else "spaced"
     if _BAR.search(line) or "\t" in line.strip():
         return "table"
-    return "spaced" if len(_spaced(line)) > 1 and not _LIST_ITEM.match(line) else "text"
+    is_spaced = len(line) <= _MAX_ROW and len(_spaced(line)) > 1 and not _LIST_ITEM.match(line)
+    return "spaced" if is_spaced else "text"
 
 
 def _heads(lines: list[str]) -> int | None:

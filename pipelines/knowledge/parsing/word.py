@@ -47,7 +47,8 @@ def parse(package: Package, main: str, root: Any) -> Iterator[Parsed]:
 
 def _new(found: Blocks, known: list[tuple[str, str]]) -> Blocks:
     """The blocks of a header or footer that say more than the page number, and nothing that is known."""
-    return ((kind, text) for kind, text in found if (kind, text) not in known and not is_page_number(text))
+    seen = set(known)
+    return (block for block in dict.fromkeys(found) if block not in seen and not is_page_number(block[1]))
 
 
 class _Styles:

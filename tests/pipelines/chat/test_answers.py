@@ -20,6 +20,7 @@ from pipelines.chat import ChatRequest, Message
 from pipelines.knowledge import MiniLmConfig
 from pipelines.knowledge.index.store import KnowledgeStore
 from pipelines.knowledge.library import Library
+from pipelines.media.kinds import sniff
 
 CORPORA = Path(__file__).parent / "corpora"
 KINDS = {
@@ -79,7 +80,7 @@ def library(tmp_path_factory, embedder):
             kind = KINDS[path.stem]
             data = MAKERS[kind](path.read_text(encoding="utf-8"))
             name = f"{path.stem}.{kind}"
-            opened.ingest(io.BytesIO(data), name, kind, folder.name, hashlib.sha256(data).hexdigest())
+            opened.ingest(io.BytesIO(data), name, sniff(data).name, folder.name, hashlib.sha256(data).hexdigest())
     return opened
 
 

@@ -13,7 +13,7 @@ import pytest
 
 from pipelines.contracts.errors import Cancelled, SensoriumError, UnsupportedMedia, UnusableMedia
 from pipelines.knowledge.parsing.documents import Document, ReadLimits, read_document
-from tests.pipelines.knowledge.drawn import docx, pdf, plain_pdf, shapes_pdf, with_part
+from tests.pipelines.knowledge.drawn import annotated_pdf, docx, form_pdf, pdf, plain_pdf, shapes_pdf, with_part
 
 FOX = "The quick brown fox jumps over the lazy dog while seven engineers measure the latency of a network. "
 TABLE = [["Quarter", "Revenue", "Staff"], ["Q1", "1,200", "15"], ["Q2", "1,350", "17"], ["Q3", "1,500", "19"]]
@@ -41,6 +41,10 @@ def blocks(document: Document, page: int = 0) -> list[tuple[str, str]]:
         ("utf-16", "Knowledge graphs, 知识图谱。"),
         ("utf-16-le", "Knowledge graphs are structured."),
         ("utf-16-be", "知识图谱是一种结构化的方式。\nAnd a line of English."),
+        ("utf-16-be", "Knowledge graphs are structured."),
+        ("utf-16-be", "lighthouse"),
+        ("utf-16-le", "知识图谱是一种结构化的方式，用来表示知识。"),
+        ("utf-32-be", "Knowledge graphs, 知识图谱。"),
         ("utf-32", "Knowledge graphs, 知识图谱。"),
         ("gb18030", CHINESE),
         ("gb18030", "会议室在三楼。"),
@@ -57,6 +61,10 @@ def blocks(document: Document, page: int = 0) -> list[tuple[str, str]]:
 )
 def test_text_in_any_common_encoding(encoding: str, text: str) -> None:
     assert read(text.encode(encoding), "txt").pages[0].text == text
+
+
+def test_utf8_that_is_cut_within_a_character_is_utf8() -> None:
+    assert read((CHINESE * 3).encode()[:-1], "txt").pages[0].text == (CHINESE * 3)[:-1]
 
 
 def test_text_layout() -> None:
@@ -123,6 +131,50 @@ def test_pdf_table_with_wrapped_cells() -> None:
     assert found == [line(cells) for cells in (TABLE[1], ["Q2", long, "17"], TABLE[3])]
 
 
+def test_a_table_keeps_its_head_overleaf() -> None:
+    rows = [
+        ["Region", "Q1", "Q2"],
+        *([f"Town {i}", str(3 * i), str(7 * i)] for i in range(1, 60)),
+        ["Bergen", "", "30"],
+    ]
+    document = read(pdf([("heading", "Sales"), ("table", rows)]), "pdf")
+    assert len(document.pages) == 2
+    assert blocks(document, 1)[-2:] == [
+        ("row", "Region: Town 59 | Q1: 177 | Q2: 413"),
+        ("row", "Region: Bergen | Q2: 30"),
+    ]
+
+
+FIELDS = (
+    "Name: Sigrid Haugen | Born: 14 May 1991 | Boat: Double scull | Days: Tuesday | [x] Can swim 200 m | "
+    "[ ] Needs a vest | [x] By card | [ ] In cash"
+)
+
+
+def test_forms_and_annotations_of_a_pdf() -> None:
+    plain, noted = read(form_pdf(), "pdf"), read(annotated_pdf(form_pdf()), "pdf")
+    assert blocks(plain) == [("row", FIELDS), ("text", "Club"), ("row", "Remarks: Rows on calm days.")]
+    assert "4711" not in plain.pages[0].text, "a password"
+    assert blocks(noted) == [
+        ("row", f"{FIELDS} | Club: Bergen Roklubb | Remarks: Rows on calm days."),
+        ("text", "Paid in March."),
+    ]
+    assert (plain.not_read, noted.not_read) == ((), ("embedded file: prices.xlsx",))
+
+
+def test_a_picture_beside_text_is_said_not_to_be_read() -> None:
+    from PIL import Image as Pictures
+    from reportlab.platypus import Image
+
+    def picture(side: int) -> Image:
+        file = io.BytesIO()
+        Pictures.new("RGB", (20, 20), "red").save(file, "PNG")
+        return Image(file, side, side)
+
+    data = pdf([("text", FOX), ("flowable", picture(200)), ("flowable", picture(8)), ("page", None), ("text", FOX)])
+    assert read(data, "pdf").not_read == ("1 picture",), "and an ornament is none"
+
+
 def test_pdf_hyphenation_is_repaired() -> None:
     page = "The engineers wrote a long and careful recom-\nmendation about well-known trade-\noffs of the-best systems."
     assert read(plain_pdf([page]), "pdf").pages[0].text == (
@@ -166,6 +218,117 @@ def test_docx_details() -> None:
     data = with_part(docx([]), "word/document.xml", body.encode())
     data = with_part(data, "word/footnotes.xml", notes.encode())
     assert read(data, "zip").pages[0].text == "kept after tab inserted\nin a control\na footnote"
+
+
+SHAPES = (
+    f'{WORDS} xmlns:v="urn:schemas-microsoft-com:vml"'
+    ' xmlns:mc="http://schemas.openxmlformats.org/markup-compatibility/2006"'
+    ' xmlns:wps="http://schemas.microsoft.com/office/word/2010/wordprocessingShape"'
+)
+
+
+def paragraph(text: str) -> str:
+    return f"<w:p><w:r><w:t>{text}</w:t></w:r></w:p>"
+
+
+def test_text_boxes_notes_and_fields_of_a_docx_are_found_once_each() -> None:
+    drawn, older = (f"<w:txbxContent>{paragraph(text)}</w:txbxContent>" for text in ("A drawn box", "An old box"))
+    table = f"<w:tbl><w:tr><w:tc>{paragraph('A')}</w:tc><w:tc>{paragraph('B')}</w:tc></w:tr></w:tbl>"
+    body = (
+        f"<w:document {SHAPES}><w:body><w:p><w:r><w:t>Anchor</w:t></w:r><w:r><mc:AlternateContent>"
+        f'<mc:Choice Requires="wps"><w:drawing><wps:txbx>{drawn}</wps:txbx></w:drawing></mc:Choice>'
+        f"<mc:Fallback><w:pict><v:textbox>{drawn}</v:textbox></w:pict></mc:Fallback></mc:AlternateContent></w:r></w:p>"
+        f"<w:p><w:r><w:pict><v:textbox>{older}</v:textbox></w:pict></w:r></w:p>"
+        f"<w:p><w:r><w:pict><v:textbox><w:txbxContent>{table}</w:txbxContent></v:textbox></w:pict></w:r></w:p>"
+        '<w:p><w:r><w:pict><v:textpath string="Regatta 2024"/></w:pict></w:r></w:p>'
+        "<w:p><w:r><w:fldChar><w:ffData><w:checkBox><w:checked/></w:checkBox></w:ffData></w:fldChar></w:r>"
+        "<w:r><w:t>Swims</w:t></w:r></w:p>"
+        '<w:p><w:r><w:fldChar><w:ffData><w:ddList><w:result w:val="1"/><w:listEntry w:val="Single"/>'
+        '<w:listEntry w:val="Double"/></w:ddList></w:ffData></w:fldChar></w:r></w:p>'
+        "<w:p><w:r><w:ruby><w:rt><w:r><w:t>zhī</w:t></w:r></w:rt><w:rubyBase><w:r><w:t>知</w:t></w:r></w:rubyBase>"
+        "</w:ruby></w:r><w:r><w:t>识</w:t></w:r></w:p></w:body></w:document>"
+    )
+    data = with_part(docx([]), "word/document.xml", body.encode())
+    for name in ("footnote", "endnote", "comment"):
+        notes = f"<w:{name}s {WORDS}><w:{name}>{paragraph(f'One {name}')}</w:{name}></w:{name}s>"
+        data = with_part(data, f"word/{name}s.xml", notes.encode())
+    assert [text for _, text in blocks(read(data, "zip"))] == [
+        "Anchor", "A drawn box", "An old box", "A | B", "Regatta 2024", "[x] Swims", "Double", "知识",
+        "One footnote", "One endnote", "One comment",
+    ]  # fmt: skip
+
+
+def test_headers_and_footers_of_a_docx_are_found_once() -> None:
+    from docx import Document as Word
+
+    document = Word()
+    for index in range(2):
+        section = document.sections[0] if not index else document.add_section()
+        section.header.is_linked_to_previous = section.footer.is_linked_to_previous = False
+        section.header.paragraphs[0].text, section.footer.paragraphs[0].text = "Bergen Roklubb", "Page 1 of 2"
+        document.add_paragraph(f"Section {index}.")
+    file = io.BytesIO()
+    document.save(file)
+    assert [text for _, text in blocks(read(file.getvalue(), "zip"))] == ["Section 0.", "Section 1.", "Bergen Roklubb"]
+
+
+def test_merged_and_marked_heads_of_a_docx() -> None:
+    span, head = '<w:tcPr><w:gridSpan w:val="2"/></w:tcPr>', "<w:trPr><w:tblHeader/></w:trPr>"
+    begins, goes_on = '<w:tcPr><w:vMerge w:val="restart"/></w:tcPr>', "<w:tcPr><w:vMerge/></w:tcPr>"
+    rows = [
+        (head, [("", "Region"), (span, "2023")]),
+        (head, [("", ""), ("", "Q1"), ("", "Q2")]),
+        ("", [(begins, "Bergen"), ("", "12"), ("", "30")]),
+        ("", [(goes_on, ""), ("", "13"), ("", "31")]),
+    ]
+    table = "".join(
+        f"<w:tr>{mark}{''.join(f'<w:tc>{style}{paragraph(text)}</w:tc>' for style, text in cells)}</w:tr>"
+        for mark, cells in rows
+    )
+    body = f"<w:document {WORDS}><w:body><w:tbl>{table}</w:tbl></w:body></w:document>"
+    assert blocks(read(with_part(docx([]), "word/document.xml", body.encode()), "zip")) == [
+        ("row", "Region: Bergen | 2023 Q1: 12 | 2023 Q2: 30"),
+        ("row", "Region: Bergen | 2023 Q1: 13 | 2023 Q2: 31"),
+    ]
+
+
+def renamed(source: bytes, changes: dict[str, str]) -> bytes:
+    """A ZIP file with text replaced in the names and in the contents of its entries."""
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(io.BytesIO(source)) as old, zipfile.ZipFile(buffer, "w") as new:
+        for name in old.namelist():
+            data, target = old.read(name), name
+            for before, after in changes.items():
+                data, target = data.replace(before.encode(), after.encode()), target.replace(before, after)
+            new.writestr(target, data)
+    return buffer.getvalue()
+
+
+def test_parts_of_a_docx_are_found_by_their_relationships() -> None:
+    plain = docx([("heading", "Report"), ("text", FOX)])
+    web = renamed(plain, {"document.xml": "document2.xml", "styles.xml": "styles2.xml"})
+    backslashes = renamed(plain, {})
+    with zipfile.ZipFile(io.BytesIO(plain)) as old, zipfile.ZipFile(file := io.BytesIO(), "w") as new:
+        for name in old.namelist():
+            new.writestr(name.replace("/", "\\").upper(), old.read(name))
+    for data in (web, backslashes, file.getvalue()):
+        assert blocks(read(data, "zip")) == [("heading", "Report"), ("text", FOX.strip())]
+
+
+def test_what_a_docx_holds_besides_text_is_said() -> None:
+    from docx import Document as Word
+    from PIL import Image
+
+    picture = io.BytesIO()
+    Image.new("RGB", (20, 20)).save(picture, "PNG")
+    document = Word()
+    document.add_paragraph(FOX)
+    document.add_picture(picture)
+    file = io.BytesIO()
+    document.save(file)
+    relation = '<Relationship Id="x1" Type="http://x/package" Target="embeddings/prices.xlsx"/></Relationships>'
+    data = renamed(file.getvalue(), {"</Relationships>": relation})
+    assert read(data, "zip").not_read == ("1 picture", "embedded file: prices.xlsx")
 
 
 @pytest.mark.parametrize("kind", ["txt", "rtf", "zip", "pdf", "doc"])
@@ -212,6 +375,33 @@ def test_truncated(share: float) -> None:
     for data, kind in ((pdf([("text", FOX * 40)]), "pdf"), (docx([("text", FOX * 40)]), "zip")):
         with pytest.raises(UnusableMedia, match="damaged"):
             read(data[: int(len(data) * share)], kind)
+
+
+def test_a_pdf_without_its_last_bytes_or_with_others_behind_is_read() -> None:
+    data = pdf([("text", FOX * 40)] * 2)
+    marker = data.rindex(b"%%EOF")
+    for odd in (
+        data + b"x" * 8192,
+        data[: marker + 4],
+        data[:marker],
+        data[: data.rindex(b"startxref")],
+        b"HTTP/1.1\n" + data,
+    ):
+        assert read(odd, "pdf").pages == read(data, "pdf").pages
+
+
+def test_a_pdf_that_lacks_pages_of_its_tree_is_damaged() -> None:
+    """With its tree in front, as a PDF for the web has it, PDFium opens what is left."""
+    kids = " ".join(f"{number} 0 R" for number in range(3, 13))
+    catalog, tree = "1 0 obj <</Type/Catalog/Pages 2 0 R>> endobj\n", "<</Type/Pages/Count 10/Kids"
+    head = f"%PDF-1.4\n{catalog}2 0 obj {tree}[{kids}]>> endobj\n"
+    trailer = "trailer <</Root 1 0 R/Size 13>>\nstartxref\n0\n%%EOF\n"
+    pages = [f"{number} 0 obj <</Type/Page/Parent 2 0 R/MediaBox[0 0 200 200]>> endobj\n" for number in range(3, 13)]
+    for left in ("".join(pages[:5]), "".join(pages)[:250]):
+        with pytest.raises(UnusableMedia, match="damaged"):
+            read((head + trailer + left).encode(), "pdf")
+    with pytest.raises(UnusableMedia, match="no text"):
+        read((head + trailer + "".join(pages)).encode(), "pdf")
 
 
 def test_another_kind_of_zip() -> None:

@@ -143,6 +143,17 @@ def test_pages_and_records(library: Library) -> None:
     assert library.search("pages", "Lost badges") is None
 
 
+def test_a_new_version_of_a_document(library: Library) -> None:
+    for price in (2400, 3100):
+        ingest(library, f"The double scull costs {price} kroner.".encode(), "prices.txt", "txt", "versions")
+    ingest(library, b"The quad costs 5000 kroner.", "quad.txt", "txt", "versions")
+    found = library.search("versions", "What does the double scull cost?") or ()
+    assert "3100" in found[0].text
+    assert not any("2400" in passage.text for passage in found)
+    ingest(library, b"The quad costs 5000 kroner.", "prices.txt", "txt", "versions")
+    assert [one.name for one in library.documents("versions")] == ["quad.txt"], "whose content is there already"
+
+
 @pytest.mark.parametrize("category", ["", "x" * 257, "a\ud800"])
 def test_invalid_categories(library: Library, category: str) -> None:
     for call in (

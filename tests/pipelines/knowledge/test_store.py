@@ -7,13 +7,15 @@ import sys
 import time
 from collections import Counter
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+import lancedb
 import numpy as np
 import pytest
 
 from pipelines.contracts.errors import ModelUnavailable
-from pipelines.knowledge.index.store import KnowledgeStore
+from pipelines.knowledge.index.store import DocumentRecord, KnowledgeStore
 from pipelines.knowledge.parsing.chunks import Chunk
 from tests.pipelines.knowledge.vectors import DIMENSION, MODEL, put, sha, unit
 from tests.pipelines.knowledge.writer import PASSAGES
@@ -95,6 +97,58 @@ def test_same_file_again_changes_nothing(store: KnowledgeStore) -> None:
     assert put(store, "b", "one").id != first.id
     assert store.find("a", sha("one")) == first
     assert store.find("a", sha("two")) is None
+
+
+def version(store: KnowledgeStore, text: str, name: str = "prices.txt", category: str = "a") -> DocumentRecord:
+    """Add a version of a document."""
+    chunks = [Chunk(None, f"{text} {index}", index) for index in range(3)]
+    vectors = np.stack([unit(index) for index in range(3)])
+    return store.add(category, name, sha(text), chunks, vectors, pages=1, size_bytes=9, not_read=["1 picture"])
+
+
+def texts(store: KnowledgeStore, category: str = "a") -> set[str]:
+    return {hit.text for hit in store.search(category, "boat", unit(0), 20)}
+
+
+@pytest.mark.parametrize("name", ["prices.txt", *HOSTILE])
+def test_a_new_version_replaces_the_old_one_in_one_commit(store: KnowledgeStore, name: str) -> None:
+    version(store, "boat 2400", name)
+    version(store, "boat elsewhere", name, category="b")
+    version(store, "boat of another name", "other.txt")
+    before = store._table.version
+    newest = version(store, "boat 3100", name)
+    assert store._table.version == before + 1
+    assert [one for one in store.list_documents("a") if one.name == name] == [newest]
+    assert newest.not_read == ("1 picture",)
+    assert {text[:-2] for text in texts(store)} == {"boat 3100", "boat of another name"}
+    assert len(texts(store, "b")) == 3
+    assert version(store, "boat 2400", name).id != newest.id, "and the first one may come back"
+    assert {text[:-2] for text in texts(store)} == {"boat 2400", "boat of another name"}
+
+
+def test_documents_without_a_name_replace_none(store: KnowledgeStore) -> None:
+    version(store, "boat 1", "")
+    version(store, "boat 2", "")
+    assert [one.name for one in store.list_documents("a")] == ["document", "document"]
+
+
+def test_of_versions_that_are_added_at_once_one_stays(tmp_path: Path) -> None:
+    stores = [opened(tmp_path / "s") for _ in range(3)]
+    for round in range(3):
+        with ThreadPoolExecutor(3) as pool:
+            list(pool.map(lambda index: version(stores[index], f"boat {round} {index % 2}"), range(3)))  # noqa: B023
+        assert len(stores[0].list_documents("a")) == 1
+        counts = Counter(stores[0]._table.to_arrow()["document_id"].to_pylist())
+        assert list(counts.values()) == [3], "whole, and there once"
+
+
+def test_a_table_of_the_first_release_gains_its_column(tmp_path: Path) -> None:
+    put(opened(tmp_path / "s"), "a", "one")
+    lancedb.connect(tmp_path / "s").open_table("passages").drop_columns(["not_read"])
+    store = opened(tmp_path / "s")
+    assert [one.not_read for one in store.list_documents("a")] == [()]
+    version(store, "boat")
+    assert [one.not_read for one in opened(tmp_path / "s").list_documents("a")] == [(), ("1 picture",)]
 
 
 @pytest.mark.parametrize("name", HOSTILE)
