@@ -14,6 +14,9 @@ if TYPE_CHECKING:
 
     _Piece = tuple[Fraction, list[av.Packet[Any]]]
 
+MAX_TRACKS = 32
+"""More than any film has; each may need an encoder's memory."""
+
 _COPIED = frozenset({"aac", "mp3", "opus", "flac"})
 """What browsers play from an MP4; anything else is re-encoded."""
 

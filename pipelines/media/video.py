@@ -22,7 +22,7 @@ import numpy as np
 
 from pipelines.contracts.errors import TooManyPixels, UnsupportedMedia, UnusableMedia
 from pipelines.media import Rgb
-from pipelines.media._audio_track import AudioTracks, find_audio
+from pipelines.media._audio_track import MAX_TRACKS, AudioTracks, find_audio
 from pipelines.media._ffmpeg import Clock, ClockRules, Handle, demux
 from pipelines.media._geometry import Orientation, PixelAspect, centered, fit_within, square_pixels
 from pipelines.media._tone_mapping import SAMPLES, ToneMapper, is_hdr
@@ -73,7 +73,7 @@ class VideoReader:
 
         Raises:
             UnsupportedMedia: another container.
-            UnusableMedia: damaged, incomplete, or without a video track or a single frame.
+            UnusableMedia: damaged, incomplete, with too many audio tracks, or without a video track or a single frame.
             TooManyPixels: frames of more than `max_pixels`, or too wide or too high for H.264.
         """
         if container not in CONTAINERS:
@@ -137,7 +137,10 @@ class VideoReader:
         self.duration_s = self._duration()
         self.frame_count = None if self.duration_s is None else max(1, round(self.duration_s * self.fps))
         self.clock_rules = ClockRules.of(self._container_name, self.duration_s)
-        self.has_audio = bool(find_audio(self._container))
+        tracks = find_audio(self._container)
+        if len(tracks) > MAX_TRACKS:
+            raise UnusableMedia(f"The video has {len(tracks):,} audio tracks; the limit is {MAX_TRACKS}.")
+        self.has_audio = bool(tracks)
         for stream in self._container.streams:
             if stream is not self._stream:
                 stream.discard = Discard.all

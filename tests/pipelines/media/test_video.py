@@ -394,6 +394,27 @@ def test_every_audio_track_is_kept_with_its_language():
         assert len(wave) / rate == pytest.approx(2, abs=0.08)
 
 
+@pytest.mark.parametrize("count", [32, 33])
+def test_a_film_has_a_few_audio_tracks(count):
+    source = io.BytesIO()
+    with av.open(source, "w", format="matroska") as out:
+        video = out.add_stream("libx264", rate=25)
+        video.width, video.height, video.pix_fmt = 96, 64, "yuv420p"
+        tracks = [out.add_stream("pcm_s16le", rate=8_000, layout="mono") for _ in range(count)]
+        out.mux(video.encode(av.VideoFrame.from_ndarray(noise(1))))
+        out.mux(video.encode(None))
+        for track in tracks:
+            sound = av.AudioFrame.from_ndarray(np.zeros((1, 800), np.int16), "s16", "mono")
+            sound.sample_rate = 8_000
+            out.mux(track.encode(sound))
+    if count > 32:
+        with pytest.raises(UnusableMedia, match="33 audio tracks; the limit is 32"):
+            rewrite(source, "matroska")
+    else:
+        with av.open(rewrite(source, "matroska")) as made:
+            assert len(made.streams.audio) == count
+
+
 @pytest.mark.parametrize("start_s", [0.0, 0.5, 1.013])
 def test_audio_that_starts_later_stays_later(start_s):
     source = encode([noise(3)] * 50, audio=tone(48_000), audio_start_s=start_s)
