@@ -236,4 +236,6 @@ def _by_text(head: bytes) -> Kind | None:
         return _document("pdf")
     if head.lstrip().startswith(b"{\\rtf"):
         return _document("rtf")
+    if b"PK\x03\x04" in start:  # behind a mark or a header that was left on
+        return _document("zip")
     return _document("txt") if is_text(head) else None

@@ -1,7 +1,7 @@
 """Presentations (pptx, ISO/IEC 29500) by lxml: each slide is a page that begins with its title.
 
-Text boxes, tables, diagrams and speaker notes are read, hidden slides like the others; what master slides repeat is
-not, and neither are charts.
+Text boxes, tables, diagrams, speaker notes and comments are read, hidden slides like the others; what master slides
+repeat is not, and neither are charts.
 """
 
 from collections.abc import Iterator
@@ -34,6 +34,8 @@ def parse(package: Package, main: str, root: Any) -> Iterator[Parsed]:
         for one in relations:
             if one.type in {"diagramData", "notesSlide"}:
                 blocks += (("text", text) for _, text in _shapes(package.xml(one.target)))
+            elif one.type == "comments":
+                blocks += _comments(package.xml(one.target))
         title = next((text for kind, text in blocks if kind == "heading"), f"Slide {number}")
         yield number, [("heading", title), *(block for block in blocks if block != ("heading", title))]
         yield from unread(relations, seen)
@@ -59,6 +61,14 @@ def _shapes(parent: Any) -> Blocks:
                 yield from next(filter(None, (list(_shapes(variant)) for variant in element)), [])
             case _:
                 yield from _shapes(element)
+
+
+def _comments(root: Any) -> Blocks:
+    for element in root.iter():
+        if local(element) == "text" and element.text:  # as older programs write them
+            yield "text", element.text
+        elif local(element) == "txBody":
+            yield from _paragraphs(element, is_title=False)
 
 
 def _role(shape: Any) -> str:

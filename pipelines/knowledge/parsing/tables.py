@@ -27,6 +27,7 @@ _MAX_HEAD_WIDTH = 80
 _MIN_NAMED = 2 / 3
 _ALIKE = 0.75
 _NUMBER = regex.compile(r"\d+(?:[.,'’]\d+)*")
+_NUMERAL = regex.compile("[一二三四五六七八九十百千万亿两]+")
 _LETTERS = regex.compile(r"\p{L}[\p{L}\p{M}\s]*")
 _YEAR = regex.compile(r"(?:1[5-9]|20)\d\d")
 
@@ -172,8 +173,11 @@ def _names_columns(head: list[str], body: Rows) -> bool:
 
 
 def _usual_shape(column: Sequence[str]) -> tuple[str, float]:
-    """The most frequent shape in a column, and its share of the cells that are filled."""
-    shapes = Counter(_shape(cell) for cell in column if cell)
+    """The most frequent shape in a column, and its share of the cells that are filled.
+
+    Chinese numerals are numbers here, but not in a head: "一季度" names a quarter.
+    """
+    shapes = Counter(_shape(_NUMERAL.sub("0", cell)) for cell in column if cell)
     if not shapes:
         return "a", 0.0
     shape, count = shapes.most_common(1)[0]

@@ -22,6 +22,7 @@ _INSIDE = {"body", "sdt", "sdtContent", "ins", "moveTo", "customXml", "smartTag"
 }
 _BESIDE = ("footnotes", "endnotes", "comments", "diagramData", "header", "footer")
 _REPEATED = {"header", "footer"}
+_FIRST_ROW = 0x20  # in the bits of a table's look
 _MAX_SPAN = 63  # columns that a table of Word may have
 
 Blocks = Iterator[tuple[str, str]]
@@ -57,6 +58,7 @@ class _Styles:
     def __init__(self, root: Any) -> None:
         self.headings: set[str] = set()
         self.lists: set[str] = set()
+        self.headed: set[str] = set()  # of tables
         for style in root:
             name = child(style, "name")
             is_named = name is not None and attribute(name, "val").lower().startswith(("heading", "title"))
@@ -64,6 +66,8 @@ class _Styles:
                 self.headings.add(attribute(style, "styleId"))
             elif child(style, "pPr", "numPr") is not None:
                 self.lists.add(attribute(style, "styleId"))
+            elif any(local(part) == "tblStylePr" and attribute(part, "type") == "firstRow" for part in style):
+                self.headed.add(attribute(style, "styleId"))
 
 
 def _blocks(parent: Any, styles: _Styles) -> Blocks:
@@ -72,7 +76,7 @@ def _blocks(parent: Any, styles: _Styles) -> Blocks:
         if name == "p":
             yield from _paragraph(element, styles)
         elif name == "tbl":
-            for line in tables.lines(*_table(element)):
+            for line in tables.lines(*_table(element, styles)):
                 yield "row", line
         elif name == "AlternateContent":
             yield from next(filter(None, (list(_blocks(variant, styles)) for variant in element)), [])
@@ -140,7 +144,7 @@ def _form_field(data: Any) -> str:
     return "[x] " if state is not None and attribute(state, "val") not in {"0", "false", "off"} else "[ ] "
 
 
-def _table(table: Any) -> tuple[list[list[str]], int | None]:
+def _table(table: Any, styles: _Styles) -> tuple[list[list[str]], int | None]:
     """The cells of a table row by row, and how many rows are heads, if that shows."""
     grid: list[list[str]] = []
     rows = list(_rows(table))
@@ -150,7 +154,15 @@ def _table(table: Any) -> tuple[list[list[str]], int | None]:
     marked = [child(element, "trPr", "tblHeader") is not None for element in rows]
     heads = marked.index(False) if False in marked else 0
     is_first_bold = len(rows) > 1 and _is_bold(rows[0]) and not _is_bold(rows[1])
-    return grid, heads or (1 if is_first_bold else None)
+    return grid, heads or (1 if is_first_bold or _has_styled_head(table, styles) else None)
+
+
+def _has_styled_head(table: Any, styles: _Styles) -> bool:
+    """Whether the table's style sets its first row apart."""
+    style, look = child(table, "tblPr", "tblStyle"), child(table, "tblPr", "tblLook")
+    if style is None or look is None or attribute(style, "val") not in styles.headed:
+        return False
+    return attribute(look, "firstRow") in {"1", "true"} or bool(int(attribute(look, "val") or "0", 16) & _FIRST_ROW)
 
 
 def _rows(table: Any) -> Iterator[Any]:

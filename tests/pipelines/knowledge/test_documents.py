@@ -292,6 +292,23 @@ def test_merged_and_marked_heads_of_a_docx() -> None:
     ]
 
 
+def test_heads_of_a_docx_in_bold_or_by_the_style_of_the_table() -> None:
+    from docx import Document as Word
+
+    rows = [["Name", "Club"], ["Anna", "Oslo"]]
+    for style, is_bold in (("Table Grid", False), ("Table Grid", True), ("Light Grid Accent 1", False)):
+        document = Word()
+        table = document.add_table(2, 2, style=style)
+        for row, cells in zip(table.rows, rows, strict=True):
+            for cell, text in zip(row.cells, cells, strict=True):
+                cell.paragraphs[0].add_run(text).bold = is_bold and cells is rows[0]
+        file = io.BytesIO()
+        document.save(file)
+        is_headed = is_bold or style != "Table Grid"
+        expected = ["Name: Anna | Club: Oslo"] if is_headed else ["Name | Club", "Anna | Oslo"]
+        assert [text for _, text in blocks(read(file.getvalue(), "zip"))] == expected
+
+
 def renamed(source: bytes, changes: dict[str, str]) -> bytes:
     """A ZIP file with text replaced in the names and in the contents of its entries."""
     buffer = io.BytesIO()

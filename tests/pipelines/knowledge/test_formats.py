@@ -93,6 +93,15 @@ def test_presentations() -> None:
     assert blocks(document, 1) == [("heading", "Slide 2"), *ROWS, ("text", "In a group")]
 
 
+def test_comments_of_a_presentation() -> None:
+    from tests.pipelines.knowledge.test_documents import renamed
+
+    relation = '<Relationship Id="x1" Type="http://x/comments" Target="../comments/comment1.xml"/></Relationships>'
+    comment = '<p:cmLst xmlns:p="p"><p:cm><p:text>Is this still true?</p:text></p:cm></p:cmLst>'
+    data = with_part(renamed(pptx(), {"</Relationships>": relation}), "ppt/comments/comment1.xml", comment.encode())
+    assert blocks(sniffed(data))[-1] == ("text", "Is this still true?")
+
+
 def test_opendocument() -> None:
     document = sniffed(odt())
     assert blocks(document) == [

@@ -124,6 +124,7 @@ def docx_bytes() -> bytes:
         (b"GIF89a is a format of images", "txt"),
         (b"The header is %PDF-1.7 in most files.", "txt"),
         (b"A log\n" * 500 + b"\0\0", "txt"),
+        (b"\xef\xbb\xbf" + docx_bytes(), "zip"),
         ("中文".encode("gb18030"), "txt"),
     ],
 )

@@ -8,7 +8,7 @@ import { takeFiles } from "../pick.js";
 import { Problem, problemBox } from "../problem.js";
 import { bytes, moment, plural } from "../words.js";
 
-/** @typedef {{id: string, name: string, pages: number, passages: number, bytes: number, added_at: number}} Document */
+/** @typedef {{id: string, name: string, pages: number, passages: number, bytes: number, added_at: number, not_read: string[]}} Document */
 
 const panel = one("#panel-documents");
 const form = /** @type {HTMLFormElement} */ (one("form", panel));
@@ -107,12 +107,17 @@ function tableRow(document) {
   return el(
     "tr",
     { "data-name": document.name },
-    el("th", { scope: "row" }, document.name),
+    el("th", { scope: "row" }, document.name, ...notRead(document)),
     el("td", { "data-label": "Size" }, bytes(document.bytes)),
     el("td", { "data-label": "Pages" }, document.pages || "–"),
     el("td", { "data-label": "Added" }, moment(document.added_at)),
     el("td", {}, deleteButton(document)),
   );
+}
+
+/** @param {Document} document */
+function notRead({ not_read: parts }) {
+  return parts.length ? [el("small", {}, `Not read: ${parts.join(", ")}`)] : [];
 }
 
 /** The first press asks, the second deletes; leaving the button withdraws the question. @param {Document} document */
