@@ -68,10 +68,12 @@ class Knowledge(Capability[Library]):
         """Texts to unit vectors, float32 (N, dimension)."""
         return await self.in_engine(lambda library: library.embed(texts))
 
-    async def embed_counted(self, texts: Sequence[str]) -> tuple[EngineInfo, NDArray[np.float32], int]:
-        """The engine, the vectors, and how many tokens it read."""
+    async def embed_counted(
+        self, texts: Sequence[str], dimensions: int | None
+    ) -> tuple[EngineInfo, NDArray[np.float32], int]:
+        """The engine, the vectors, of another length if `dimensions` says so, and how many tokens it read."""
         engine_info = await self.engine_info()
-        vectors = await self.embed(texts)
+        vectors = await self.in_engine(lambda library: library.embed(texts, dimensions))
         tokens = await self.in_engine(lambda library: sum(library.count_tokens(text) for text in texts))
         return engine_info, vectors, tokens
 

@@ -1,7 +1,9 @@
 """From exceptions to failures: the status, code and message that a client gets, whatever its family's error body."""
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
@@ -85,7 +87,25 @@ def _describe_own(error: errors.SensoriumError) -> Failure:
 def _describe_invalid(error: RequestValidationError) -> Failure:
     """The first of FastAPI's validation errors, without the value that was sent."""
     first = error.errors()[0]
-    where = first["loc"][1:] if first["loc"][0] in ("body", "query", "path") else first["loc"]
+    source, *where = first["loc"]
+    if source == "body":
+        missing = where[-1:] if first["type"] == "missing" else []
+        where = _keys_sent(where[: len(where) - len(missing)], error.body) + missing
+    elif source not in ("query", "path"):
+        where = [source, *where]
+    if first["type"] in ("union_tag_invalid", "union_tag_not_found"):
+        where.append(first["ctx"]["discriminator"].strip("'"))
     param = ".".join(map(str, where)) or None
-    message = f"{param}: {first['msg']}" if param else str(first["msg"])
+    says = "Input should be an object" if first["type"].startswith("model_") else first["msg"]
+    message = f"{param}: {says}" if param else says
     return Failure(400, "invalid_parameter", message, param)
+
+
+def _keys_sent(where: Sequence[str | int], sent: Any) -> list[str | int]:
+    """The way to an error in a body, without the names that pydantic gives to the members of a union."""
+    found: list[str | int] = []
+    for key in where:
+        if (isinstance(sent, dict) and key in sent) or (isinstance(sent, list) and isinstance(key, int)):
+            found.append(key)
+            sent = sent[key]  # type: ignore[index]
+    return found

@@ -13,7 +13,7 @@ from pydantic import BaseModel, ValidationError
 from deployments.capabilities.protocol import Source
 from deployments.http.multipart import MAX_OVERHEAD_BYTES, MAX_SECOND_FILE_BYTES, Received, receive_file
 from deployments.http.schemas.media import VideoForm
-from deployments.http.schemas.openai import ImageEditForm
+from deployments.http.schemas.openai import ImageEditForm, TranscriptionForm
 from deployments.http.services import Services
 from deployments.settings import Settings
 from deployments.storage import ObjectStore, upload_name
@@ -92,6 +92,7 @@ EDITED = FileSpec(
 AUDIO = FileSpec(
     "audio", "wav, mp3, flac, ogg, m4a, webm and other audio or video", lambda settings: settings.max_audio_bytes
 )
+TRANSCRIBED = replace(AUDIO, options=TranscriptionForm)
 VIDEO = FileSpec("video", "mp4, mov, webm, mkv, avi, mpeg, flv, ogg, wmv", lambda settings: settings.max_video_bytes)
 DOCUMENT = FileSpec("document", FORMATS, lambda settings: settings.max_document_bytes, field="fileToUpload")
 
@@ -118,13 +119,13 @@ class Upload:
         return [source.key for source in (self.source, self.second) if source is not None]
 
     def options(self, form: type[FormT]) -> FormT:
-        """The form's other fields.
+        """The form's other fields; an empty one is as if it were not there.
 
         Raises:
             RequestValidationError: what is wrong with them.
         """
         try:
-            return form.model_validate(self.received.fields)
+            return form.model_validate({name: value for name, value in self.received.fields.items() if value})
         except ValidationError as error:
             raise RequestValidationError(error.errors()) from error
 

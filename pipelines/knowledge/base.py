@@ -1,7 +1,7 @@
 """What every embedding engine offers, and what retrieval finds."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -24,6 +24,8 @@ class Embedder(ABC):
     dimension: int
     similarity_range: tuple[float, float] = (0.1, 0.7)
     """Cosine of a question with an unrelated passage, and with one that answers it."""
+    shorter_dimensions: Collection[int] = ()
+    """How long vectors may be cut, if the model was trained so that their first numbers stand for the whole."""
 
     @abstractmethod
     def embed(self, texts: Sequence[str]) -> NDArray[np.float32]:

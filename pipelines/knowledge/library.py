@@ -45,10 +45,23 @@ class Library:
         store = KnowledgeStore.open(url, model=config.card().model, dimension=embedder.dimension)
         return cls(embedder, store, reranker)
 
-    def embed(self, texts: Sequence[str]) -> NDArray[np.float32]:
-        """Texts to unit vectors, float32 (N, dimension)."""
+    def embed(self, texts: Sequence[str], dimensions: int | None = None) -> NDArray[np.float32]:
+        """Texts to unit vectors, float32 (N, dimension), or (N, `dimensions`) if the model was trained for that.
+
+        Raises:
+            UnsupportedByEngine: it was not.
+        """
+        dimension = self.embedder.dimension
+        if dimensions not in (None, dimension, *self.embedder.shorter_dimensions):
+            raise UnsupportedByEngine(
+                f"`dimensions` is not supported: this model's vectors have {dimension}.", "dimensions"
+            )
         with self._embedding:
-            return self.embedder.embed(texts)
+            vectors = self.embedder.embed(texts)
+        if dimensions in (None, dimension):
+            return vectors
+        vectors = vectors[:, :dimensions]
+        return vectors / np.linalg.norm(vectors, axis=1, keepdims=True).clip(1e-12)  # type: ignore[no-any-return]
 
     def count_tokens(self, text: str) -> int:
         """How many tokens the model reads in `text`."""

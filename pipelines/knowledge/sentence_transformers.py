@@ -5,7 +5,7 @@ sentence-transformers/all-MiniLM-L6-v2 (Apache-2.0, 384 dimensions, English). Qu
 that the checkpoint's own configuration has for them. A store belongs to one model: see `reembed`.
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Any, ClassVar, Literal
 
 import numpy as np
@@ -92,6 +92,7 @@ class SentenceTransformers(Embedder):
         self._batch_size = batch_size
         self.dimension = int(model.get_embedding_dimension())
         self._reads_chinese = _has_words_for(_CHINESE, model.tokenizer)
+        self.shorter_dimensions = _matryoshka(model[0].auto_model.config, self.dimension)
         self.similarity_range = self._measured_similarity()
 
     def embed(self, texts: Sequence[str]) -> NDArray[np.float32]:
@@ -139,3 +140,10 @@ def _has_words_for(text: str, tokenizer: Any) -> bool:
     """Whether a tokenizer knows all of a text, and better than byte by byte."""
     tokens = tokenizer(text, add_special_tokens=False)["input_ids"]
     return tokenizer.unk_token_id not in tokens and len(tokens) <= len(text)
+
+
+def _matryoshka(config: Any, dimension: int) -> Collection[int]:
+    """The shorter dimensions that a checkpoint declares, by the keys that vLLM reads as well."""
+    if listed := getattr(config, "matryoshka_dimensions", None):
+        return tuple(listed)
+    return range(1, dimension) if getattr(config, "is_matryoshka", False) else ()

@@ -2,13 +2,60 @@
 
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Discriminator,
+    Field,
+    Tag,
+    WithJsonSchema,
+    model_validator,
+)
+from pydantic.json_schema import SkipJsonSchema
+from pydantic_core import PydanticCustomError
+
+
+def _with_null(schema: dict[str, Any]) -> None:
+    """Say of each optional field that it may be null."""
+    for name, field in schema.get("properties", {}).items():
+        if name not in schema.get("required", ()) and {"type": "null"} not in field.get("anyOf", ()):
+            about = {key: field.pop(key) for key in ("title", "description", "default") if key in field}
+            schema["properties"][name] = {"anyOf": [field, {"type": "null"}], **about}
 
 
 class Body(BaseModel):
-    """Base of JSON bodies: numbers are numbers, and finite; further keys, as OpenAI's clients may send, pass."""
+    """Base of JSON bodies: numbers are numbers, and finite; further keys, as OpenAI's clients may send, pass.
 
-    model_config = ConfigDict(extra="allow", strict=True, allow_inf_nan=False, protected_namespaces=())
+    A null is as if the key were not there.
+    """
+
+    model_config = ConfigDict(
+        extra="allow", strict=True, allow_inf_nan=False, protected_namespaces=(), json_schema_extra=_with_null
+    )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _without_nulls(cls, sent: Any) -> Any:
+        return {key: value for key, value in sent.items() if value is not None} if isinstance(sent, dict) else sent
+
+
+def _either(says: str, **kinds: type) -> Discriminator:
+    """Tells the members of a union apart by the type of what is sent; whoever sends another reads what is taken."""
+
+    def tag(sent: Any) -> str | None:
+        return next((name for name, kind in kinds.items() if isinstance(sent, kind)), None)
+
+    return Discriminator(tag, custom_error_type="union", custom_error_message=f"Input should be {says}")
+
+
+def _refuse(sent: bool) -> bool:
+    if sent:
+        raise PydanticCustomError("unsupported", "Input should be false: this route does not stream")
+    return sent
+
+
+NotStreamed = Annotated[bool, AfterValidator(_refuse), WithJsonSchema({"type": "boolean", "const": False})]
 
 
 class TextPart(Body):
@@ -31,11 +78,20 @@ class ImagePart(Body):
     image_url: ImageUrl
 
 
+Part = Annotated[TextPart | ImagePart, Field(discriminator="type")]
+
+
 class ChatMessage(Body):
     """One turn of the conversation."""
 
     role: Literal["user", "assistant", "system", "developer", "tool"] = "user"
-    content: str | list[Annotated[TextPart | ImagePart, Field(discriminator="type")]] | None = None
+    content: (
+        Annotated[
+            Annotated[str, Tag("text")] | Annotated[list[Part], Tag("parts")],
+            _either("a string or a list of parts", text=str, parts=list),
+        ]
+        | None
+    ) = None
 
 
 class StreamOptions(Body):
@@ -55,7 +111,13 @@ class ChatCompletionBody(Body):
     category: str | None = Field(None, max_length=256)
     stream: bool = False
     stream_options: StreamOptions | None = None
-    stop: str | list[str] | None = Field(None)
+    stop: (
+        Annotated[
+            Annotated[str, Tag("text")] | Annotated[list[str], Tag("texts")],
+            _either("a string or a list of strings", text=str, texts=list),
+        ]
+        | None
+    ) = None
     n: int | None = Field(None, ge=1, le=128)
 
 
@@ -119,6 +181,9 @@ class ImageBody(Body):
     size: str = Field("1024x1024", pattern=r"^(auto|[1-9][0-9]{1,3}x[1-9][0-9]{1,3})$")
     seed: int | None = Field(None, ge=0, lt=2**63)
     response_format: Literal["url", "b64_json"] = "url"
+    output_format: Literal["png"] = "png"
+    background: Literal["auto", "opaque"] = "auto"
+    stream: NotStreamed = False
 
 
 class ImageEditForm(ImageBody):
@@ -146,12 +211,40 @@ class GeneratedImages(BaseModel):
 Text = Annotated[str, Field(min_length=1)]
 
 
+def _input_kind(sent: Any) -> str | None:
+    if isinstance(sent, str):
+        return "text"
+    items = sent if isinstance(sent, list) else [None]
+    if all(isinstance(item, str) for item in items):
+        return "texts"
+    ids = [each for item in items for each in (item if isinstance(item, list) else [item])]
+    return "ids" if all(type(each) is int for each in ids) else None
+
+
+def _refuse_ids(_: list[Any]) -> list[Any]:
+    raise PydanticCustomError(
+        "token_ids",
+        "Token ids are those of one model's tokenizer, and nothing tells which. Send strings; in LangChain's "
+        "OpenAIEmbeddings, set check_embedding_ctx_length=False",
+    )
+
+
 class EmbeddingBody(Body):
     """Body of `POST /v1/embeddings`."""
 
-    input: Text | Annotated[list[Text], Field(min_length=1, max_length=2048)]
+    input: Annotated[
+        Annotated[Text, Tag("text")]
+        | Annotated[list[Text], Field(min_length=1, max_length=2048), Tag("texts")]
+        | Annotated[SkipJsonSchema[Annotated[list[Any], AfterValidator(_refuse_ids)]], Tag("ids")],
+        Discriminator(
+            _input_kind,
+            custom_error_type="union",
+            custom_error_message="Input should be a string, a list of strings or of token ids",
+        ),
+    ]
     model: str = Field("", max_length=512)
     encoding_format: Literal["float", "base64"] = "float"
+    dimensions: int | None = Field(None, ge=1)
 
 
 class Embedding(BaseModel):
@@ -188,7 +281,12 @@ class RerankBody(Body):
     """Body of `POST /v1/rerank`, in Jina's shape."""
 
     query: Text
-    documents: list[Text | RerankDocument] = Field(min_length=1, max_length=2048)
+    documents: list[
+        Annotated[
+            Annotated[Text, Tag("text")] | Annotated[RerankDocument, Tag("object")],
+            _either("a string or an object with `text`", text=str, object=dict),
+        ]
+    ] = Field(min_length=1, max_length=2048)
     model: str = Field("", max_length=512)
     top_n: int | None = Field(None, ge=1)
     return_documents: bool = True
@@ -218,6 +316,18 @@ class SpeechBody(Body):
     voice: str | None = Field(None, min_length=1, max_length=64)
     response_format: Literal["mp3", "opus", "aac", "flac", "wav", "pcm"] = "mp3"
     speed: float = Field(1.0, ge=0.25, le=4)
+    stream_format: Literal["audio"] = "audio"
+
+
+class TranscriptionForm(Body):
+    """Fields of the form of `POST /v1/audio/transcriptions`, beside its file."""
+
+    model_config = ConfigDict(strict=False)  # a form's fields are text
+
+    model: str = Field("", max_length=512)
+    language: str | None = Field(None, max_length=64)
+    response_format: Literal["json", "text", "srt", "vtt", "verbose_json"] = "json"
+    stream: NotStreamed = False
 
 
 class Model(BaseModel):

@@ -108,6 +108,54 @@ def test_embeddings(ai: openai.OpenAI) -> None:
     assert np.allclose(plain.data[0].embedding, vectors[0], atol=1e-4)
 
 
+def test_token_ids_are_refused_as_langchain_sends_them(ai: openai.OpenAI) -> None:
+    ids: Any = [[791, 8415, 72490], [64, 68130]]  # cl100k_base's of two texts
+    for sent in (ids, ids[0]):
+        with pytest.raises(openai.BadRequestError) as error:
+            ai.embeddings.create(model="text-embedding-3-small", input=sent)
+        assert error.value.param == "input"
+        assert "check_embedding_ctx_length=False" in error.value.message
+
+
+def test_dimensions_are_the_models(ai: openai.OpenAI) -> None:
+    own = ai.embeddings.create(model="x", input="a cat", dimensions=384)
+    assert own.data[0].embedding == ai.embeddings.create(model="x", input="a cat").data[0].embedding
+    with pytest.raises(openai.BadRequestError) as error:
+        ai.embeddings.create(model="x", input="a cat", dimensions=256)
+    assert (error.value.param, error.value.code) == ("dimensions", "unsupported_by_engine")
+
+
+@pytest.mark.parametrize(
+    ("route", "body"),
+    [
+        ("/v1/embeddings", {"input": "a cat", "dimensions": None, "encoding_format": None, "user": None}),
+        ("/v1/audio/speech", {"input": "Hi.", "voice": None, "speed": None, "response_format": None}),
+        ("/v1/images/generations", {"prompt": "a tree", "size": None, "n": None, "quality": None, "style": None}),
+        (
+            "/v1/chat/completions",
+            {
+                "messages": [{"role": "user", "content": "Hi.", "name": None, "tool_calls": None}],
+                **dict.fromkeys(("temperature", "max_tokens", "stream", "stream_options", "stop", "n", "tools")),
+                **dict.fromkeys(("logprobs", "logit_bias", "response_format", "seed", "top_p", "tool_choice")),
+            },
+        ),
+    ],
+    ids=["embeddings", "speech", "images", "chat"],
+)
+def test_null_is_not_given(graph: RunningGraph, route: str, body: dict[str, Any]) -> None:
+    answer = httpx.post(f"{graph.url}{route}", json=body, timeout=120)
+    assert answer.status_code == 200, answer.text
+
+
+def test_a_transcription_that_is_asked_for_otherwise(ai: openai.OpenAI) -> None:
+    asked: Any = {"model": "x", "file": ("a.wav", wav(silence(1), 16_000))}
+    for param, value in {"stream": True, "include": ["logprobs"], "response_format": "diarized_json"}.items():
+        with pytest.raises(openai.BadRequestError) as error:
+            ai.audio.transcriptions.create(**asked, **{param: value})
+        assert error.value.param == param
+    assert ai.audio.transcriptions.create(**asked, stream=False, temperature=0, prompt="x", extra_body={"language": ""})
+
+
 def test_models(ai: openai.OpenAI) -> None:
     ids = [model.id for model in ai.models.list()]
     assert "HuggingFaceTB/SmolLM2-135M-Instruct" in ids

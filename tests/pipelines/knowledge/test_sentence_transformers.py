@@ -2,7 +2,9 @@
 
 import hashlib
 import io
+import json
 import pickle
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable
@@ -15,7 +17,7 @@ from numpy.typing import NDArray
 from transformers import AutoModel, AutoTokenizer
 
 from pipelines.contracts.engine import Resources
-from pipelines.contracts.errors import Cancelled, ModelUnavailable, NotFound, Overloaded
+from pipelines.contracts.errors import Cancelled, ModelUnavailable, NotFound, Overloaded, UnsupportedByEngine
 from pipelines.knowledge import MiniLmConfig, SentenceTransformersConfig
 from pipelines.knowledge.index.store import KnowledgeStore
 from pipelines.knowledge.library import Library
@@ -285,3 +287,37 @@ def test_importing_it_loads_no_model_library() -> None:
     )
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "set()"
+
+
+def declared(folder: Path, to: Path, **keys: object) -> Library:
+    """A library over a copy of a checkpoint whose configuration says more."""
+    shutil.copytree(folder, to)
+    written = json.loads((to / "config.json").read_text())
+    (to / "config.json").write_text(json.dumps(written | keys))
+    return Library(config(to).load(Resources()), None)
+
+
+@pytest.mark.parametrize("keys", [{"is_matryoshka": True}, {"matryoshka_dimensions": [6, 12]}])
+def test_a_model_trained_for_it_gives_shorter_vectors(
+    folders: dict[str, Path], tmp_path: Path, keys: dict[str, object]
+) -> None:
+    library = declared(folders["minilm"], tmp_path / "matryoshka", **keys)
+    whole = library.embed(TEXTS)
+    assert np.array_equal(library.embed(TEXTS, whole.shape[1]), whole)
+    for dimensions in (6, 12):
+        short = library.embed(TEXTS, dimensions)
+        head = whole[:, :dimensions]
+        assert np.allclose(short, head / np.linalg.norm(head, axis=1, keepdims=True), atol=1e-6)
+    refused = [whole.shape[1] + 1, *([7] if "matryoshka_dimensions" in keys else [])]
+    for dimensions in refused:
+        with pytest.raises(UnsupportedByEngine) as error:
+            library.embed(TEXTS, dimensions)
+        assert error.value.param == "dimensions"
+
+
+def test_another_model_gives_its_own_dimensions_alone(folders: dict[str, Path], tmp_path: Path) -> None:
+    library = declared(folders["minilm"], tmp_path / "plain")
+    assert np.array_equal(library.embed(TEXTS, library.embedder.dimension), library.embed(TEXTS))
+    for dimensions in (1, 6, library.embedder.dimension - 1, library.embedder.dimension + 1):
+        with pytest.raises(UnsupportedByEngine, match=f"vectors have {library.embedder.dimension}"):
+            library.embed(TEXTS, dimensions)

@@ -11,10 +11,10 @@ from deployments.capabilities.protocol import Recognized, SpeechCall
 from deployments.http import families
 from deployments.http.families import CALL_ERRORS, UPLOAD_ERRORS
 from deployments.http.routes.speech import plain_text, stream_speech
-from deployments.http.schemas.openai import SpeechBody
+from deployments.http.schemas.openai import SpeechBody, TranscriptionForm
 from deployments.http.services import ServicesDep
-from deployments.http.uploads import AUDIO, form_file
-from pipelines.contracts.errors import InvalidInput
+from deployments.http.uploads import TRANSCRIBED, form_file
+from pipelines.contracts.errors import UnsupportedByEngine
 from pipelines.speech_recognition import Segment
 
 MEDIA_TYPES = {
@@ -87,21 +87,19 @@ speech_router = families.OPENAI.router("Speech")
 
 @transcriptions_router.post(
     "",
-    openapi_extra=AUDIO.form_schema(),
+    openapi_extra=TRANSCRIBED.form_schema(),
     response_class=Response,
     responses={200: TEXT, **families.TRANSCRIPTIONS.errors(*UPLOAD_ERRORS)},
 )
 async def transcriptions(services: ServicesDep, request: Request) -> Response:
     """Recognize the speech in an audio or video file; `response_format` is json, text, srt, vtt or verbose_json."""
     transcribe = services.caller.handles.speech_recognition.transcribe
-    async with form_file(services, request, AUDIO) as upload:
-        fields = upload.received.fields
-        name = fields.get("response_format", "json")
-        if name not in FORMATS:
-            raise InvalidInput(f"`response_format` must be one of {', '.join(FORMATS)}.", "response_format")
-        language = fields.get("language") or None
-        with await services.caller.call(transcribe, upload.source, 0, language) as call:
-            response = FORMATS[name](await call.result())
+    async with form_file(services, request, TRANSCRIBED) as upload:
+        form = upload.options(TranscriptionForm)
+        if "logprobs" in upload.received.fields.get("include[]", ""):
+            raise UnsupportedByEngine("`include` is not supported: no engine here gives log probabilities.", "include")
+        with await services.caller.call(transcribe, upload.source, 0, form.language) as call:
+            response = FORMATS[form.response_format](await call.result())
             response.headers.update(call.headers())
             return response
 

@@ -18,7 +18,8 @@ router = families.OPENAI.router("Chat")
 async def embeddings(services: ServicesDep, response: Response, body: EmbeddingBody) -> Embeddings:
     """Texts to vectors, by the model that indexes the documents."""
     texts = [body.input] if isinstance(body.input, str) else body.input
-    engine, vectors, tokens = await services.caller.ask(services.caller.handles.knowledge.embed_counted, texts)
+    embed = services.caller.handles.knowledge.embed_counted
+    engine, vectors, tokens = await services.caller.ask(embed, texts, body.dimensions)
     encode = _base64 if body.encoding_format == "base64" else _numbers
     response.headers.update({"x-sensorium-engine": engine.engine, "x-sensorium-model": engine.model})
     return Embeddings(
