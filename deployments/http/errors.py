@@ -1,7 +1,6 @@
 """From exceptions to failures: the status, code and message that a client gets, whatever its family's error body."""
 
 import math
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -87,25 +86,38 @@ def _describe_own(error: errors.SensoriumError) -> Failure:
 def _describe_invalid(error: RequestValidationError) -> Failure:
     """The first of FastAPI's validation errors, without the value that was sent."""
     first = error.errors()[0]
-    source, *where = first["loc"]
-    if source == "body":
-        missing = where[-1:] if first["type"] == "missing" else []
-        where = _keys_sent(where[: len(where) - len(missing)], error.body) + missing
-    elif source not in ("query", "path"):
-        where = [source, *where]
-    if first["type"] in ("union_tag_invalid", "union_tag_not_found"):
-        where.append(first["ctx"]["discriminator"].strip("'"))
-    param = ".".join(map(str, where)) or None
-    says = "Input should be an object" if first["type"].startswith("model_") else first["msg"]
-    message = f"{param}: {says}" if param else says
-    return Failure(400, "invalid_parameter", message, param)
+    param = ".".join(map(str, _place(first, error.body))) or None
+    says = _reason(first)
+    return Failure(400, "invalid_parameter", f"{param}: {says}" if param else says, param)
 
 
-def _keys_sent(where: Sequence[str | int], sent: Any) -> list[str | int]:
-    """The way to an error in a body, without the names that pydantic gives to the members of a union."""
+def _place(error: dict[str, Any], body: Any) -> list[str | int]:
+    """Where an error is: as pydantic says, without the names that it gives to the members of a union."""
+    keys: list[str | int] = list(error["loc"])
+    if keys[0] in ("query", "path"):
+        return keys[1:]
+    if keys[0] != "body":  # of a form
+        return keys
+    absent: list[str | int] = []
+    if error["type"] == "missing":
+        absent = [keys.pop()]
+    elif error["type"] in ("union_tag_invalid", "union_tag_not_found"):
+        absent = [error["ctx"]["discriminator"].strip("'")]
     found: list[str | int] = []
-    for key in where:
-        if (isinstance(sent, dict) and key in sent) or (isinstance(sent, list) and isinstance(key, int)):
+    for key in keys[1:]:
+        if (isinstance(body, dict) and key in body) or (isinstance(body, list) and isinstance(key, int)):
             found.append(key)
-            sent = sent[key]  # type: ignore[index]
-    return found
+            body = body[key]
+    return found + absent
+
+
+def _reason(error: dict[str, Any]) -> str:
+    """What is wrong, without the names of our classes."""
+    match error["type"]:
+        case "model_type" | "model_attributes_type":
+            return "Input should be an object"
+        case "union_tag_not_found":
+            return "Field required"
+        case "union_tag_invalid":
+            return f"Input should be one of {error['ctx']['expected_tags']}"
+    return str(error["msg"])

@@ -9,7 +9,7 @@ from collections.abc import AsyncGenerator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, Literal
 
-from pipelines.contracts.errors import UnsupportedByEngine
+from pipelines.contracts.errors import InvalidInput, UnsupportedByEngine
 from pipelines.knowledge.base import Passage
 
 Role = Literal["system", "user", "assistant", "tool"]
@@ -17,8 +17,8 @@ FinishReason = Literal["stop", "length", "tool_calls", "content_filter"]
 
 NEUTRAL: Mapping[str, tuple[Any, ...]] = {
     "n": (1,),
-    "tools": ([],),
     "tool_choice": ("none", "auto"),
+    "tools": ([],),
     "response_format": ({"type": "text"},),
     "logprobs": (False,),
     "top_logprobs": (0,),
@@ -28,9 +28,11 @@ NEUTRAL: Mapping[str, tuple[Any, ...]] = {
     "repetition_penalty": (1,),
     "top_k": (0, -1),
     "min_p": (0,),
-    "functions": ([],),
     "function_call": ("none", "auto"),
+    "functions": ([],),
     "modalities": (["text"],),
+    "audio": (),
+    "web_search_options": (),
 }
 """Parameters that ask for another answer, with the values that change nothing."""
 
@@ -115,16 +117,23 @@ class ChatModel(ABC):
 
         Raises:
             UnsupportedByEngine: a parameter that this engine does not follow, or an image for a model that takes none.
+            InvalidInput: an image by its address.
         """
         for name, neutral in NEUTRAL.items():
             value = request.options.get(name)
             if value is not None and value not in neutral and name not in self.follows:
                 raise UnsupportedByEngine(f"`{name}` is not supported by the engine that serves this model.", name)
         for turn, message in enumerate(request.messages):
-            for part, content in enumerate(message.parts):
-                if content["type"] != "text" and not self.reads_images:
-                    where = f"messages.{turn}.content.{part}"
-                    raise UnsupportedByEngine("This model reads text only: it takes no images.", where)
+            for number, part in enumerate(message.parts):
+                if part["type"] != "text":
+                    self._check_image(part["image_url"]["url"], f"messages.{turn}.content.{number}")
+
+    def _check_image(self, url: str, where: str) -> None:
+        if not self.reads_images:
+            raise UnsupportedByEngine("This model reads text only: it takes no images.", f"{where}.type")
+        if not url.startswith("data:image/"):
+            told = "An image is sent as a data URL (data:image/png;base64,…); nothing is fetched."
+            raise InvalidInput(told, f"{where}.image_url.url")
 
     async def rewrite_query(self, messages: tuple[Message, ...]) -> str:
         """The last question as a query for retrieval; an engine may complete it from earlier turns ("and in 2023?")."""

@@ -35,7 +35,7 @@ from pipelines.loading.weights import locate
 MAX_LINGER_S = 30
 MAX_STOP_S = 10
 GIB = 1 << 30
-_UNKNOWN = frozenset({"functions", "function_call", "modalities"})
+_UNKNOWN = frozenset({"functions", "function_call", "modalities", "audio", "web_search_options"})
 _PASSED = (frozenset(NEUTRAL) - _UNKNOWN) | {"top_p", "seed", "parallel_tool_calls"}
 _ENVIRONMENT = {"VLLM_NO_USAGE_STATS": "1", "VLLM_LOGGING_LEVEL": "WARNING", "VLLM_CPU_OMP_THREADS_BIND": "nobind"}
 

@@ -101,7 +101,7 @@ def test_an_image_for_a_model_without_eyes(ai: openai.OpenAI) -> None:
     content = [{"type": "text", "text": "What is this?"}, image]
     with pytest.raises(openai.BadRequestError) as caught:
         ai.chat.completions.create(model="x", messages=[{"role": "user", "content": content}])  # type: ignore[list-item,misc]
-    assert caught.value.body["param"] == "messages.0.content.1"  # type: ignore[call-overload,index]
+    assert caught.value.body["param"] == "messages.0.content.1.type"  # type: ignore[call-overload,index]
 
 
 @built

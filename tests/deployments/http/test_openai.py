@@ -156,6 +156,42 @@ def test_a_transcription_that_is_asked_for_otherwise(ai: openai.OpenAI) -> None:
     assert ai.audio.transcriptions.create(**asked, stream=False, temperature=0, prompt="x", extra_body={"language": ""})
 
 
+TOOL = {"type": "function", "function": {"name": "weather", "parameters": {"type": "object", "properties": {}}}}
+
+
+@pytest.mark.parametrize("category", [None, "lighthouses"])
+def test_another_kind_of_answer_is_refused_by_its_parameter(ai: openai.OpenAI, category: str | None) -> None:
+    def ask(**asked: Any) -> Any:
+        body = {"category": category} if category else {}
+        return ai.chat.completions.create(model="x", messages=QUESTION, max_tokens=3, extra_body=body, **asked)
+
+    for param, asked in {
+        "n": {"n": 2},
+        "logprobs": {"logprobs": True, "top_logprobs": 2},
+        "tool_choice": {"tools": [TOOL], "tool_choice": "required"},
+        "tools": {"tools": [TOOL]},
+        "response_format": {"response_format": {"type": "json_object"}},
+        "presence_penalty": {"presence_penalty": 0.1},
+        "frequency_penalty": {"frequency_penalty": -2},
+        "logit_bias": {"logit_bias": {"50256": -100}},
+        "modalities": {"modalities": ["text", "audio"], "audio": {"voice": "alloy", "format": "mp3"}},
+    }.items():
+        with pytest.raises(openai.BadRequestError) as error:
+            ask(**asked)
+        assert (error.value.param, error.value.code) == (param, "unsupported_by_engine")
+    defaults: Any = {"n": 1, "logprobs": False, "presence_penalty": 0, "frequency_penalty": 0, "logit_bias": {}}
+    defaults |= {"response_format": {"type": "text"}, "tool_choice": "none", "temperature": 1, "top_p": 1, "stop": "9"}
+    assert ask(**defaults, seed=3, user="me", metadata={"a": "b"}, store=False, service_tier="auto").choices
+
+
+def test_a_picture_for_a_model_without_eyes(ai: openai.OpenAI) -> None:
+    for url in ("data:image/png;base64,AAAA", "https://example.com/a.png"):
+        content: Any = [{"type": "text", "text": "What is this?"}, {"type": "image_url", "image_url": {"url": url}}]
+        with pytest.raises(openai.BadRequestError) as error:
+            ai.chat.completions.create(model="x", messages=[{"role": "user", "content": content}])
+        assert error.value.param == "messages.0.content.1.type"
+
+
 def test_models(ai: openai.OpenAI) -> None:
     ids = [model.id for model in ai.models.list()]
     assert "HuggingFaceTB/SmolLM2-135M-Instruct" in ids

@@ -207,7 +207,7 @@ async def test_this_model_takes_no_images(engine: ChatModel) -> None:
     parts = ({"type": "text", "text": "What is this?"}, {"type": "image_url", "image_url": {"url": url}})
     with pytest.raises(InvalidInput) as caught:
         await answered(engine, ChatRequest((Message("user", "What is this?", parts=parts),)))
-    assert caught.value.param == "messages.0.content.1"
+    assert caught.value.param == "messages.0.content.1.type"
 
 
 async def test_text_of_documents_cannot_end_their_message(engine: ChatModel) -> None:

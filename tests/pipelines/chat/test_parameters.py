@@ -23,6 +23,8 @@ ASKED = {
     "functions": [{"name": "f"}],
     "function_call": {"name": "f"},
     "modalities": ["text", "audio"],
+    "audio": {"voice": "alloy", "format": "wav"},
+    "web_search_options": {},
 }
 IMAGE = {"type": "image_url", "image_url": {"url": "data:image/png;base64,AAAA"}}
 
@@ -49,4 +51,20 @@ def test_an_image_is_refused_by_its_place(model: Extractive) -> None:
     turns = (Message("user", "Hi"), Message("user", "Look", parts=({"type": "text", "text": "Look"}, IMAGE)))
     with pytest.raises(InvalidInput) as caught:
         model.check(ChatRequest(turns))
-    assert caught.value.param == "messages.1.content.1"
+    assert caught.value.param == "messages.1.content.1.type"
+
+
+def test_no_image_is_fetched(model: Extractive, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(model, "reads_images", True)
+    elsewhere = {"type": "image_url", "image_url": {"url": "http://127.0.0.1/secret.png"}}
+    model.check(ChatRequest((Message("user", "Look", parts=(IMAGE,)),)))
+    with pytest.raises(InvalidInput, match="data URL") as caught:
+        model.check(ChatRequest((Message("user", "Hi"), Message("user", "", parts=(elsewhere,)))))
+    assert caught.value.param == "messages.1.content.0.image_url.url"
+
+
+def test_what_forces_a_tool_is_named_before_the_tools(model: Extractive) -> None:
+    for forced in ({"tools": ASKED["tools"], "tool_choice": "required"}, {"functions": [], "function_call": {}}):
+        with pytest.raises(InvalidInput) as caught:
+            model.check(asked(**forced))
+        assert caught.value.param in ("tool_choice", "function_call")

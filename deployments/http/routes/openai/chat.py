@@ -31,7 +31,7 @@ from deployments.http.schemas.openai import (
 from deployments.http.services import ServicesDep
 from pipelines import chat
 from pipelines.chat.tool_calls import join_tool_calls
-from pipelines.contracts.errors import InvalidInput, SensoriumError
+from pipelines.contracts.errors import SensoriumError
 from pipelines.knowledge import Passage
 
 ALPHABET = string.ascii_letters + string.digits
@@ -70,7 +70,7 @@ async def chat_completions(
 def chat_call(body: ChatCompletionBody) -> ChatCall:
     """The body as the capability takes it."""
     return ChatCall(
-        messages=tuple(_message(turn, message) for turn, message in enumerate(body.messages)),
+        messages=tuple(_message(message) for message in body.messages),
         category=body.category or None,
         temperature=body.temperature,
         max_tokens=body.max_completion_tokens or body.max_tokens or DEFAULT_MAX_TOKENS,
@@ -79,20 +79,16 @@ def chat_call(body: ChatCompletionBody) -> ChatCall:
     )
 
 
-def _message(turn: int, message: ChatMessage) -> chat.Message:
+def _message(message: ChatMessage) -> chat.Message:
     parts = (
         message.content if isinstance(message.content, list) else [TextPart(type="text", text=message.content or "")]
     )
-    images = {number: part for number, part in enumerate(parts) if isinstance(part, ImagePart)}
-    for number, image in images.items():
-        if not image.image_url.url.startswith("data:image/"):
-            where = f"messages.{turn}.content.{number}"
-            raise InvalidInput("An image is sent as a data URL (data:image/png;base64,…); nothing is fetched.", where)
+    has_images = any(isinstance(part, ImagePart) for part in parts)
     return chat.Message(
         role="system" if message.role == "developer" else message.role,
         content="".join(part.text for part in parts if isinstance(part, TextPart)),
         extra=message.model_extra or {},
-        parts=tuple(part.model_dump() for part in parts) if images else (),
+        parts=tuple(part.model_dump() for part in parts) if has_images else (),
     )
 
 
