@@ -105,7 +105,8 @@ def _place(error: dict[str, Any], body: Any) -> list[str | int]:
         absent = [error["ctx"]["discriminator"].strip("'")]
     found: list[str | int] = []
     for key in keys[1:]:
-        if (isinstance(body, dict) and key in body) or (isinstance(body, list) and isinstance(key, int)):
+        was_sent = key in body if isinstance(body, dict) else isinstance(body, list) and isinstance(key, int)
+        if was_sent:
             found.append(key)
             body = body[key]
     return found + absent

@@ -132,8 +132,8 @@ class ChatModel(ABC):
         if not self.reads_images:
             raise UnsupportedByEngine("This model reads text only: it takes no images.", f"{where}.type")
         if not url.startswith("data:image/"):
-            told = "An image is sent as a data URL (data:image/png;base64,…); nothing is fetched."
-            raise InvalidInput(told, f"{where}.image_url.url")
+            problem = "An image is sent as a data URL (data:image/png;base64,…); nothing is fetched."
+            raise InvalidInput(problem, f"{where}.image_url.url")
 
     async def rewrite_query(self, messages: tuple[Message, ...]) -> str:
         """The last question as a query for retrieval; an engine may complete it from earlier turns ("and in 2023?")."""
