@@ -38,7 +38,7 @@ _HAN = re.compile(r"[\u4e00-\u9fff]")
 _HAN_RUN = re.compile(r"[\u4e00-\u9fff]{2}")
 _LETTER_AND_HAN = re.compile(r"[A-Za-z][\u4e00-\u9fff]|[\u4e00-\u9fff][A-Za-z]")
 _LEVEL_1 = b"\xb0\xa1", b"\xd7\xf9"
-"""The 3,755 most frequent characters of GB 2312, in the order of their sound."""
+"""The 3,755 most frequent characters of GB 2312, in the order of pinyin."""
 _UNPRINTABLE = re.compile(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
 
 
