@@ -183,6 +183,7 @@ def _arguments(config: VllmConfig, folder: Path) -> Namespace:
         *("--model", str(folder), "--served-model-name", config.name, "--dtype", config.dtype),
         *("--max-model-len", str(min(config.context_tokens, longest))),
         *("--enable-auto-tool-choice", "--tool-call-parser", config.tool_parser),
+        *("--tool-strict-level", "parameter"),  # arguments follow a tool's schema, whether it says `strict` or not
         *("--default-chat-template-kwargs", '{"enable_thinking": false}', "--disable-log-stats"),
     ]
     if device == "cpu":
