@@ -34,12 +34,16 @@ STOP_WORDS = frozenset(
     this those through to too type under up us ve very was we were what when where which who whom whose why will with
     would you your explain describe called""".split()  # noqa: SIM905
 )
+GRADABLE = "大小长長短高低矮远遠近重轻輕深浅淺宽寬窄厚薄粗细細快慢久早晚冷热熱硬强強亮贵貴老"
+"""Adjectives that are asked for by degree, inside a character class: "多远"."""
+_MEASURES = "个個名位本册天年月日元钱块点人次种家台间件条艘辆只张把座栋套份项层楼页米里斤吨度岁号"
 # A question word goes whole before its parts, with the measure word that it counts by.
 UNSPACED_STOP_WORDS = regex.compile(
-    "(?:多少|[几幾])[个個名位本册天年月日元钱点人次种家台间件条米页块层岁]?|请?告诉我|请问|[为為]?什[么麼](?:时候|时间|地方)?"
-    "|怎(?:[么麼]样?|样)|[为為如]何|何[时处地人]|哪(?:一?[个個天年月]|[些里裡儿位])|多(?:长时间|[久长大高远重深宽快厚])|[这這那][个個]"
+    rf"多少[{_MEASURES}]?|(?:星期|礼拜|周)[几幾]|[几幾](?![乎何率])(?:点钟|块钱|分钟|小时|\p{{Han}})?|请?告诉我|请问"
+    "|(?:[為为凭]|干)?(?:什[么麼]|啥)(?:时候|时间|地方|[时人样])?|干嘛|怎(?:[么麼][样办]?|样)|咋[样办]?|[為为如]何|何[时处地人日故]"
+    rf"|哪(?:一?[{_MEASURES}]|[些里裡儿])|多(?:长时间|[{GRADABLE}])|[这這那][个個]"
     "|[是能可]否|可以|能?不能|有没有|一共|总共|分别|根据|按照|关于"
-    "|[哪谁誰吗嗎呢吧啊的了是在有被由和与與及或为于从到把将其该这這那它他她们們我你您就都也所能]"
+    "|[哪谁誰吗嗎呢吧啊的了是在有被由和與与及或为于从到把将其该这這那它他她们們我你您就都也所能]"
 )
 _PARTS = regex.compile(r"\d+|\p{L}+(?=\d)|(?<=\d)\p{L}+")
 _ACCENTS = regex.compile(r"(?<=[\p{Latin}\p{Greek}\p{Cyrillic}])\p{Mn}+")

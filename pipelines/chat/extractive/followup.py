@@ -13,7 +13,7 @@ from pipelines.chat.base import Message
 from pipelines.chat.extractive.question import is_chinese, years
 from pipelines.contracts.engine import Embed
 from pipelines.text.scripts import HAN
-from pipelines.text.terms import STOP_WORDS, UNSPACED_STOP_WORDS, query_terms
+from pipelines.text.terms import GRADABLE, STOP_WORDS, UNSPACED_STOP_WORDS, query_terms
 
 _MAX_TURNS, _MAX_CHARACTERS = 6, 2_000
 _MAX_FRAGMENT_WORDS = 4
@@ -26,7 +26,7 @@ _TAIL = regex.compile(r"(?:又?呢|如何|怎么?样)?[?!.？！。\s]*$")
 _ASKING = r"(?i:\b(?:wh(?:at|ich|o|om|ose|en|ere|y)|how(?: (?:many|much|long|often|far|old|large|heavy))?)\b)"
 _CLAUSE = regex.compile(
     rf"(?i)^(?:{_ASKING}|(?:is|are|was|were|do|does|did|can|could|may|must|should|ha[sd]|have|will|tell|list|give|explain|"
-    r"show|describe)\b)|多[少久长大高远重深宽快厚]|什么|谁|哪|几|[何为如]何|何[时处]|怎[么样]|[是能可]否|吗|[有是能可要需][不没]"
+    rf"show|describe)\b)|多[少{GRADABLE}]|什么|啥|谁|哪|几|[何为如]何|何[时处]|[怎咋][么样]?|[是能可]否|吗|[有是能可要需][不没]"
 )
 _PRONOUN = regex.compile(
     r"(?i)\b(?:it|its|they|them|their|he|him|his|she|her|(?:this|that)(?= one\b|\W*$)|(?:these|those)(?=\W*$))\b"
@@ -40,7 +40,7 @@ _NAMED = regex.compile(r"\b(?=\w*[A-Z\d])[\w-]+")
 _DETERMINER = r"(?i)\b(?:the|an?|our|my|your|their|its|this|that|these|those) "
 _PREPOSITION = "after|before|between|during|since|in|at|on|for|of|from|to|by|with|under"
 # Neighboring words that carry meaning; in Chinese what stands between those that do not.
-_WORD = rf"(?i:\b(?!(?:{'|'.join(STOP_WORDS)}|{_PREPOSITION})\b)[A-Za-z\d$%€£](?:(?!{HAN})[\w.,'’%-])*(?<![.,]))"
+_WORD = rf"(?i:\b(?!(?:{'|'.join(STOP_WORDS)}|{_PREPOSITION})\b)[A-Za-z\d\p{{Sc}}%](?:(?!{HAN})[\w.,'’%-])*(?<![.,]))"
 _CHUNK = regex.compile(
     rf"的?(?=[A-Za-z\d]*{HAN})(?:(?!{UNSPACED_STOP_WORDS.pattern})[{HAN}A-Za-z\d])+|{_WORD}(?: {_WORD})*"
 )

@@ -18,6 +18,7 @@ from pipelines.chat.extractive.question import Question, years
 from pipelines.chat.extractive.sentences import Sentence, read_passages
 from pipelines.contracts.engine import Embed
 from pipelines.knowledge.base import Passage
+from pipelines.knowledge.parsing.tables import SEPARATOR
 from pipelines.text.scripts import join
 from pipelines.text.terms import document_terms, query_terms, stem
 
@@ -44,6 +45,7 @@ class _Weights:
     context: float  # further share in its heading or the sentence before it
     no_sign: float  # of the kind of thing that is asked for
     unknown: float  # a name or a year stands in none of the passages
+    cell: float = 2.0  # a table's row and column are named
     topic_missing: float = 0  # the first term stands nowhere near
     similarity: float = 0  # cosine of question and sentence
     kin: float = 0  # further share whose kin stands in the sentence ("stored" and "kept"), by similarity of the words
@@ -63,7 +65,7 @@ def find_answer(question: Question, passages: Sequence[Passage], embed: Embed) -
     Embeddings count for English questions only: the embedding model that this was fitted with does not read Chinese.
     """
     sentences = read_passages(passages)[:_MAX_SENTENCES]
-    if not sentences or not question.terms:
+    if not sentences or not (question.terms or question.is_exact):
         return "", ()
     weights = _CHINESE if question.is_chinese else _ENGLISH
     scores = _score(question, sentences, weights, embed) + weights.unknown * _is_unknown(question, passages)
@@ -83,38 +85,48 @@ def find_answer(question: Question, passages: Sequence[Passage], embed: Embed) -
 def _quote(sentences: Sequence[Sentence]) -> str:
     text = ""
     for sentence in sentences:
-        is_row = "|" in sentence.text and "|" in sentence.heading  # a row says little without the head of its table
-        quote = sentence.text if sentence.before and sentence.before in text else sentence.quote
-        for part in [sentence.heading, quote] if is_row else [quote]:
-            if part not in text:
-                is_closed = regex.search(r"[.!?。！？…][\"'”’」』）)\]]*$", text) and "|" not in part
-                text = join(text, part) if is_closed else f"{text}\n{part}".lstrip()
+        part = sentence.text if sentence.before and sentence.before in text else sentence.quote
+        if part not in text:
+            is_closed = regex.search(r"[.!?。！？…][\"'”’」』）)\]]*$", text) and not sentence.is_row
+            text = join(text, part) if is_closed else f"{text}\n{part}".lstrip()
     return text
 
 
 def _score(question: Question, sentences: Sequence[Sentence], weights: _Weights, embed: Embed) -> Scores:
-    bags = [_bag(sentence.quote) for sentence in sentences]
+    bags = [_bag(sentence.text if sentence.is_row else sentence.quote) for sentence in sentences]
     near = [_bag(f"{sentence.heading}\n{sentence.before}") for sentence in sentences]
     said = _presence(question.terms, bags)
     rarity = np.log((len(bags) + 1) / ((said == 1).sum(axis=0) + 0.5)).clip(0.05)
     rarity /= rarity.sum()
     context = _presence(question.terms, near) * (1 - said)
-    is_off_topic = [question.terms[0] not in bag | around for bag, around in zip(bags, near, strict=True)]
-    has_no_sign = [not question.is_met_by(sentence.text) for sentence in sentences]
+    is_off_topic = [not bag | around >= {*question.terms[:1]} for bag, around in zip(bags, near, strict=True)]
+    has_no_sign = np.array([not question.is_met_by(sentence.text) for sentence in sentences])
     scores = (
         weights.bias
         + weights.length * min(len(question.terms), 12) / 12
         + (weights.said * said + weights.context * context) @ rarity
         + weights.topic_missing * np.array(is_off_topic)
-        + weights.no_sign * np.array(has_no_sign)
+        + weights.no_sign * has_no_sign
+        + weights.cell * np.array([_names_cell(question, sentence) for sentence in sentences])
     )
+    if not question.terms:  # nothing but the kind is asked for
+        scores += weights.said
     if not question.is_chinese:
         vectors = embed([question.text, *(sentence.quote for sentence in sentences)])
         scores += weights.similarity * (vectors[1:] @ vectors[0])
         best = np.argsort(-scores, kind="stable")[:_KIN_SENTENCES]
         kinship = _kinship(question, [sentences[i] for i in best], embed)
         scores[best] += weights.kin * (kinship * (1 - said[best]) @ rarity)
-    return np.asarray(scores)
+    return np.where(has_no_sign & question.is_exact, -np.inf, scores)
+
+
+def _names_cell(question: Question, sentence: Sentence) -> bool:
+    """Whether the question says what stands in one cell of a row and above another: it asks for the latter."""
+    cells = [cell.partition(": ") for cell in sentence.text.split(SEPARATOR)]
+    heads = _bag("\n".join(head for head, colon, _ in cells if colon))
+    values = filter(None, ({*query_terms(value or cell)} for cell, _, value in cells))
+    asked = {*question.terms}
+    return not heads.isdisjoint(asked) and any(value <= asked for value in values)
 
 
 @lru_cache(maxsize=2_000)
