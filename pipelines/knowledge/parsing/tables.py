@@ -162,14 +162,15 @@ def _names_columns(head: list[str], body: Rows) -> bool:
         return False
     numbers = [int(cell) for cell in head if cell.isdecimal() and len(cell) < 6]
     counts_up = len(numbers) > 1 and {abs(second - first) for first, second in pairwise(numbers)} == {1}
-    has_values = False
+    alike = differs = 0
     for cell, column in zip(head, zip(*body, strict=True), strict=True):
         usual, share = _usual_shape(column)
         shape = _shape(cell)
-        if not counts_up and (shape == "0" or (shape == usual and shape != "a")):
-            return False
-        has_values = has_values or ("a" != usual != shape and share >= _ALIKE)
-    return len(head) > 2 or (has_values and len(body) > 1)
+        alike += not counts_up and (shape == "0" or (shape == usual and shape != "a"))
+        differs += "a" != usual != shape and share >= _ALIKE
+    if alike and alike >= differs:
+        return False
+    return len(head) > 2 or (differs > 0 and len(body) > 1)
 
 
 def _usual_shape(column: Sequence[str]) -> tuple[str, float]:

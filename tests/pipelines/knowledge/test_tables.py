@@ -32,13 +32,17 @@ SALES = [["Region", "Q1", "Q2", "Q3", "Q4"], ["Oslo", "10", "11", "12", "13"], [
             [["器材", "重量"], ["皮划艇", "十八公斤"], ["赛艇", "二十公斤"]],
             ["器材: 皮划艇 | 重量: 十八公斤", "器材: 赛艇 | 重量: 二十公斤"],
         ),
+        (
+            [["Boat 1", "Q1", "Q2"], ["Kayak 7", "4", "5"], ["Canoe 8", "3", "1"]],
+            ["Boat 1: Kayak 7 | Q1: 4 | Q2: 5", "Boat 1: Canoe 8 | Q1: 3 | Q2: 1"],
+        ),
         ([["Name", "City", "Club"], ["Anna", "Oslo", "NSR"]], ["Name: Anna | City: Oslo | Club: NSR"]),
         (
             [["Date", "Tide"], ["2024-05-01", "high"], ["2024-05-02", "low"]],
             ["Date: 2024-05-01 | Tide: high", "Date: 2024-05-02 | Tide: low"],
         ),
     ],
-    ids=["quarters", "a year", "years", "weeks", "chinese", "numerals", "names", "dates"],
+    ids=["quarters", "a year", "years", "weeks", "chinese", "numerals", "more of the same", "names", "dates"],
 )
 def test_a_first_row_that_names_what_is_below_it_is_the_head(rows: list[list[str]], expected: list[str]) -> None:
     assert list(lines(rows)) == expected
