@@ -16,6 +16,7 @@ import time
 from argparse import Namespace
 from collections.abc import AsyncGenerator, Mapping
 from contextlib import aclosing
+from dataclasses import replace
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, ClassVar, Literal
@@ -152,7 +153,9 @@ class VllmChat(CompletionsChat):
                 yield chunk
 
     def _body(self, request: ChatRequest, messages: tuple[Message, ...]) -> dict[str, Any]:
-        body = super()._body(request, messages)
+        # vLLM shortens an answer to the room that the prompt leaves, but refuses one longer than the whole context.
+        within = replace(request, max_tokens=min(request.max_tokens, self._context_tokens))
+        body = super()._body(within, messages)
         return {name: value for name, value in body.items() if name not in request.options or name in _PASSED}
 
     def _refusal(self, error: Any) -> SensoriumError:
