@@ -17,7 +17,9 @@ _ABBREVIATIONS = frozenset(
     """mr mrs ms dr prof sr sra jr st gen col sgt rev hon inc ltd co corp dept jan feb mar apr jun jul aug sep sept oct
     nov dec vs etc e.g i.e cf al ca approx est ed eds tel u.s u.k z.b d.h bzw str""".split()  # noqa: SIM905
 )
-_BEFORE_NUMBERS = frozenset({"no", "nos", "nr", "fig", "figs", "eq", "sec", "ch", "art", "vol", "pp", "p"})
+_BEFORE_NUMBERS = frozenset(
+    {"no", "nos", "rs", "kr", "ext", "nr", "fig", "figs", "eq", "sec", "ch", "art", "vol", "pp", "p"}
+)
 _CLOSING = "\"'”’»)\\]」』）】》"
 # A run of marks is entered at its first alone, and never given back: time grows no faster than the text.
 _END = regex.compile(

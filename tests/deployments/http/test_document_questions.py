@@ -36,6 +36,8 @@ The regional regatta of last summer was attended by 95 boats from six countries.
 The office of the yard is reached at office@boatyard.example on all days.
 The workshop answers at +47 55 12 34 56 in the morning.
 The sauna was opened on 2019-05-14 by the mayor.
+The nurse on duty opens the gate for ambulances and other late arrivals.
+Storage of trailers behind the shed costs Rs. 450 for members of the club.
 """
 MANUAL = """船厂手册
 
@@ -133,6 +135,26 @@ def test_rows_of_a_chinese_table(ask):
     assert "价格: 3,200克朗" in ask("产品.docx", word, "桨板多少钱？")["text"]
 
 
+LAMPS = [["Model", "Price (NOK)", "Weight"], ["Alder", "450", "1.2 kg"], ["Birch", "610", "2.1 kg"]]
+BUILT = [["Yard", "2021", "2022"], ["Bergen", "12", "15"], ["Oslo", "30", "33"]]
+STAFF = [["Name", "City"], ["Alice Berg", "Paris"], ["Bob Dahl", "Rome"], ["Carol Ek", "Turin"]]
+
+
+@pytest.mark.parametrize(
+    ("rows", "question", "expected"),
+    [
+        (LAMPS, "How much does the Birch cost?", "Price (NOK): 610"),
+        (LAMPS, "How much does the Cedar cost?", None),
+        (BUILT, "How many boats did Oslo build in 2022?", "2022: 33"),
+        (BUILT, "How many boats did Oslo build in 2025?", None),
+        (STAFF, "Where does Alice Berg live?", "Alice Berg | Paris"),
+        (STAFF, "Where does Dan Falk live?", None),
+    ],
+)
+def test_heads_with_units_heads_of_years_and_no_heads(ask, rows, question, expected):
+    check(ask("table.docx", docx([("heading", "The yard"), ("table", rows)]), question), expected)
+
+
 @pytest.mark.parametrize(
     ("question", "expected"),
     [
@@ -149,6 +171,8 @@ def test_rows_of_a_chinese_table(ask):
         ("What is the telephone number of the workshop?", "+47 55 12 34 56"),
         ("What is the e-mail address of the workshop?", None),
         ("What is the phone number of the sauna?", None),
+        ("Who opens the gate for ambulances?", "nurse"),
+        ("How much does storage of trailers cost?", "Rs. 450"),
     ],
 )
 def test_money_and_ways_to_reach_somebody(ask, question, expected):

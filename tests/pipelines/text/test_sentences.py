@@ -58,3 +58,12 @@ def test_time_grows_no_faster_than_the_text(text: str) -> None:
     start = time.process_time()
     assert "".join("".join(split_sentences(text * (300_000 // len(text)))).split())
     assert time.process_time() - start < 5
+
+
+def test_abbreviated_currencies_before_numbers_end_nothing():
+    assert split_sentences("It costs Rs. 450. Or kr. 99. Now 199 kr. That is all.") == [
+        "It costs Rs. 450.",
+        "Or kr. 99.",
+        "Now 199 kr.",
+        "That is all.",
+    ]
