@@ -2,13 +2,16 @@
 
 import asyncio
 import json
+import time
 from collections.abc import AsyncIterator
 from functools import partial
 from typing import Any
 
 import pytest
 import uvicorn
+from starlette.requests import Request
 from starlette.responses import PlainTextResponse
+from starlette.types import Receive, Scope, Send
 from uvicorn.config import HTTP_PROTOCOLS
 from uvicorn.server import ServerState
 
@@ -16,12 +19,18 @@ from deployments.http import protocol
 from deployments.http.proxy import middlewares
 
 
+async def application(scope: Scope, receive: Receive, send: Send) -> None:
+    """Read the body, if there is one; answer `ok`."""
+    await Request(scope, receive).body()
+    await PlainTextResponse("ok")(scope, receive, send)
+
+
 @pytest.fixture
 async def port(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[int]:
     """Of a server with the protocol that uvicorn finds once Serve has asked for the middlewares."""
     monkeypatch.setitem(HTTP_PROTOCOLS, "auto", HTTP_PROTOCOLS["auto"])
     middlewares()
-    config = uvicorn.Config(PlainTextResponse("ok"), log_config=None)
+    config = uvicorn.Config(application, log_config=None)
     config.load()
     create = partial(config.http_protocol_class, config=config, server_state=ServerState(), app_state={})
     async with await asyncio.get_running_loop().create_server(create, "127.0.0.1", 0) as server:
@@ -81,3 +90,66 @@ async def test_what_is_not_http(port: int, request_: bytes) -> None:
     assert status == 400
     assert headers["x-request-id"]
     assert json.loads(body)["error"]["message"] == "The request is not valid HTTP."
+
+
+async def pushed(port: int, head: bytes, endless: bytes, size: int) -> tuple[bytes, int, float]:
+    """Answer to a head that never ends, how much of `size` bytes was taken before it came, and after how long."""
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    began_s = time.monotonic()
+    writer.write(head)
+    answer = asyncio.ensure_future(reader.read(4096))
+    sent = 0
+    while sent < size and not answer.done():
+        writer.write(endless)
+        sent += len(endless)
+        await writer.drain()
+        await asyncio.sleep(0)
+    got = await asyncio.wait_for(answer, 10)
+    took_s = time.monotonic() - began_s
+    writer.close()
+    return got, sent, took_s
+
+
+CHUNKED = b"POST /v1/tts HTTP/1.1\r\nHost: 127.0.0.1\r\nTransfer-Encoding: chunked\r\n\r\n"
+
+
+@pytest.mark.parametrize(
+    ("head", "endless", "status"),
+    [
+        (b"GET /v1/tts HTTP/1.1\r\nX-A: ", b"a" * 16_384, b"431"),
+        (b"GET /v1/tts HTTP/1.1\r\n", b"X-A: 1\r\n" * 2000, b"431"),
+        (b"GET /v1/tts HTTP/1.1\r\n", b"a" * 16_384, b"431"),
+        (b"GET /v1/tts?text=", b"a" * 16_384, b"400"),
+        (CHUNKED + b"0\r\nX-A: ", b"a" * 16_384, b"431"),
+        (CHUNKED + b"0\r\n", b"X-A: 1\r\n" * 2000, b"431"),
+        (CHUNKED + b"1;a=", b"a" * 16_384, b"431"),
+    ],
+    ids=["header", "headers", "name", "address", "trailer", "trailers", "chunk"],
+)
+async def test_an_endless_head_is_refused_early(port: int, head: bytes, endless: bytes, status: bytes) -> None:
+    answer, sent, took_s = await pushed(port, head, endless, 16 << 20)
+    assert status in answer.split(b"\r\n", 1)[0] or head.startswith(CHUNKED)
+    assert sent < 2 << 20
+    assert took_s < 1
+
+
+async def test_headers_may_have_64_kib(port: int) -> None:
+    def with_header(size: int) -> bytes:
+        return get("/v1/tts").replace(b"\r\n\r\n", b"\r\nx-a: " + b"a" * size + b"\r\n\r\n")
+
+    others = len(b"HostConnectionx-a127.0.0.1close")
+    status, _, _ = await sent(port, with_header(protocol.MAX_HEADER_BYTES - others))
+    assert status == 200
+    status, headers, body = await sent(port, with_header(protocol.MAX_HEADER_BYTES - others + 1))
+    assert (status, headers["content-type"], headers["connection"]) == (431, "application/json", "close")
+    assert len(headers["x-request-id"]) == 36
+    assert json.loads(body)["status"] == 40000000
+    assert "65,536 bytes" in json.loads(body)["message"]
+
+
+async def test_a_large_body_is_no_head(port: int) -> None:
+    """In one piece, and in many small chunks."""
+    whole = b"POST / HTTP/1.1\r\nConnection: close\r\nContent-Length: 1000000\r\n\r\n" + bytes(1_000_000)
+    assert (await sent(port, whole))[0] == 200
+    chunks = b"POST / HTTP/1.1\r\nConnection: close\r\nTransfer-Encoding: chunked\r\n\r\n" + b"1\r\na\r\n" * 100_000
+    assert (await sent(port, chunks + b"0\r\n\r\n"))[0] == 200
