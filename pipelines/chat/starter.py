@@ -27,7 +27,7 @@ class StarterConfig(EngineConfig):
             model=_TALKS.name,
             license=_TALKS.license,
             description="A language model of 135 million parameters: it chats, it does not know. Questions about your "
-            "documents are answered by the engine `extractive`, which quotes their sentences.",
+            "documents are answered by the extractive engine, which quotes their sentences.",
             embedded=True,
         )
 
