@@ -37,7 +37,7 @@ class Settings(BaseSettings):
     )
     public_url: str = Field("", description="URL that clients use. Default: the loopback address and port.")
     api_keys: Annotated[tuple[SecretStr, ...], NoDecode] = Field(
-        (), description="API keys for clients, separated by commas. Without any, only loopback is served."
+        (), description="API keys of the principal `default`, separated by commas."
     )
 
     max_image_bytes: int = Field(20 * MB, gt=0, description="Maximum size of an image.")

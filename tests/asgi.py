@@ -16,6 +16,8 @@ from deployments.http.app import create_app
 from deployments.http.services import Services
 from deployments.jobs.table import JobTable
 from deployments.jobs.watcher import JobWatcher
+from deployments.principals.registry import Registry
+from deployments.principals.table import PrincipalTable
 from deployments.settings import Settings
 from deployments.storage import ObjectStore
 
@@ -26,7 +28,9 @@ def app(tmp_path: Path, **settings: Any) -> tuple[Any, Services]:
     handles = Handles(**{name: SimpleNamespace(**dict.fromkeys(METHODS)) for name in CATALOG})
     store = ObjectStore.open(made.store_url, public_url=made.public_url)
     table = JobTable(made.jobs_url)
-    services = Services(made, store, Caller(handles, made), table, JobWatcher(table))
+    principals = PrincipalTable(made.jobs_url)
+    registry = Registry(principals, made)
+    services = Services(made, store, Caller(handles, made), table, JobWatcher(table), principals, registry)
     services.caller.status.capabilities = nobody  # type: ignore[method-assign]  # there is no controller to ask
     return create_app(services), services
 

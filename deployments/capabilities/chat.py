@@ -71,7 +71,9 @@ class Chat(Capability[ChatModel]):
             return None
         query = await model.rewrite_query(call.messages)
         try:
-            found: tuple[Passage, ...] | None = await self._knowledge.search.remote(call.category, query, PASSAGES)
+            found: tuple[Passage, ...] | None = await self._knowledge.search.remote(
+                call.owner, call.category, query, PASSAGES
+            )
         except Exception as error:
             raise from_ray(error) from error
         return found

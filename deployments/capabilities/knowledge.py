@@ -22,7 +22,7 @@ MAINTAIN_AFTER_S = 60
 
 
 class Knowledge(Capability[Library]):
-    """Documents by category, hybrid retrieval, embeddings.
+    """Documents by owner and category, hybrid retrieval, embeddings.
 
     Documents are added in a thread of their own: a long one must not hold up questions.
     """
@@ -36,13 +36,13 @@ class Knowledge(Capability[Library]):
         """Load the embedding model and open the store."""
         return Library.open(config, self.settings.knowledge_url)
 
-    async def ingest(self, source: Source, sha256: str, category: str) -> AsyncIterator[CallEvent]:
-        """Add one upload to a category; the result is its `DocumentRecord`."""
+    async def ingest(self, source: Source, sha256: str, owner: str, category: str) -> AsyncIterator[CallEvent]:
+        """Add one upload to a category of an owner; the result is its `DocumentRecord`."""
         limits = ReadLimits(pixels=self.settings.max_pixels)
 
         def work(library: Library, progress: CallProgress) -> DocumentRecord:
             with self.store.open_reader(source.key) as file:
-                return library.ingest(
+                return library.of(owner).ingest(
                     file, source.name, source.kind, category, sha256, limits=limits, progress=progress
                 )
 
@@ -50,17 +50,21 @@ class Knowledge(Capability[Library]):
             yield event
         self._maintain_soon()
 
-    async def search(self, category: str, query: str, count: int) -> tuple[Passage, ...] | None:
+    async def search(self, owner: str, category: str, query: str, count: int) -> tuple[Passage, ...] | None:
         """The best passages of a category for a question; `None` if the category has no documents."""
-        return await self.in_engine(lambda library: library.search(category, query, count))
+        return await self.in_engine(lambda library: library.of(owner).search(category, query, count))
 
-    async def documents(self, category: str) -> list[DocumentRecord]:
+    async def documents(self, owner: str, category: str) -> list[DocumentRecord]:
         """The documents of a category."""
-        return await self.in_engine(lambda library: library.documents(category))
+        return await self.in_engine(lambda library: library.of(owner).documents(category))
 
-    async def delete(self, category: str, document_id: str) -> bool:
+    async def stored_bytes(self, owner: str) -> int:
+        """Size of all documents of an owner."""
+        return await self.in_engine(lambda library: library.of(owner).stored_bytes())
+
+    async def delete(self, owner: str, category: str, document_id: str) -> bool:
         """Remove a document; False if the category has none with that id."""
-        removed = await self.in_engine(lambda library: library.delete(category, document_id))
+        removed = await self.in_engine(lambda library: library.of(owner).delete(category, document_id))
         self._maintain_soon()
         return removed
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from pipelines.chat import Message
+from pipelines.knowledge.base import DEFAULT_OWNER
 from pipelines.media.audio import AudioFormat
 from pipelines.speech_recognition import Segment
 
@@ -31,10 +32,11 @@ class Source:
 
 @dataclass(frozen=True)
 class ChatCall:
-    """A chat request; `category` grounds the answer in that category's documents."""
+    """A chat request; `category` grounds the answer in the documents of that category of `owner`."""
 
     messages: tuple[Message, ...]
     category: str | None = None
+    owner: str = DEFAULT_OWNER
     temperature: float = 0.8
     max_tokens: int = 500
     stop: tuple[str, ...] = ()

@@ -18,8 +18,11 @@ from pathlib import Path
 from typing import Any
 
 from deployments.commands.interrupt import raise_on_signals
-from deployments.http.network import is_loopback
+from deployments.http.network import HOW_TO_PROTECT, is_loopback
+from deployments.principals.registry import Registry
+from deployments.principals.table import PrincipalTable
 from deployments.settings import PROJECT, Settings
+from pipelines.contracts.errors import Overloaded
 from pipelines.loading.lock import LOCK_NAME
 
 DEFAULT_CONFIG = PROJECT / "serve_config.local.yaml"
@@ -52,7 +55,7 @@ def main() -> int:
         schema = config.read(path)
         host, port = schema.http_options.host, schema.http_options.port
         refusal = _refusal(host, port, Settings(**schema.applications[0].args))
-    except config.ConfigInvalid as error:
+    except (config.ConfigInvalid, Overloaded) as error:
         refusal = str(error)
     if refusal:
         print(refusal, file=sys.stderr)
@@ -61,8 +64,8 @@ def main() -> int:
 
 
 def _refusal(host: str, port: int, settings: Settings) -> str:
-    if not is_loopback(host) and not settings.api_keys:
-        return f"Refusing to serve {host} without API keys: set SENSORIUM_API_KEYS, or serve 127.0.0.1 only."
+    if not is_loopback(host) and not Registry(PrincipalTable(settings.jobs_url), settings).requires_keys():
+        return f"Refusing to serve {host} without API keys: {HOW_TO_PROTECT}."
     with socket.socket() as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:

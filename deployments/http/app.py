@@ -70,7 +70,7 @@ def create_app(services: Services) -> FastAPI:
         strict_content_type=False,
     )
     app.state.services = services
-    app.add_middleware(Guards, settings=services.settings)
+    app.add_middleware(Guards, services=services)
     for router in ROUTERS:
         app.include_router(router)
     for kind in (SensoriumError, RequestValidationError, HTTPException, Exception):

@@ -9,6 +9,7 @@ from starlette.exceptions import HTTPException
 
 from deployments.client.errors import INTERNAL_ERROR, DeadlineExceeded
 from deployments.jobs.table import TooManyJobs
+from deployments.principals.principal import Forbidden
 from deployments.storage import SignatureInvalid
 from pipelines.contracts import errors
 
@@ -23,6 +24,7 @@ STATUS: dict[type[errors.SensoriumError], int] = {
     errors.InvalidInput: 400,
     Unauthorized: 401,
     SignatureInvalid: 403,
+    Forbidden: 403,
     errors.NotFound: 404,
     errors.InputTooLarge: 413,
     errors.UnsupportedMedia: 415,

@@ -13,9 +13,11 @@ from fastapi.responses import JSONResponse
 from deployments.http.answers import Answer, BodyT, job_record
 from deployments.http.families import Family, Responses
 from deployments.http.schemas.jobs import JobRecord
-from deployments.http.services import Services, ServicesDep
+from deployments.http.services import PrincipalDep, Services, ServicesDep
 from deployments.http.uploads import FileSpec, Upload, form_file
+from deployments.jobs.operations import static_results
 from deployments.jobs.table import Job
+from deployments.principals.principal import Principal
 
 
 @dataclass(frozen=True)
@@ -24,12 +26,14 @@ class Execution:
 
     Attributes:
         services: run it.
+        principal: whom the result belongs to.
         response: gets the headers that name the engine.
         as_job: the client prefers a job.
         idempotency_key: a repeated submission under the same key is the same job.
     """
 
     services: Services
+    principal: Principal
     response: Response
     as_job: bool
     idempotency_key: str | None
@@ -69,6 +73,7 @@ class Execution:
         with await services.caller.call(method, *arguments, deadline_s=deadline_s) as call:
             self.response.headers.update(call.headers())
             result = await call.result()
+        await asyncio.to_thread(services.principals.keep_results, self.principal.name, static_results(result))
         body = await answer.render(services, result, time.time())
         if answer.inline:
             for key in result["images"]:
@@ -84,6 +89,8 @@ class Execution:
             fingerprint=hashlib.sha256(asked.encode()).hexdigest(),
             idempotency_key=self.idempotency_key,
             max_queued=self.services.settings.max_queued_jobs,
+            principal=self.principal.name,
+            max_own=self.principal.limits.queued_jobs,
         )
         if upload:
             upload.kept = True  # from here on the job may exist, even if this request is cancelled
@@ -101,6 +108,7 @@ class Execution:
 
 async def _execution(
     services: ServicesDep,
+    principal: PrincipalDep,
     response: Response,
     prefer: Annotated[str, Header(description="`respond-async`: answer 202 with a job at once.")] = "",
     idempotency_key: Annotated[
@@ -109,7 +117,7 @@ async def _execution(
     ] = None,
 ) -> Execution:
     preferences = {preference.split(";")[0].strip().lower() for preference in prefer.split(",")}
-    return Execution(services, response, "respond-async" in preferences, idempotency_key)
+    return Execution(services, principal, response, "respond-async" in preferences, idempotency_key)
 
 
 ExecutionDep = Annotated[Execution, Depends(_execution)]

@@ -28,7 +28,7 @@ from deployments.storage import Bucket
 Responses = dict[int | str, dict[str, Any]]
 """OpenAPI's responses of a route, by status."""
 
-CALL_ERRORS = (400, 401, 413, 500, 503, 504)
+CALL_ERRORS = (400, 401, 403, 413, 500, 503, 504)
 """Statuses of a failed call to a capability."""
 UPLOAD_ERRORS = (*CALL_ERRORS, 415, 422)
 """Statuses of a failed call that takes a file."""
@@ -36,7 +36,7 @@ UPLOAD_ERRORS = (*CALL_ERRORS, 415, 422)
 _MEANINGS = {
     400: "Malformed or invalid parameters or body.",
     401: "No API key, or a wrong one.",
-    403: "The URL was altered or has expired.",
+    403: "The key lacks the scope; of a signed URL, it was altered or has expired.",
     404: "Not found.",
     413: "Too large.",
     415: "Unsupported file type.",

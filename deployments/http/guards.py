@@ -5,7 +5,6 @@ server, requests of such a page are refused: those that carry its `Origin`, and 
 to point here.
 """
 
-import hmac
 from collections.abc import Mapping
 from urllib.parse import urlsplit
 
@@ -15,18 +14,19 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from deployments.http.errors import Unauthorized, describe
 from deployments.http.families import Family, family_of
 from deployments.http.network import is_loopback
-from deployments.settings import Settings
+from deployments.http.services import Services
+from deployments.principals.principal import Principal
 from pipelines.contracts.errors import InputTooLarge, InvalidInput, SensoriumError
 
 
 class Guards:
-    """ASGI middleware: host and origin, key, size of JSON bodies."""
+    """ASGI middleware: host and origin, key, size of JSON bodies. A route finds who calls in the request's state."""
 
-    def __init__(self, app: ASGIApp, settings: Settings) -> None:
+    def __init__(self, app: ASGIApp, services: Services) -> None:
         self._app = app
-        self._settings = settings
-        self._keys = [key.get_secret_value().encode() for key in settings.api_keys]
-        self._own_host = urlsplit(settings.public_url).hostname or ""
+        self._settings = services.settings
+        self._registry = services.registry
+        self._own_host = urlsplit(services.settings.public_url).hostname or ""
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Check one request and pass it on."""
@@ -35,29 +35,35 @@ class Guards:
             return
         family, headers = family_of(scope["path"]), Headers(scope=scope)
         try:
-            self._check(family, headers)
+            principal = await self._identify(family, headers)
             if not family.streamed:
                 receive = await self._whole_body(headers, receive)
         except SensoriumError as error:
             await family.response(describe(error))(scope, receive, send)
             return
-        await self._app(scope, receive, send)
+        state = {**scope.get("state", {}), "principal": principal}
+        await self._app({**scope, "state": state}, receive, send)
 
-    def _check(self, family: Family, headers: Mapping[str, str]) -> None:
-        if self._keys:
-            if not family.public:
-                self._check_key(headers)
-            return
+    async def _identify(self, family: Family, headers: Mapping[str, str]) -> Principal | None:
+        """Who calls; None on a public route, which does not ask the database either."""
+        if not family.public:
+            await self._registry.refresh()
+        if not self._registry.is_protected:
+            self._check_site(headers)
+            return self._registry.installation
+        return None if family.public else self._by_key(headers)
+
+    def _by_key(self, headers: Mapping[str, str]) -> Principal:
+        scheme, _, sent = headers.get("authorization", "").partition(" ")
+        principal = self._registry.by_key(sent.strip()) if scheme.lower() == "bearer" else None
+        if principal is None:
+            raise Unauthorized("Send a valid API key: `Authorization: Bearer …`.")
+        return principal
+
+    def _check_site(self, headers: Mapping[str, str]) -> None:
         for name, address in (("Host", f"//{headers.get('host', '')}"), ("Origin", headers.get("origin", ""))):
             if not self._is_own(address):
                 raise InvalidInput(f"The {name} header names another site.", name)
-
-    def _check_key(self, headers: Mapping[str, str]) -> None:
-        scheme, _, sent = headers.get("authorization", "").partition(" ")
-        key = sent.strip().encode()
-        known = [hmac.compare_digest(key, known) for known in self._keys]
-        if scheme.lower() != "bearer" or not any(known):
-            raise Unauthorized("Send a valid API key: `Authorization: Bearer …`.")
 
     def _is_own(self, address: str) -> bool:
         try:

@@ -2,6 +2,9 @@
 
 from ipaddress import ip_address
 
+HOW_TO_PROTECT = "set SENSORIUM_API_KEYS, add one by `python -m deployments.commands.keys`, or serve 127.0.0.1 only"
+"""For whoever would serve other addresses without keys."""
+
 
 def is_loopback(host: str) -> bool:
     """Whether a host name or address is only reachable from this machine."""

@@ -1,7 +1,7 @@
 """What the routes work with, and how a route asks for it."""
 
 from dataclasses import dataclass
-from typing import Annotated
+from typing import Annotated, Any
 
 from fastapi import Depends, Request
 
@@ -9,15 +9,19 @@ from deployments.client.caller import Caller
 from deployments.client.handles import Handle
 from deployments.jobs.table import JobTable
 from deployments.jobs.watcher import JobWatcher
+from deployments.principals.principal import Principal
+from deployments.principals.registry import Registry
+from deployments.principals.table import PrincipalTable
 from deployments.settings import Settings
 from deployments.storage import ObjectStore
 
 
 @dataclass(frozen=True)
 class Services:
-    """Settings, the object store, the capabilities and the jobs; one for each process.
+    """Settings, the object store, the capabilities, the jobs and the principals; one for each process.
 
     Attributes:
+        registry: of the principals in `principals`.
         worker: runs the jobs; `None` if nothing does.
         watcher: of the jobs in `jobs`.
     """
@@ -27,6 +31,8 @@ class Services:
     caller: Caller
     jobs: JobTable
     watcher: JobWatcher
+    principals: PrincipalTable
+    registry: Registry
     worker: Handle | None = None
 
     async def sign(self, key: str) -> str:
@@ -46,3 +52,21 @@ async def _services(request: Request) -> Services:
 
 ServicesDep = Annotated[Services, Depends(_services)]
 """Type of a handler's parameter that takes the services."""
+
+
+async def _principal(request: Request) -> Principal:
+    principal: Principal = request.state.principal
+    return principal
+
+
+PrincipalDep = Annotated[Principal, Depends(_principal)]
+"""Type of a handler's parameter that takes who calls, as the guards have found."""
+
+
+def needs(scope: str) -> Any:
+    """Dependency of a route or router whose callers need a scope."""
+
+    async def check(principal: PrincipalDep) -> None:
+        principal.require(scope)
+
+    return Depends(check)

@@ -30,6 +30,11 @@ class Operation:
     deadline_s: Callable[[Settings], float]
 
 
+def static_results(result: dict[str, Any]) -> list[str]:
+    """Keys of a result's objects that are served by their path alone."""
+    return [value for value in result.values() if isinstance(value, str) and value.startswith("static/")]
+
+
 def _deadline_s(settings: Settings) -> float:
     return settings.deadline_s
 

@@ -2,27 +2,22 @@
 
 A worker holds a job by a lease that it renews, and by a fencing token that counts how often the job was claimed. It
 writes only if the token is still its own and the job has not ended: a worker that is late, because its lease ran out or
-the job was cancelled, changes nothing. Times are the database's own, in seconds since 1970.
+the job was cancelled, changes nothing. Principals take turns: the next job is of the one whose last was claimed longest
+ago. Times are the database's own, in seconds since 1970.
 
 It is our own because no maintained library does this on SQLite and PostgreSQL alike, with fencing: Procrastinate needs
 PostgreSQL; Celery, Dramatiq and Ray Serve's task consumers (alpha) need a message broker beside the database.
-
-SQLAlchemy: MIT; psycopg (PostgreSQL): LGPL-3.0.
 """
 
+import hashlib
 import secrets
-import sqlite3
-from collections.abc import Collection, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, fields
-from functools import cached_property
-from pathlib import Path
 from typing import Any, Literal
 
 from sqlalchemy import (
     Column,
     Connection,
-    Engine,
     Float,
     Index,
     Integer,
@@ -31,19 +26,17 @@ from sqlalchemy import (
     Table,
     Text,
     UniqueConstraint,
-    create_engine,
-    event,
     func,
     insert,
-    literal_column,
     or_,
     select,
     update,
 )
-from sqlalchemy.engine import make_url
-from sqlalchemy.exc import DBAPIError, IntegrityError
+from sqlalchemy.exc import IntegrityError
 
-from pipelines.contracts.errors import InvalidInput, NotFound, Overloaded, StorageFull
+from deployments.database import Database
+from deployments.principals.principal import DEFAULT
+from pipelines.contracts.errors import InvalidInput, NotFound, Overloaded
 
 
 class TooManyJobs(Overloaded):
@@ -81,13 +74,12 @@ _jobs = Table(
     Column("result", Text),
     Column("error_code", String(64)),
     Column("error_message", Text),
+    Column("principal", String(255), nullable=False, server_default=DEFAULT),
+    Column("claimed_at", Float),
     UniqueConstraint("operation", "idempotency_key"),
     Index("jobs_by_state", "state", "number"),
+    Index("jobs_by_principal", "principal", "claimed_at"),
 )
-_NOW = {
-    "sqlite": literal_column("((julianday('now') - 2440587.5) * 86400.0)", Float),
-    "postgresql": literal_column("extract(epoch from clock_timestamp())::float8", Float),
-}
 
 
 @dataclass(frozen=True)
@@ -99,11 +91,13 @@ class Job:
         operation: a key of `deployments.jobs.operations.OPERATIONS`.
         arguments: of the operation, as JSON.
         input: keys of its uploads, separated by spaces; None if it has none or they were deleted.
+        idempotency_key: as it is stored; unique to its principal.
         fingerprint: hash of the request, which tells a repetition from another request under the same key.
         progress: 0 to 1; never falls.
         attempts: how often an engine began it.
         token: how often it was claimed.
         result: the capability's result, as JSON.
+        principal: the name of whom it belongs to.
     """
 
     number: int
@@ -128,6 +122,7 @@ class Job:
     result: str | None
     error_code: str | None
     error_message: str | None
+    principal: str
 
 
 _COLUMNS = [_jobs.c[field.name] for field in fields(Job)]
@@ -140,38 +135,10 @@ class JobTable:
     """
 
     def __init__(self, url: str) -> None:
-        self._url = make_url(url)
-        self._now = _NOW[self._url.get_backend_name()]
-
-    @cached_property
-    def _engine(self) -> Engine:
-        if self._url.get_backend_name() == "sqlite":
-            Path(self._url.database or "").parent.mkdir(parents=True, exist_ok=True)
-            engine = create_engine(self._url)
-            event.listen(engine, "connect", _configure_sqlite)
-        else:
-            engine = create_engine(self._url, pool_pre_ping=True)
-        try:
-            _metadata.create_all(engine)
-        except DBAPIError:  # another process created it at the same instant
-            _metadata.create_all(engine)
-        return engine
-
-    def close(self) -> None:
-        """Close the idle connections; a later use opens new ones."""
-        self._engine.dispose()
-
-    @contextmanager
-    def _transaction(self) -> Iterator[Connection]:
-        try:
-            with self._engine.begin() as connection:
-                yield connection
-        except IntegrityError:
-            raise
-        except (DBAPIError, OSError) as error:
-            if isinstance(error, DBAPIError) and getattr(error.orig, "sqlite_errorcode", 0) == sqlite3.SQLITE_FULL:
-                raise StorageFull("The job database is full.") from error
-            raise Overloaded("The job database does not respond; try again.") from error
+        self._database = Database(url, _metadata)
+        self._now = self._database.now
+        self._transaction = self._database.transaction
+        self.close = self._database.close
 
     def submit(
         self,
@@ -182,16 +149,29 @@ class JobTable:
         fingerprint: str,
         idempotency_key: str | None,
         max_queued: int,
+        principal: str = DEFAULT,
+        max_own: int | None = None,
     ) -> tuple[Job, bool]:
-        """Add a job, or find the one that was submitted under this key.
+        """Add a job, or find the one that its principal submitted under this key.
+
+        Args:
+            operation: a key of `deployments.jobs.operations.OPERATIONS`.
+            arguments: of the operation, as JSON.
+            input: keys of its uploads.
+            fingerprint: hash of the request.
+            idempotency_key: as the client sent it.
+            max_queued: how many may wait in all.
+            principal: whom it belongs to.
+            max_own: how many of its principal's may wait; None for any number.
 
         Returns:
             The job, and whether it is new.
 
         Raises:
-            TooManyJobs: `max_queued` jobs are waiting.
+            TooManyJobs: `max_queued` jobs are waiting, or `max_own` of the principal's.
             InvalidInput: the key was used for another request.
         """
+        idempotency_key = _own_key(principal, idempotency_key)
         if (known := self._submitted(operation, idempotency_key, fingerprint)) is not None:
             return known, False
         values = {
@@ -202,20 +182,21 @@ class JobTable:
             "idempotency_key": idempotency_key,
             "fingerprint": fingerprint,
             "created_at": self._now,
+            "principal": principal,
         }
         try:
-            return self._insert(values, max_queued), True
+            return self._insert(values, max_queued, max_own), True
         except IntegrityError:  # the same key was submitted at the same time
             known = self._submitted(operation, idempotency_key, fingerprint)
             if known is None:
                 raise
             return known, False
 
-    def _insert(self, values: dict[str, Any], max_queued: int) -> Job:
+    def _insert(self, values: dict[str, Any], max_queued: int, max_own: int | None) -> Job:
         with self._transaction() as connection:
-            waiting = connection.scalar(select(func.count()).where(_jobs.c.state == "queued")) or 0
-            if waiting >= max_queued:
-                raise TooManyJobs(f"{waiting:,} jobs are already waiting; try again later.", 30)
+            _check_room(connection, max_queued)
+            if max_own is not None:
+                _check_room(connection, max_own, values["principal"])
             return _job(connection.execute(insert(_jobs).values(values).returning(*_COLUMNS)).one())
 
     def _submitted(self, operation: str, idempotency_key: str | None, fingerprint: str) -> Job | None:
@@ -230,14 +211,15 @@ class JobTable:
             raise InvalidInput("This Idempotency-Key was used for another request.", "Idempotency-Key")
         return _job(row)
 
-    def get(self, job_id: str) -> Job:
-        """One job.
+    def get(self, job_id: str, principal: str = DEFAULT) -> Job:
+        """One job of a principal.
 
         Raises:
-            NotFound: no job has this id.
+            NotFound: the principal has no job with this id.
         """
+        own = (_jobs.c.id == job_id) & (_jobs.c.principal == principal)
         with self._transaction() as connection:
-            row = connection.execute(select(*_COLUMNS).where(_jobs.c.id == job_id)).one_or_none()
+            row = connection.execute(select(*_COLUMNS).where(own)).one_or_none()
         if row is None:
             raise NotFound("There is no such job, or it has expired.")
         return _job(row)
@@ -248,36 +230,54 @@ class JobTable:
             rows = connection.execute(select(*_COLUMNS).where(_jobs.c.id.in_(job_ids)))
             return {row.id: _job(row) for row in rows}
 
-    def list_recent(self, limit: int, after: str | None, ended_since: float) -> list[Job]:
-        """Jobs, newest first: those older than the job `after`, without those that ended before `ended_since`."""
-        query = select(*_COLUMNS).where(or_(_jobs.c.ended_at.is_(None), _jobs.c.ended_at >= ended_since))
+    def list_recent(self, limit: int, after: str | None, ended_since: float, principal: str = DEFAULT) -> list[Job]:
+        """A principal's jobs, newest first: those older than its job `after`, none that ended before `ended_since`.
+
+        Raises:
+            NotFound: the principal has no job `after`.
+        """
+        query = select(*_COLUMNS).where(
+            _jobs.c.principal == principal, or_(_jobs.c.ended_at.is_(None), _jobs.c.ended_at >= ended_since)
+        )
         if after is not None:
-            query = query.where(_jobs.c.number < self.get(after).number)
+            query = query.where(_jobs.c.number < self.get(after, principal).number)
         with self._transaction() as connection:
             return [_job(row) for row in connection.execute(query.order_by(_jobs.c.number.desc()).limit(limit))]
 
-    def cancel(self, job_id: str) -> Job:
-        """Cancel a job; one that has ended stays as it is."""
+    def cancel(self, job_id: str, principal: str = DEFAULT) -> Job:
+        """Cancel a job of a principal; one that has ended stays as it is.
+
+        Raises:
+            NotFound: the principal has no job with this id.
+        """
+        own = (_jobs.c.id == job_id) & (_jobs.c.principal == principal)
         with self._transaction() as connection:
-            cancelled = update(_jobs).where(_jobs.c.id == job_id, _jobs.c.state.in_(LIVE))
+            cancelled = update(_jobs).where(own, _jobs.c.state.in_(LIVE))
             connection.execute(cancelled.values(state="cancelled", ended_at=self._now, lease_until=None, stage=None))
-        return self.get(job_id)
+        return self.get(job_id, principal)
 
     def claim(self, operations: Sequence[str], lease_s: float) -> Job | None:
-        """Lease the oldest free job of these operations for `lease_s`; None if there is none."""
+        """Lease a free job of these operations for `lease_s`; None if there is none.
+
+        It is the oldest of the principal whose last claim is the longest ago.
+        """
         free = or_(_jobs.c.lease_until.is_(None), _jobs.c.lease_until < self._now)
-        oldest = (
+        turns = (
+            select(_jobs.c.principal, func.max(_jobs.c.claimed_at).label("last")).group_by(_jobs.c.principal).subquery()
+        )
+        next_one = (
             select(_jobs.c.number)
+            .join(turns, turns.c.principal == _jobs.c.principal)
             .where(_jobs.c.state.in_(LIVE), _jobs.c.operation.in_(operations), _jobs.c.not_before <= self._now, free)
-            .order_by(_jobs.c.number)
+            .order_by(func.coalesce(turns.c.last, 0.0), _jobs.c.number)
             .limit(1)
-            .with_for_update(skip_locked=True)
+            .with_for_update(skip_locked=True, of=_jobs)
             .scalar_subquery()
         )
         claimed = (
             update(_jobs)
-            .where(_jobs.c.number == oldest, free)
-            .values(token=_jobs.c.token + 1, lease_until=self._now + lease_s)
+            .where(_jobs.c.number == next_one, free)
+            .values(token=_jobs.c.token + 1, lease_until=self._now + lease_s, claimed_at=self._now)
         )
         with self._transaction() as connection:
             row = connection.execute(claimed.returning(*_COLUMNS)).one_or_none()
@@ -351,11 +351,27 @@ class JobTable:
             return connection.execute(_jobs.delete().where(old)).rowcount
 
 
+def _check_room(connection: Connection, limit: int, principal: str | None = None) -> None:
+    """See that fewer than `limit` jobs wait, of all or of one principal."""
+    waiting = select(func.count()).where(_jobs.c.state == "queued")
+    if principal is not None:
+        waiting = waiting.where(_jobs.c.principal == principal)
+    count = connection.scalar(waiting) or 0
+    if count >= limit:
+        whose = "" if principal is None else " of yours"
+        raise TooManyJobs(f"{count:,} jobs{whose} are already waiting; try again later.", 30)
+
+
+def _own_key(principal: str, idempotency_key: str | None) -> str | None:
+    """The key as it is stored: no principal's meets another's, nor one that an earlier release stored.
+
+    A line break is in no header, and 0xFF in no UTF-8.
+    """
+    if idempotency_key is None or principal == DEFAULT:
+        return idempotency_key
+    joined = principal.encode() + b"\xff" + idempotency_key.encode()
+    return "\n" + hashlib.sha256(joined).hexdigest()
+
+
 def _job(row: Any) -> Job:
     return Job(**row._mapping)
-
-
-def _configure_sqlite(connection: Any, _: Any) -> None:
-    """Readers do not block the writer, every commit is on disk, and a lock of another process is waited for."""
-    for pragma in ("journal_mode=WAL", "synchronous=FULL", "busy_timeout=15000"):
-        connection.execute(f"PRAGMA {pragma}")

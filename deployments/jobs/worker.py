@@ -18,8 +18,9 @@ from deployments.capabilities.protocol import ResultEvent, Update
 from deployments.client.caller import Call, Caller
 from deployments.client.errors import INTERNAL_ERROR, DeadlineExceeded
 from deployments.client.handles import Handle, Handles
-from deployments.jobs.operations import OPERATIONS, Operation
+from deployments.jobs.operations import OPERATIONS, Operation, static_results
 from deployments.jobs.table import Job, JobTable
+from deployments.principals.table import PrincipalTable
 from deployments.settings import Settings
 from deployments.storage import ObjectStore
 from pipelines.contracts.errors import ModelLoading, Overloaded, SensoriumError
@@ -59,6 +60,7 @@ class Jobs:
     def __init__(self, settings: Settings, **handles: Handle) -> None:
         self._settings = settings
         self._table = JobTable(settings.jobs_url)
+        self._principals = PrincipalTable(settings.jobs_url)
         self._store = ObjectStore.open(settings.store_url, public_url=settings.public_url)
         self._caller = Caller(Handles(**handles), settings)
         self._active: dict[int, ActiveJob] = {}
@@ -120,6 +122,7 @@ class Jobs:
                 await self._store.delete(key)
             await asyncio.to_thread(self._table.forget_input, number)
         await asyncio.to_thread(self._table.expire, self._settings.result_ttl_s)
+        await asyncio.to_thread(self._principals.expire, self._settings.result_ttl_s)
 
     async def _work(self, active: ActiveJob) -> None:
         """One job from claim to outcome, or until its lease is lost."""
@@ -146,6 +149,7 @@ class Jobs:
             logger.error("job %s failed unexpectedly", job.id, exc_info=error)
             await _insist(partial(table.fail, job, *INTERNAL_ERROR))
         else:
+            await _insist(partial(self._principals.keep_results, job.principal, static_results(result)))
             await _insist(partial(table.succeed, job, json.dumps(result)))
 
     async def _retry(self, active: ActiveJob, error: Overloaded | ModelLoading) -> None:

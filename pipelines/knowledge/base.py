@@ -7,6 +7,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+DEFAULT_OWNER = "default"
+"""Whose documents are those that were added before documents had owners."""
+
 
 @dataclass(frozen=True)
 class Passage:

@@ -1,6 +1,7 @@
 """A library: takes documents as files, and finds the passages that answer a question."""
 
 from collections.abc import Sequence
+from copy import copy
 from dataclasses import replace
 from threading import Lock
 from typing import BinaryIO, Self
@@ -44,6 +45,12 @@ class Library:
         reranker = config.load_reranker() if isinstance(config, RerankingConfig) else None
         store = KnowledgeStore.open(url, model=config.card().model, dimension=embedder.dimension)
         return cls(embedder, store, reranker)
+
+    def of(self, owner: str) -> Self:
+        """The same library as another owner sees it: with categories of its own."""
+        library = copy(self)
+        library._store = self._store.of(owner)
+        return library
 
     def embed(self, texts: Sequence[str], dimensions: int | None = None) -> NDArray[np.float32]:
         """Texts to unit vectors, float32 (N, dimension), or (N, `dimensions`) if the model was trained for that.
@@ -159,6 +166,10 @@ class Library:
         """Remove a document by its id; False if the category has none with that id."""
         _check(category)
         return self._store.delete_document(category, document)
+
+    def stored_bytes(self) -> int:
+        """Size of all documents of the owner."""
+        return self._store.stored_bytes()
 
     def maintain(self) -> None:
         """See `KnowledgeStore.maintain`."""

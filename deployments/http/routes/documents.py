@@ -7,7 +7,7 @@ from fastapi import Query, Request, Response
 from deployments.http import families
 from deployments.http.families import CALL_ERRORS, UPLOAD_ERRORS
 from deployments.http.schemas.documents import LearningFile, LearningFiles, Uploaded
-from deployments.http.services import ServicesDep
+from deployments.http.services import PrincipalDep, ServicesDep, needs
 from deployments.http.uploads import DOCUMENT, form_file
 from pipelines.contracts.errors import NotFound
 
@@ -16,7 +16,7 @@ MAX_CATEGORY_CHARACTERS = 256
 Category = Annotated[str, Query(min_length=1, max_length=MAX_CATEGORY_CHARACTERS, description="Data category")]
 DocumentId = Annotated[str, Query(alias="id", min_length=1, max_length=128)]
 
-router = families.DOCUMENTS.router("Documents")
+router = families.DOCUMENTS.router("Documents", dependencies=[needs("knowledge")])
 
 
 @router.post(
@@ -25,27 +25,32 @@ router = families.DOCUMENTS.router("Documents")
     responses=families.DOCUMENTS.errors(*UPLOAD_ERRORS),
 )
 async def upload_learning_file(
-    services: ServicesDep, request: Request, response: Response, category: Category
+    services: ServicesDep, principal: PrincipalDep, request: Request, response: Response, category: Category
 ) -> Uploaded:
     """Add a document to a category, or its new version: once this answers, it is durable and searchable."""
     ingest = services.caller.handles.knowledge.ingest
     async with form_file(services, request, DOCUMENT) as upload:
-        with await services.caller.call(ingest, upload.source, upload.received.sha256, category) as call:
+        with await services.caller.call(
+            ingest, upload.source, upload.received.sha256, principal.name, category
+        ) as call:
             await call.result()
             response.headers.update(call.headers())
     return Uploaded(result=True)
 
 
 @router.get("/learningFiles", responses=families.DOCUMENTS.errors(*CALL_ERRORS))
-async def learning_files(services: ServicesDep, category: Category) -> LearningFiles:
+async def learning_files(services: ServicesDep, principal: PrincipalDep, category: Category) -> LearningFiles:
     """List a category's documents, oldest first."""
-    records = await services.caller.ask(services.caller.handles.knowledge.documents, category)
+    records = await services.caller.ask(services.caller.handles.knowledge.documents, principal.name, category)
     return LearningFiles(result=True, data=[LearningFile(**vars(record)) for record in records])
 
 
 @router.delete("/learningFile", responses=families.DOCUMENTS.errors(*CALL_ERRORS, 404))
-async def delete_learning_file(services: ServicesDep, category: Category, document_id: DocumentId) -> Uploaded:
+async def delete_learning_file(
+    services: ServicesDep, principal: PrincipalDep, category: Category, document_id: DocumentId
+) -> Uploaded:
     """Remove one document from a category."""
-    if not await services.caller.ask(services.caller.handles.knowledge.delete, category, document_id):
+    delete = services.caller.handles.knowledge.delete
+    if not await services.caller.ask(delete, principal.name, category, document_id):
         raise NotFound("There is no such document in this category.")
     return Uploaded(result=True)

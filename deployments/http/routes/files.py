@@ -7,8 +7,9 @@ from fastapi.responses import StreamingResponse
 
 from deployments.http import families
 from deployments.http.families import Responses
-from deployments.http.services import Services, ServicesDep
+from deployments.http.services import PrincipalDep, Services, ServicesDep
 from deployments.storage import Bucket, ObjectMeta, RangeNotSatisfiable, parse_range
+from pipelines.contracts.errors import NotFound
 
 FILE = {"content": {"application/octet-stream": {"schema": {"type": "string", "format": "binary"}}}}
 FOUND: Responses = {
@@ -24,9 +25,13 @@ signed_router = families.SIGNED.router("Files", responses={**FOUND, **families.S
 
 @static_router.get("/{path:path}", response_class=Response, operation_id="static_file")
 @static_router.head("/{path:path}", response_class=Response, operation_id="static_file_head")
-async def static_file(services: ServicesDep, request: Request, path: str) -> Response:
-    """A video or text that a call has made."""
-    return await _serve(services, request, f"static/{path}")
+async def static_file(services: ServicesDep, principal: PrincipalDep, request: Request, path: str) -> Response:
+    """A video or text that a call of the same principal has made."""
+    key = f"static/{path}"
+    meta = await services.store.head(key)
+    if not await services.registry.owns(principal, key):
+        raise NotFound("There is no such file.")
+    return await _serve(services, request, meta)
 
 
 @signed_router.get("/{name}", response_class=Response, operation_id="signed_image")
@@ -35,11 +40,10 @@ async def signed_image(services: ServicesDep, request: Request, bucket: Bucket, 
     """An image that a call has made, by its presigned URL."""
     key = f"{bucket}/{name}"
     await services.store.verify(key, request.query_params)
-    return await _serve(services, request, key)
+    return await _serve(services, request, await services.store.head(key))
 
 
-async def _serve(services: Services, request: Request, key: str) -> Response:
-    meta = await services.store.head(key)
+async def _serve(services: Services, request: Request, meta: ObjectMeta) -> Response:
     headers = _headers(meta)
     if has_current_copy(request, meta.etag):
         return Response(status_code=304, headers=headers)
@@ -47,7 +51,7 @@ async def _serve(services: Services, request: Request, key: str) -> Response:
     if request.headers.get("if-range", meta.etag) == meta.etag:
         byte_range = parse_range(request.headers.get("range"))
     try:
-        meta, chunks = await services.store.stream(key, byte_range)
+        meta, chunks = await services.store.stream(meta.key, byte_range)
     except RangeNotSatisfiable as error:
         return Response(status_code=416, headers={"Content-Range": f"bytes */{error.size}"})
     headers["Content-Length"] = str(meta.stop - meta.start)

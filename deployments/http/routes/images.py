@@ -9,6 +9,7 @@ from deployments.http import answers, families
 from deployments.http.execution import ExecutionDep, job_responses
 from deployments.http.families import UPLOAD_ERRORS
 from deployments.http.schemas.media import EnhancedImage, GeneratedVideo, ImageText, VideoForm
+from deployments.http.services import needs
 from deployments.http.uploads import ANIMATED, IMAGE, form_file
 from pipelines.video_generation import VideoRequest
 
@@ -19,19 +20,26 @@ router = families.IMAGES.router(
 )
 
 
-@router.post("/imageToText", openapi_extra=FORM, response_model=ImageText)
+@router.post("/imageToText", openapi_extra=FORM, response_model=ImageText, dependencies=[needs("image_understanding")])
 async def image_to_text(request: Request, execution: ExecutionDep) -> ImageText | JSONResponse:
     """Caption an image, name its classes, read its text and draw its segments over it."""
     return await execution.run_on_file(request, IMAGE, answers.DESCRIBED)
 
 
-@router.post("/enhanceImage", openapi_extra=FORM, response_model=EnhancedImage)
+@router.post(
+    "/enhanceImage", openapi_extra=FORM, response_model=EnhancedImage, dependencies=[needs("super_resolution")]
+)
 async def enhance_image(request: Request, execution: ExecutionDep) -> EnhancedImage | JSONResponse:
     """Enlarge an image and make it clearer."""
     return await execution.run_on_file(request, IMAGE, answers.ENHANCED)
 
 
-@router.post("/generateVideo", openapi_extra=ANIMATED.form_schema(), response_model=GeneratedVideo)
+@router.post(
+    "/generateVideo",
+    openapi_extra=ANIMATED.form_schema(),
+    response_model=GeneratedVideo,
+    dependencies=[needs("video_generation")],
+)
 async def generate_video(
     request: Request,
     execution: ExecutionDep,

@@ -12,8 +12,9 @@ from fastapi.responses import StreamingResponse
 from deployments.http import families
 from deployments.http.answers import job_record
 from deployments.http.schemas.jobs import JobRecord, JobRecords
-from deployments.http.services import Services, ServicesDep
+from deployments.http.services import PrincipalDep, Services, ServicesDep
 from deployments.jobs.table import Job
+from deployments.principals.principal import Principal
 from pipelines.contracts.errors import NotFound
 
 KEEPALIVE_S = 15.0
@@ -28,26 +29,28 @@ router = families.OPENAI.router("Jobs", responses=families.OPENAI.errors(400, 40
 @router.get("/jobs")
 async def list_jobs(
     services: ServicesDep,
+    principal: PrincipalDep,
     limit: Annotated[int, Query(ge=1, le=100)] = 20,
     after: Annotated[str | None, Query(pattern=ID, description="The last id of the previous page.")] = None,
 ) -> JobRecords:
-    """All jobs, newest first."""
-    found = await asyncio.to_thread(services.jobs.list_recent, limit + 1, after, _expired_before(services))
+    """The caller's jobs, newest first."""
+    since = _expired_before(services)
+    found = await asyncio.to_thread(services.jobs.list_recent, limit + 1, after, since, principal.name)
     data = [await job_record(services, job, listed=True) for job in found[:limit]]
     return JobRecords(object="list", data=data, has_more=len(found) > limit)
 
 
 @router.get("/jobs/{job_id}", responses=families.OPENAI.errors(404))
-async def get_job(services: ServicesDep, job_id: JobId) -> JobRecord:
+async def get_job(services: ServicesDep, principal: PrincipalDep, job_id: JobId) -> JobRecord:
     """One job."""
-    return await job_record(services, await _find(services, job_id))
+    return await job_record(services, await _find(services, principal, job_id))
 
 
 @router.delete("/jobs/{job_id}", responses=families.OPENAI.errors(404))
-async def cancel_job(services: ServicesDep, job_id: JobId) -> JobRecord:
+async def cancel_job(services: ServicesDep, principal: PrincipalDep, job_id: JobId) -> JobRecord:
     """Cancel a job; one that has ended stays as it is."""
-    await _find(services, job_id)
-    return await job_record(services, await asyncio.to_thread(services.jobs.cancel, job_id))
+    await _find(services, principal, job_id)
+    return await job_record(services, await asyncio.to_thread(services.jobs.cancel, job_id, principal.name))
 
 
 @router.get(
@@ -55,14 +58,14 @@ async def cancel_job(services: ServicesDep, job_id: JobId) -> JobRecord:
     response_class=StreamingResponse,
     responses={200: EVENTS, **families.OPENAI.errors(404)},
 )
-async def job_events(services: ServicesDep, job_id: JobId) -> StreamingResponse:
+async def job_events(services: ServicesDep, principal: PrincipalDep, job_id: JobId) -> StreamingResponse:
     """The job's record now and at each change, as server-sent events, until it has ended."""
-    events = _events(services, await _find(services, job_id))
+    events = _events(services, await _find(services, principal, job_id))
     return StreamingResponse(events, media_type="text/event-stream", headers={"Cache-Control": "no-cache"})
 
 
-async def _find(services: Services, job_id: str) -> Job:
-    job = await asyncio.to_thread(services.jobs.get, job_id)
+async def _find(services: Services, principal: Principal, job_id: str) -> Job:
+    job = await asyncio.to_thread(services.jobs.get, job_id, principal.name)
     if job.ended_at is not None and job.ended_at < _expired_before(services):
         raise NotFound("There is no such job, or it has expired.")
     return job

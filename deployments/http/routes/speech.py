@@ -11,7 +11,7 @@ from deployments.client.caller import Call
 from deployments.http import families
 from deployments.http.families import CALL_ERRORS, UPLOAD_ERRORS, Responses
 from deployments.http.schemas.speech import Transcript
-from deployments.http.services import Services, ServicesDep
+from deployments.http.services import Services, ServicesDep, needs
 from deployments.http.uploads import audio_body
 from pipelines.speech_recognition import Segment
 
@@ -23,8 +23,8 @@ BINARY_BODY = {
 MP3 = {"content": {"audio/mpeg": {}}, "description": "The speech, as MP3."}
 SPOKEN: Responses = {200: MP3, **families.SYNTHESIS.errors(*CALL_ERRORS)}
 
-recognition_router = families.RECOGNITION.router("Speech")
-synthesis_router = families.SYNTHESIS.router("Speech")
+recognition_router = families.RECOGNITION.router("Speech", dependencies=[needs("speech_recognition")])
+synthesis_router = families.SYNTHESIS.router("Speech", dependencies=[needs("speech_synthesis")])
 
 
 @recognition_router.post("", openapi_extra=BINARY_BODY, responses=families.RECOGNITION.errors(*UPLOAD_ERRORS))

@@ -9,6 +9,7 @@ from deployments.http import answers, families
 from deployments.http.execution import ExecutionDep, job_responses
 from deployments.http.families import UPLOAD_ERRORS
 from deployments.http.schemas.media import InterpolatedVideo, TrackedVideo
+from deployments.http.services import needs
 from deployments.http.uploads import VIDEO
 
 FORM = VIDEO.form_schema()
@@ -18,13 +19,18 @@ router = families.VIDEOS.router(
 )
 
 
-@router.post("/motInference", openapi_extra=FORM, response_model=TrackedVideo)
+@router.post("/motInference", openapi_extra=FORM, response_model=TrackedVideo, dependencies=[needs("object_tracking")])
 async def mot_inference(request: Request, execution: ExecutionDep) -> TrackedVideo | JSONResponse:
     """Track the objects of a video and draw them with their ids and trails."""
     return await execution.run_on_file(request, VIDEO, answers.TRACKED)
 
 
-@router.post("/mmeditingInference", openapi_extra=FORM, response_model=InterpolatedVideo)
+@router.post(
+    "/mmeditingInference",
+    openapi_extra=FORM,
+    response_model=InterpolatedVideo,
+    dependencies=[needs("frame_interpolation")],
+)
 async def mmediting_inference(
     request: Request,
     execution: ExecutionDep,

@@ -3,24 +3,25 @@
 A document is one commit: it is there whole or not at all, whatever dies at whatever instant. The same commit removes
 the version of that name which it replaces; of two versions that are added at the same instant, one stays. A document's
 key is its category and the hash of its bytes, so adding the same file again changes nothing, even if two processes
-add it at once. Every read sees the newest version. In a category of fewer than `MIN_INDEXED` chunks all vectors are
-compared; in a larger one an index, which `maintain` builds, finds the nearest cells, and newer chunks are compared one
-by one.
+add it at once. Each owner has categories of its own, whatever their names. Every read sees the newest version. In a
+category of fewer than `MIN_INDEXED` chunks all vectors are compared; in a larger one an index, which `maintain` builds,
+finds the nearest cells, and newer chunks are compared one by one.
 """
 
 import hashlib
 import shutil
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
+from functools import cached_property
 from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
 from pipelines.contracts.errors import ModelUnavailable, Overloaded, StorageFull
-from pipelines.knowledge.base import Passage
+from pipelines.knowledge.base import DEFAULT_OWNER, Passage
 from pipelines.knowledge.index.ranking import Candidate, rank
 from pipelines.knowledge.index.table import (
     FAILURES,
@@ -68,11 +69,12 @@ class DocumentRecord:
 
 
 class KnowledgeStore:
-    """An open table. Any number of threads and processes may use it."""
+    """An open table, as one owner sees it. Any number of threads and processes may use it."""
 
-    def __init__(self, table: Any, url: str) -> None:
+    def __init__(self, table: Any, url: str, owner: str = DEFAULT_OWNER) -> None:
         self._table = table
         self._url = url
+        self._owner = owner
 
     @classmethod
     def open(cls, url: str, *, model: str, dimension: int) -> Self:
@@ -95,6 +97,10 @@ class KnowledgeStore:
             ) from error
         require_made_with(table, model, dimension)
         return cls(table, url)
+
+    def of(self, owner: str) -> Self:
+        """The same table as another owner sees it."""
+        return type(self)(self._table, self._url, owner)
 
     def add(
         self,
@@ -124,11 +130,12 @@ class KnowledgeStore:
             Overloaded: too many writers at once, or the store does not answer.
             StorageFull: no space is left.
         """
-        key = _document_id(category, sha256)
+        key = self._document_id(category, sha256)
         record = DocumentRecord(
             key, name or NO_NAME, category, pages, len(chunks), size_bytes, int(time.time()), tuple(not_read)
         )
-        rows = _rows(self._table.schema, record, chunks, vectors)
+        keys = {"category_key": self._key(category), "owner_key": self._owner_key}
+        rows = _rows(self._table.schema, record, keys, chunks, vectors)
 
         def insert() -> None:
             # All rows of a document have one key: either none of them is there, or all are. Without the index: a join
@@ -146,13 +153,18 @@ class KnowledgeStore:
 
     def find(self, category: str, sha256: str) -> DocumentRecord | None:
         """The record of a file in a category, or `None` if it is not there."""
-        found = self._records(f"document_id = '{_document_id(category, sha256)}' AND position = 0")
+        found = self._records(f"document_id = '{self._document_id(category, sha256)}' AND position = 0")
         return found[0] if found else None
 
     def list_documents(self, category: str) -> list[DocumentRecord]:
         """A category's documents, oldest first."""
-        found = self._records(f"category_key = '{_key(category)}' AND position = 0")
+        found = self._records(f"category_key = '{self._key(category)}' AND position = 0")
         return sorted(found, key=lambda record: (record.added_at, record.name, record.id))
+
+    def stored_bytes(self) -> int:
+        """Size of all documents of the owner."""
+        owned = "IS NULL" if self._owner_key is None else f"= '{self._owner_key}'"
+        return sum(record.bytes for record in self._records(f"owner_key {owned} AND position = 0"))
 
     def retire(self, category: str, name: str, *, keep: str) -> None:
         """Remove all documents of a name except the one of the id `keep`; "" is no name.
@@ -194,7 +206,7 @@ class KnowledgeStore:
         Raises:
             Overloaded: the store does not answer.
         """
-        where = f"category_key = '{_key(category)}'"
+        where = f"category_key = '{self._key(category)}'"
         # Words that only ask count if the question has no others.
         terms = list(dict.fromkeys(query_terms(query) or document_terms(query)))[:_MAX_TERMS]
         found: dict[tuple[str, int], Candidate] = {}
@@ -241,6 +253,18 @@ class KnowledgeStore:
             query = query.bypass_vector_index()
         return _read(query)
 
+    @cached_property
+    def _owner_key(self) -> str | None:
+        return None if self._owner == DEFAULT_OWNER else _hexadecimal(self._owner)
+
+    def _key(self, category: str) -> str:
+        """A category of the owner as filters see it: hexadecimal, whatever its name."""
+        return _hexadecimal(category) if self._owner == DEFAULT_OWNER else _hexadecimal(self._owner, category)
+
+    def _document_id(self, category: str, sha256: str) -> str:
+        """The id of a file in a category: 32 hexadecimal digits."""
+        return hashlib.sha256(f"{self._key(category)}:{sha256}".encode()).hexdigest()[:32]
+
     def _namesakes(self, category: str, name: str) -> list[DocumentRecord]:
         """The documents of that name; it comes from outside, and is compared here, never spliced into a filter."""
         return [one for one in self.list_documents(category) if one.name == name]
@@ -267,22 +291,23 @@ def _any_of(ids: Sequence[str]) -> str:
     return f"document_id IN ({listed})"
 
 
-def _document_id(category: str, sha256: str) -> str:
-    """The id of a file in a category: 32 hexadecimal digits."""
-    return hashlib.sha256(f"{_key(category)}:{sha256}".encode()).hexdigest()[:32]
+def _hexadecimal(*parts: str) -> str:
+    """Texts as filters see them. No other texts give the same: the byte between them is in no UTF-8."""
+    return hashlib.sha256(b"\xff".join(part.encode() for part in parts)).hexdigest()
 
 
-def _key(category: str) -> str:
-    """A category as filters see it: hexadecimal, whatever its name."""
-    return hashlib.sha256(category.encode()).hexdigest()
-
-
-def _rows(schema: Any, document: DocumentRecord, chunks: Sequence[Chunk], vectors: NDArray[np.float32]) -> Any:
+def _rows(
+    schema: Any,
+    document: DocumentRecord,
+    keys: Mapping[str, str | None],
+    chunks: Sequence[Chunk],
+    vectors: NDArray[np.float32],
+) -> Any:
     import pyarrow as pa
 
     same = {
+        **keys,
         "document_id": document.id,
-        "category_key": _key(document.category),
         "category": document.category,
         "document": document.name,
         "pages": document.pages,

@@ -60,6 +60,7 @@ def table_schema(model: str, dimension: int) -> Any:
             pa.field("bytes", pa.int64(), nullable=False),
             pa.field("added_at", pa.int64(), nullable=False),
             pa.field("not_read", pa.string()),
+            pa.field("owner_key", pa.string()),
             pa.field("position", pa.int32(), nullable=False),
             pa.field("page", pa.int32()),
             pa.field("text", pa.string(), nullable=False),
@@ -87,9 +88,10 @@ def open_table(database: Any, model: str, dimension: int) -> Any:
 
 
 def complete(table: Any) -> Any:
-    """The table with the column that the first release did not have."""
-    if "not_read" not in table.schema.names:
-        table.add_columns({"not_read": "cast(null as string)"})
+    """The table with the columns that earlier releases did not have."""
+    for column in ("not_read", "owner_key"):
+        if column not in table.schema.names:
+            table.add_columns({column: "cast(null as string)"})
     return table
 
 

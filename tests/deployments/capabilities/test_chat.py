@@ -31,11 +31,11 @@ class Knowledge:
     """The knowledge base's handle; it finds `PASSAGE`."""
 
     def __init__(self) -> None:
-        self.searches: list[tuple[str, str]] = []
+        self.searches: list[tuple[str, str, str]] = []
         self.search = SimpleNamespace(remote=self._search)
 
-    async def _search(self, category: str, query: str, count: int) -> tuple[Passage, ...]:
-        self.searches.append((category, query))
+    async def _search(self, owner: str, category: str, query: str, count: int) -> tuple[Passage, ...]:
+        self.searches.append((owner, category, query))
         return (PASSAGE,)
 
 
@@ -67,7 +67,7 @@ async def rewriting(exchange: Exchange) -> None:
 async def test_retrieval_gets_the_question_that_the_model_rewrote(tmp_path, monkeypatch) -> None:
     async with server(rewriting) as (url, got), chat(url, tmp_path, monkeypatch) as (capability, knowledge):
         text, last = await answered(capability, ChatCall(conversation(*TURNS), category="reports"))
-    assert knowledge.searches == [("reports", "What was the revenue in 2023?")]
+    assert knowledge.searches == [("default", "reports", "What was the revenue in 2023?")]
     assert (text, last.sources) == ("5 million [1].", (PASSAGE,))
     rewrite, answer = got
     assert "Last question: And in 2023?" in rewrite.body["messages"][0]["content"]
@@ -80,7 +80,10 @@ async def test_retrieval_gets_the_question_that_the_model_rewrote(tmp_path, monk
 @pytest.mark.parametrize(
     ("call", "searches"),
     [
-        (ChatCall(conversation("What was the revenue?"), category="reports"), [("reports", "What was the revenue?")]),
+        (
+            ChatCall(conversation("What was the revenue?"), category="reports", owner="alice"),
+            [("alice", "reports", "What was the revenue?")],
+        ),
         (ChatCall(conversation(*TURNS)), []),
     ],
     ids=["first question", "no category"],

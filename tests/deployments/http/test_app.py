@@ -117,8 +117,8 @@ def test_errors_survive_the_way_between_processes(kind: type) -> None:
     assert errors.describe(back) == errors.describe(error)
 
 
-def test_keyless_only_on_loopback() -> None:
-    assert "SENSORIUM_API_KEYS" in _refusal("0.0.0.0", 8000, Settings())  # noqa: S104
+def test_keyless_only_on_loopback(tmp_path: Path) -> None:
+    assert "SENSORIUM_API_KEYS" in _refusal("0.0.0.0", 8000, Settings(data_dir=tmp_path))  # noqa: S104
     assert is_loopback("127.0.0.1")
     assert is_loopback("localhost")
     assert is_loopback("::1")

@@ -1,6 +1,7 @@
 """The job table, on SQLite and on a real PostgreSQL: the same tests."""
 
 import multiprocessing
+import sqlite3
 import time
 from collections import Counter
 from collections.abc import Iterator
@@ -192,3 +193,70 @@ def test_a_database_that_does_not_respond() -> None:
         JobTable("postgresql+psycopg://nobody@127.0.0.1:1/none?connect_timeout=2").get("x")
     with pytest.raises(Overloaded):
         JobTable("sqlite:////proc/none/jobs.sqlite").get("x")
+
+
+def test_principals_share_no_job_and_no_key(table: JobTable) -> None:
+    default = submit(table, idempotency_key="k")
+    alice = submit(table, idempotency_key="k", principal="alice")
+    bob = submit(table, "b", idempotency_key="k", principal="bob")
+    assert len({default.id, alice.id, bob.id}) == 3
+    assert submit(table, idempotency_key="k", principal="alice").id == alice.id
+    assert table.get(alice.id, "alice").principal == "alice"
+    for foreign in (alice.id, default.id):
+        with pytest.raises(NotFound):
+            table.get(foreign, "bob")
+        with pytest.raises(NotFound):
+            table.cancel(foreign, "bob")
+        with pytest.raises(NotFound):
+            table.list_recent(2, foreign, 0, "bob")
+    assert [job.id for job in table.list_recent(9, None, 0, "bob")] == [bob.id]
+    assert [job.id for job in table.list_recent(9, None, 0)] == [default.id]
+    assert table.get(alice.id, "alice").state == "queued"
+
+
+def test_a_principal_at_its_limit_leaves_room_for_others(table: JobTable) -> None:
+    for index in range(2):
+        submit(table, str(index), principal="alice", max_own=2)
+    with pytest.raises(TooManyJobs):
+        submit(table, "more", principal="alice", max_own=2)
+    submit(table, "b", principal="bob", max_own=2)
+
+
+def test_principals_take_turns(table: JobTable) -> None:
+    many = [submit(table, str(index), principal="alice") for index in range(4)]
+    few = [submit(table, f"b{index}", principal="bob") for index in range(2)]
+    claimed = [table.claim(ALL, 30).id for _ in range(6)]
+    first, second, third, fourth = (job.id for job in many)
+    assert claimed == [first, few[0].id, second, few[1].id, third, fourth]
+
+
+EARLIER = """
+CREATE TABLE jobs (
+    number INTEGER NOT NULL, id VARCHAR(40) NOT NULL, operation VARCHAR(64) NOT NULL, arguments TEXT NOT NULL,
+    input VARCHAR(128), idempotency_key VARCHAR(255), fingerprint VARCHAR(64) NOT NULL, state VARCHAR(16) NOT NULL,
+    progress FLOAT NOT NULL, stage VARCHAR(255), engine VARCHAR(64), model VARCHAR(255), attempts INTEGER NOT NULL,
+    token INTEGER NOT NULL, lease_until FLOAT, not_before FLOAT NOT NULL, created_at FLOAT NOT NULL, started_at FLOAT,
+    ended_at FLOAT, result TEXT, error_code VARCHAR(64), error_message TEXT,
+    PRIMARY KEY (number), UNIQUE (id), UNIQUE (operation, idempotency_key)
+);
+CREATE INDEX jobs_by_state ON jobs (state, number);
+INSERT INTO jobs (number, id, operation, arguments, idempotency_key, fingerprint, state, progress, attempts, token,
+    not_before, created_at) VALUES (7, 'job_old', 'track', '["a"]', 'k', 'a', 'queued', 0, 0, 0, 0, 1700000000);
+"""
+
+
+def test_a_database_of_an_earlier_release(tmp_path: Path) -> None:
+    with closing(sqlite3.connect(tmp_path / "jobs.sqlite")) as old:
+        old.executescript(EARLIER)
+    url = f"sqlite:///{tmp_path / 'jobs.sqlite'}"
+    with ThreadPoolExecutor(4) as pool:
+        jobs = list(pool.map(lambda table: table.get("job_old"), [JobTable(url) for _ in range(4)]))
+    assert {(job.number, job.principal) for job in jobs} == {(7, "default")}
+    with closing(JobTable(url)) as table:
+        assert submit(table, idempotency_key="k").id == "job_old"
+        assert submit(table, idempotency_key="k", principal="alice").id != "job_old"
+        assert table.claim(ALL, 30).id == "job_old"
+    with closing(sqlite3.connect(tmp_path / "jobs.sqlite")) as again:  # and the earlier release can still write to it
+        again.executescript(EARLIER.split(";")[2].replace("7, 'job_old'", "99, 'job_older'").replace("'k'", "NULL"))
+    with closing(JobTable(url)) as table:
+        assert table.get("job_older").principal == "default"

@@ -258,3 +258,22 @@ def test_chinese_by_words(store: KnowledgeStore) -> None:
         best = store.search("中文", question, None)[0]
         assert (best.text, best.score > 0.5) == (texts[position], True), question
     assert store.search("中文", "足球世界杯", None) == []
+
+
+def test_owners_share_no_category(store: KnowledgeStore) -> None:
+    put(store, "plans", "ours", text="lighthouse")
+    alice, bob = store.of("alice"), store.of("bob")
+    put(alice, "plans", "hers", text="lighthouse")
+    put(alice, "plans", "ours", text="lighthouse")
+    assert bob.list_documents("plans") == []
+    assert bob.search("plans", "lighthouse", unit(0)) == []
+    assert {one.name for one in alice.list_documents("plans")} == {"hers.txt", "ours.txt"}
+    assert {hit.document for hit in store.search("plans", "lighthouse", unit(0))} == {"ours.txt"}
+    assert (store.stored_bytes(), alice.stored_bytes(), bob.stored_bytes()) == (100, 200, 0)
+    [own] = store.list_documents("plans")
+    assert not alice.delete_document("plans", own.id)
+    assert {own.id} == {one.id for one in store.of("default").list_documents("plans")}
+    # no name of a category leads to another's
+    for name in ("aliceplans", "alice\0plans", "alice:plans", "alice\xffplans"):
+        assert store.list_documents(name) == []
+        assert bob.list_documents(name) == []

@@ -12,7 +12,7 @@ from deployments.http import families
 from deployments.http.families import CALL_ERRORS, UPLOAD_ERRORS
 from deployments.http.routes.speech import plain_text, stream_speech
 from deployments.http.schemas.openai import SpeechBody, TranscriptionForm
-from deployments.http.services import ServicesDep
+from deployments.http.services import ServicesDep, needs
 from deployments.http.uploads import TRANSCRIBED, form_file
 from pipelines.contracts.errors import UnsupportedByEngine
 from pipelines.speech_recognition import Segment
@@ -81,8 +81,8 @@ FORMATS: dict[str, Callable[[Recognized], Response]] = {
 TEXT = {"content": {"application/json": {}, "text/plain": {}, "text/vtt": {}}, "description": "The text."}
 SPEECH = {"content": {media_type: {} for media_type in MEDIA_TYPES.values()}, "description": "The speech."}
 
-transcriptions_router = families.TRANSCRIPTIONS.router("Speech")
-speech_router = families.OPENAI.router("Speech")
+transcriptions_router = families.TRANSCRIPTIONS.router("Speech", dependencies=[needs("speech_recognition")])
+speech_router = families.OPENAI.router("Speech", dependencies=[needs("speech_synthesis")])
 
 
 @transcriptions_router.post(

@@ -28,11 +28,12 @@ from deployments.http.schemas.openai import (
     TextPart,
     Usage,
 )
-from deployments.http.services import ServicesDep
+from deployments.http.services import PrincipalDep, ServicesDep, needs
 from pipelines import chat
 from pipelines.chat.tool_calls import join_tool_calls
 from pipelines.contracts.errors import SensoriumError
 from pipelines.knowledge import Passage
+from pipelines.knowledge.base import DEFAULT_OWNER
 
 ALPHABET = string.ascii_letters + string.digits
 DEFAULT_MAX_TOKENS = 500
@@ -40,7 +41,7 @@ ANSWER = {"content": {"text/event-stream": {}}, "description": "The answer, or w
 
 Json = dict[str, Any]
 
-router = families.OPENAI.router("Chat")
+router = families.OPENAI.router("Chat", dependencies=[needs("chat")])
 
 
 @router.post(
@@ -50,10 +51,10 @@ router = families.OPENAI.router("Chat")
     responses={200: ANSWER, **families.OPENAI.errors(*CALL_ERRORS)},
 )
 async def chat_completions(
-    services: ServicesDep, response: Response, body: ChatCompletionBody
+    services: ServicesDep, principal: PrincipalDep, response: Response, body: ChatCompletionBody
 ) -> ChatCompletion | StreamingResponse:
     """Answer a conversation; `category` grounds the answer in that category's documents."""
-    call = await services.caller.call(services.caller.handles.chat.stream, chat_call(body))
+    call = await services.caller.call(services.caller.handles.chat.stream, chat_call(body, principal.name))
     head = {
         "id": "chatcmpl-" + "".join(secrets.choice(ALPHABET) for _ in range(22)),
         "created": int(time.time()),
@@ -67,11 +68,12 @@ async def chat_completions(
         return await _completion(call, head, grounded=bool(body.category))
 
 
-def chat_call(body: ChatCompletionBody) -> ChatCall:
-    """The body as the capability takes it."""
+def chat_call(body: ChatCompletionBody, owner: str = DEFAULT_OWNER) -> ChatCall:
+    """The body as the capability takes it; `owner` has the category."""
     return ChatCall(
         messages=tuple(_message(message) for message in body.messages),
         category=body.category or None,
+        owner=owner,
         temperature=body.temperature,
         max_tokens=body.max_completion_tokens or body.max_tokens or DEFAULT_MAX_TOKENS,
         stop=(body.stop,) if isinstance(body.stop, str) else tuple(body.stop or ()),

@@ -9,9 +9,9 @@ from numpy.typing import NDArray
 from deployments.http import families
 from deployments.http.families import CALL_ERRORS
 from deployments.http.schemas.openai import Embedding, EmbeddingBody, Embeddings, EmbeddingUsage
-from deployments.http.services import ServicesDep
+from deployments.http.services import ServicesDep, needs
 
-router = families.OPENAI.router("Chat")
+router = families.OPENAI.router("Chat", dependencies=[needs("knowledge")])
 
 
 @router.post("/embeddings", responses=families.OPENAI.errors(*CALL_ERRORS))

@@ -10,6 +10,7 @@ from deployments.http import answers, families
 from deployments.http.execution import ExecutionDep, job_responses
 from deployments.http.families import CALL_ERRORS, UPLOAD_ERRORS
 from deployments.http.schemas.openai import GeneratedImages, ImageBody, ImageEditForm
+from deployments.http.services import needs
 from deployments.http.uploads import EDITED, form_file
 from pipelines.contracts.errors import InvalidInput
 from pipelines.image_generation import EditRequest, ImageRequest
@@ -17,8 +18,8 @@ from pipelines.image_generation import EditRequest, ImageRequest
 DEFAULT_SIZE = "1024x1024"
 MIN_SIDE_PX, MAX_SIDE_PX = 64, 2048
 
-router = families.OPENAI.router("Images")
-edits_router = families.EDITS.router("Images")
+router = families.OPENAI.router("Images", dependencies=[needs("image_generation")])
+edits_router = families.EDITS.router("Images", dependencies=[needs("image_generation")])
 
 
 def image_requests(body: ImageBody) -> list[ImageRequest]:

@@ -5,9 +5,9 @@ from fastapi import Response
 from deployments.http import families
 from deployments.http.families import CALL_ERRORS
 from deployments.http.schemas.openai import EmbeddingUsage, RerankBody, RerankDocument, Reranking, RerankResult
-from deployments.http.services import ServicesDep
+from deployments.http.services import ServicesDep, needs
 
-router = families.OPENAI.router("Chat")
+router = families.OPENAI.router("Chat", dependencies=[needs("knowledge")])
 
 
 @router.post("/rerank", responses=families.OPENAI.errors(*CALL_ERRORS), response_model_exclude_none=True)

@@ -1,0 +1,76 @@
+"""Who calls: the principal of a key, by the tables as they were at most `MAX_AGE_S` ago."""
+
+import asyncio
+import time
+from functools import lru_cache
+
+from deployments.principals.principal import DEFAULT, INSTALLATION, Principal, hash_of
+from deployments.principals.table import PrincipalTable, Snapshot
+from deployments.settings import Settings
+
+MAX_AGE_S = 3.0
+MAX_KNOWN_RESULTS = 10_000
+
+
+class Registry:
+    """The principals, as one process knows them. A change is in force everywhere within `MAX_AGE_S`."""
+
+    def __init__(self, table: PrincipalTable, settings: Settings) -> None:
+        self._table = table
+        self._own_keys = {hash_of(key.get_secret_value()) for key in settings.api_keys}
+        self._snapshot = Snapshot({}, {})
+        self._read_s = float("-inf")
+        self._reading = asyncio.Lock()
+        self._owner = lru_cache(MAX_KNOWN_RESULTS)(table.owner)
+
+    def read(self) -> None:
+        """Read the tables now; blocks."""
+        began_s = time.monotonic()
+        self._snapshot = self._table.snapshot()
+        self._read_s = began_s
+
+    async def refresh(self, max_age_s: float = MAX_AGE_S) -> None:
+        """Read the tables unless that was done lately.
+
+        Raises:
+            Overloaded: the database does not respond.
+        """
+        if time.monotonic() - self._read_s > max_age_s:
+            async with self._reading:
+                if time.monotonic() - self._read_s > max_age_s:
+                    await asyncio.to_thread(self.read)
+
+    @property
+    def is_protected(self) -> bool:
+        """Whether a call needs a key. Once there was a principal, it always does."""
+        return bool(self._own_keys or self._snapshot.principals)
+
+    def requires_keys(self) -> bool:
+        """`is_protected`, by the tables as they are now; blocks.
+
+        Raises:
+            Overloaded: the database does not respond.
+        """
+        if not self.is_protected:
+            self.read()
+        return self.is_protected
+
+    @property
+    def installation(self) -> Principal:
+        """The principal `default`."""
+        return self._snapshot.principals.get(DEFAULT, INSTALLATION)
+
+    def by_key(self, key: str) -> Principal | None:
+        """The principal that a key gives access as."""
+        return self._by_hash(hash_of(key))
+
+    async def owns(self, principal: Principal, result: str) -> bool:
+        """Whether an object of the store is a result of the principal's."""
+        return not self._snapshot.principals or await asyncio.to_thread(self._owner, result) == principal.name
+
+    def _by_hash(self, key_hash: str) -> Principal | None:
+        if key_hash in self._own_keys:
+            return self.installation
+        name = self._snapshot.keys.get(key_hash)
+        principal = self._snapshot.principals[name] if name else None
+        return principal if principal is not None and principal.is_active else None

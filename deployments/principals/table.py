@@ -1,0 +1,174 @@
+"""The tables of principals: their keys, what belongs to them, and who is signed in.
+
+Only hashes of keys and session tokens are kept. A principal is never deleted, for what is its own must not become that
+of the next with its name.
+"""
+
+from collections.abc import Collection, Mapping
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from sqlalchemy import BigInteger, Column, Float, Integer, MetaData, String, Table, Text, insert, select, update
+from sqlalchemy.exc import IntegrityError
+
+from deployments.database import Database
+from deployments.principals.principal import (
+    DEFAULT,
+    EVERY_SCOPE,
+    PREFIX_CHARACTERS,
+    Limits,
+    Principal,
+    check_name,
+    check_scopes,
+    hash_of,
+    limits_of,
+    new_key,
+)
+from pipelines.contracts.errors import InvalidInput, NotFound
+
+_metadata = MetaData()
+_principals = Table(
+    "principals",
+    _metadata,
+    Column("name", String(255), primary_key=True),
+    Column("key_hash", String(64), unique=True),
+    Column("key_prefix", String(16)),
+    Column("issuer", String(255)),
+    Column("scopes", Text, nullable=False),
+    Column("requests_per_minute", Integer),
+    Column("concurrent", Integer),
+    Column("queued_jobs", Integer),
+    Column("bytes_stored", BigInteger),
+    Column("expires_at", Float),
+    Column("created_at", Float, nullable=False),
+    Column("revoked_at", Float),
+)
+_results = Table(
+    "results",
+    _metadata,
+    Column("key", String(255), primary_key=True),
+    Column("principal", String(255), nullable=False),
+    Column("created_at", Float, nullable=False, index=True),
+)
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """What the tables said at one instant.
+
+    Attributes:
+        principals: by name.
+        keys: the names of principals by the hashes of their keys.
+    """
+
+    principals: Mapping[str, Principal]
+    keys: Mapping[str, str]
+
+
+class PrincipalTable:
+    """Safe for any number of threads and processes.
+
+    Every method raises `Overloaded` if the database does not respond.
+    """
+
+    def __init__(self, url: str) -> None:
+        self._database = Database(url, _metadata)
+        self._now = self._database.now
+        self._transaction = self._database.transaction
+        self.close = self._database.close
+
+    def snapshot(self) -> Snapshot:
+        """All that decides who may do what."""
+        with self._transaction() as connection:
+            rows = connection.execute(select(_principals)).all()
+        principals = {row.name: _principal(row) for row in rows}
+        return Snapshot(principals, {row.key_hash: row.name for row in rows if row.key_hash})
+
+    def add(self, name: str, scopes: frozenset[str], limits: Limits) -> tuple[Principal, str]:
+        """Make a principal.
+
+        Returns:
+            It, and its key, which is not kept.
+
+        Raises:
+            InvalidInput: the name is taken or not valid, or a scope does not exist.
+        """
+        key = new_key()
+        values = {
+            "name": check_name(name),
+            "scopes": " ".join(sorted(check_scopes(scopes))),
+            "created_at": self._now,
+            **asdict(limits),
+            **_kept_of(key),
+        }
+        try:
+            with self._transaction() as connection:
+                row = connection.execute(insert(_principals).values(values).returning(*_principals.c)).one()
+        except IntegrityError:
+            raise InvalidInput(f"{name} exists. `rotate` gives it a new key, also after `revoke`.", "name") from None
+        return _principal(row), key
+
+    def list(self) -> list[Principal]:
+        """All principals, by name."""
+        return [principal for _, principal in sorted(self.snapshot().principals.items())]
+
+    def revoke(self, name: str) -> Principal:
+        """End a principal's access: its key, its tokens and its sessions.
+
+        Raises:
+            NotFound: there is no such principal.
+        """
+        return self._change(name, key_hash=None, key_prefix=None, revoked_at=self._now)
+
+    def rotate(self, name: str) -> tuple[Principal, str]:
+        """Give a principal a new key instead of the old one; one that was revoked has access again.
+
+        Raises:
+            NotFound: there is no such principal.
+        """
+        key = new_key()
+        return self._change(name, **_kept_of(key), revoked_at=None), key
+
+    def _change(self, name: str, **values: Any) -> Principal:
+        changed = update(_principals).where(_principals.c.name == name).values(values).returning(*_principals.c)
+        with self._transaction() as connection:
+            row = connection.execute(changed).one_or_none()
+        if row is None:
+            raise NotFound("There is no such principal.")
+        return _principal(row)
+
+    def keep_results(self, principal: str, keys: Collection[str]) -> None:
+        """Record whose results these objects of the store are; those of nobody are the default principal's."""
+        if principal == DEFAULT or not keys:
+            return
+        rows = [{"key": key, "principal": principal, "created_at": self._now} for key in keys]
+        with self._transaction() as connection:
+            for row in rows:
+                connection.execute(self._database.insert(_results).values(row).on_conflict_do_nothing())
+
+    def owner(self, key: str) -> str:
+        """Whose result an object of the store is."""
+        with self._transaction() as connection:
+            found = connection.scalar(select(_results.c.principal).where(_results.c.key == key))
+        return found or DEFAULT
+
+    def expire(self, kept_s: float) -> None:
+        """Forget whose the results were that are kept for `kept_s`, long after they are deleted."""
+        with self._transaction() as connection:
+            connection.execute(_results.delete().where(_results.c.created_at < self._now - 2 * kept_s - 3600))
+
+
+def _kept_of(key: str) -> dict[str, str]:
+    return {"key_hash": hash_of(key), "key_prefix": key[:PREFIX_CHARACTERS]}
+
+
+def _principal(row: Any) -> Principal:
+    return Principal(
+        name=row.name,
+        scopes=EVERY_SCOPE if row.name == DEFAULT else frozenset(row.scopes.split()),
+        limits=limits_of(row),
+        key_prefix=row.key_prefix,
+        issuer=row.issuer,
+        created_at=row.created_at,
+        revoked=row.revoked_at is not None,
+    )
