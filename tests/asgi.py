@@ -18,6 +18,7 @@ from deployments.jobs.table import JobTable
 from deployments.jobs.watcher import JobWatcher
 from deployments.principals.registry import Registry
 from deployments.principals.table import PrincipalTable
+from deployments.principals.usage import Usage
 from deployments.settings import Settings
 from deployments.storage import ObjectStore
 
@@ -30,7 +31,9 @@ def app(tmp_path: Path, **settings: Any) -> tuple[Any, Services]:
     table = JobTable(made.jobs_url)
     principals = PrincipalTable(made.jobs_url)
     registry = Registry(principals, made)
-    services = Services(made, store, Caller(handles, made), table, JobWatcher(table), principals, registry)
+    services = Services(
+        made, store, Caller(handles, made), table, JobWatcher(table), principals, registry, Usage(principals)
+    )
     services.caller.status.capabilities = nobody  # type: ignore[method-assign]  # there is no controller to ask
     return create_app(services), services
 
@@ -59,11 +62,13 @@ class EventReader:
     Attributes:
         records: the events so far.
         comments: how many comments came between them.
+        began: the first has come.
     """
 
-    def __init__(self, application: Any, job_id: str) -> None:
+    def __init__(self, application: Any, job_id: str, key: str = "") -> None:
         self.records: list[dict[str, Any]] = []
         self.comments = 0
+        self.began = asyncio.Event()
         self._left = asyncio.Event()
         self._incoming = iter([{"type": "http.request", "body": b"", "more_body": False}])
         scope = {
@@ -74,7 +79,7 @@ class EventReader:
             "scheme": "http",
             "path": f"/v1/jobs/{job_id}/events",
             "query_string": b"",
-            "headers": [(b"host", b"127.0.0.1")],
+            "headers": [(b"host", b"127.0.0.1"), (b"authorization", f"Bearer {key}".encode())],
         }
         self.task = asyncio.create_task(application(scope, self._receive, self._send))
 
@@ -93,5 +98,6 @@ class EventReader:
         for event in message.get("body", b"").decode().split("\n\n"):
             if event.startswith("data: "):
                 self.records.append(json.loads(event.removeprefix("data: ")))
+                self.began.set()
             elif event:
                 self.comments += 1

@@ -87,7 +87,7 @@ def connect_knowledge(services: Services, folder: Path) -> Library:
     knowledge.documents = Method(lambda owner, category: library.of(owner).documents(category))
     knowledge.delete = Method(lambda owner, category, document: library.of(owner).delete(category, document))
     knowledge.stored_bytes = Method(lambda owner: library.of(owner).stored_bytes())
-    knowledge.embed_counted = Method(lambda texts: (INFO, library.embed(texts), len(texts)))
+    knowledge.embed_counted = Method(lambda texts, dimensions: (INFO, library.embed(texts), len(texts)))
     services.caller.handles.chat.stream = Method(answer)
     return library
 

@@ -10,7 +10,7 @@ from deployments.capabilities.protocol import CallEvent, Source
 from deployments.storage import video_name
 from pipelines.frame_interpolation import FrameInterpolator
 from pipelines.frame_interpolation.video import interpolate_video
-from pipelines.media.video import VideoReader
+from pipelines.media.video import VideoReader, count_frames
 
 
 class FrameInterpolation(Capability[FrameInterpolator]):
@@ -31,7 +31,7 @@ class FrameInterpolation(Capability[FrameInterpolator]):
                 key = video_name("static/video")
                 smoother.seek(0)
                 await self.store.put_file(key, smoother, "video/mp4")
-                return {"video": key}
+                return {"video": key, "frames": count_frames(smoother)}
 
             async for event in self.run(work, publish):
                 yield event

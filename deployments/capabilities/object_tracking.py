@@ -8,7 +8,7 @@ from deployments.capabilities.base import Capability
 from deployments.capabilities.progress import CallProgress
 from deployments.capabilities.protocol import CallEvent, Source
 from deployments.storage import video_name
-from pipelines.media.video import VideoReader
+from pipelines.media.video import VideoReader, count_frames
 from pipelines.object_tracking import ObjectTracker
 from pipelines.object_tracking.video import track_video
 
@@ -34,7 +34,7 @@ class ObjectTracking(Capability[ObjectTracker]):
                 text.seek(0)
                 await self.store.put_file(tracks_key, text, "text/plain")
                 await self.store.put_file(key, annotated, "video/mp4")
-                return {"video": key, "tracks": tracks_key, "counts": counts}
+                return {"video": key, "tracks": tracks_key, "counts": counts, "frames": count_frames(annotated)}
 
             async for event in self.run(work, publish):
                 yield event

@@ -9,7 +9,7 @@ from deployments.capabilities.progress import CallProgress
 from deployments.capabilities.protocol import CallEvent, Source
 from deployments.storage import video_name
 from pipelines.media.image import read_image
-from pipelines.media.video import VideoWriter
+from pipelines.media.video import VideoWriter, count_frames
 from pipelines.video_generation import VideoGenerator, VideoRequest
 
 
@@ -33,7 +33,7 @@ class VideoGeneration(Capability[VideoGenerator]):
                 key = video_name("static/img/svd")
                 made.seek(0)
                 await self.store.put_file(key, made, "video/mp4")
-                return {"video": key}
+                return {"video": key, "frames": count_frames(made)}
 
             async for event in self.run(work, publish):
                 yield event

@@ -1,9 +1,9 @@
-"""The ASGI application: routes, guards, error handlers, API reference, and the sweeping of old results."""
+"""The ASGI application: routes, guards, error handlers, API reference, the sweeping of old results."""
 
 import asyncio
 import logging
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from importlib.metadata import version
 
 from fastapi import FastAPI, Request
@@ -15,7 +15,7 @@ from starlette.responses import Response
 from deployments.http.errors import INTERNAL, describe
 from deployments.http.families import family_of
 from deployments.http.guards import Guards
-from deployments.http.routes import console, documents, files, health, images, jobs, speech, videos
+from deployments.http.routes import console, documents, files, health, images, jobs, speech, usage, videos
 from deployments.http.routes.openai import audio, chat, embeddings, models, rerank
 from deployments.http.routes.openai import images as generations
 from deployments.http.services import Services
@@ -43,6 +43,7 @@ ROUTERS = (
     videos.router,
     documents.router,
     jobs.router,
+    usage.router,
     health.liveness_router,
     health.readiness_router,
     files.static_router,
@@ -57,9 +58,12 @@ def create_app(services: Services) -> FastAPI:
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
-        sweeping = asyncio.create_task(_sweep(services))
+        loops = [asyncio.create_task(loop) for loop in (_sweep(services), services.usage.flush_forever())]
         yield
-        sweeping.cancel()
+        for loop in loops:
+            loop.cancel()
+        with suppress(SensoriumError):
+            await services.usage.flush()
 
     app = FastAPIOffline(
         title="Sensorium",

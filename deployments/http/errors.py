@@ -9,6 +9,7 @@ from starlette.exceptions import HTTPException
 
 from deployments.client.errors import INTERNAL_ERROR, DeadlineExceeded
 from deployments.jobs.table import TooManyJobs
+from deployments.principals.limits import RateLimited
 from deployments.principals.principal import Forbidden
 from deployments.storage import SignatureInvalid
 from pipelines.contracts import errors
@@ -33,6 +34,7 @@ STATUS: dict[type[errors.SensoriumError], int] = {
     errors.ModelLoading: 503,
     errors.Overloaded: 503,
     TooManyJobs: 429,
+    RateLimited: 429,
     errors.StorageFull: 503,
     DeadlineExceeded: 504,
 }

@@ -15,7 +15,7 @@ from deployments.http.families import Family, Responses
 from deployments.http.schemas.jobs import JobRecord
 from deployments.http.services import PrincipalDep, Services, ServicesDep
 from deployments.http.uploads import FileSpec, Upload, form_file
-from deployments.jobs.operations import static_results
+from deployments.jobs.operations import measured, static_results
 from deployments.jobs.table import Job
 from deployments.principals.principal import Principal
 
@@ -74,6 +74,7 @@ class Execution:
             self.response.headers.update(call.headers())
             result = await call.result()
         await asyncio.to_thread(services.principals.keep_results, self.principal.name, static_results(result))
+        services.usage.add(self.principal.name, **measured(result))
         body = await answer.render(services, result, time.time())
         if answer.inline:
             for key in result["images"]:

@@ -28,7 +28,7 @@ from deployments.storage import Bucket
 Responses = dict[int | str, dict[str, Any]]
 """OpenAPI's responses of a route, by status."""
 
-CALL_ERRORS = (400, 401, 403, 413, 500, 503, 504)
+CALL_ERRORS = (400, 401, 403, 413, 429, 500, 503, 504)
 """Statuses of a failed call to a capability."""
 UPLOAD_ERRORS = (*CALL_ERRORS, 415, 422)
 """Statuses of a failed call that takes a file."""
@@ -41,7 +41,7 @@ _MEANINGS = {
     413: "Too large.",
     415: "Unsupported file type.",
     422: "A supported file type, but an unusable file: damaged, encrypted, empty, too many pixels.",
-    429: "Too many jobs are queued; `Retry-After` says when to try again.",
+    429: "Too many calls, bytes or queued jobs; `Retry-After` says when to try again.",
     500: "Something went wrong on the server.",
     503: "Over capacity, starting, or the model is unavailable; `Retry-After` says when to try again.",
     504: "The call exceeded its deadline.",

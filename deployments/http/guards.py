@@ -1,31 +1,57 @@
-"""What every request passes before its route: API key, host and origin, size of a JSON body.
+"""What every request passes before its route: API key, limits, host and origin, size of a JSON body.
 
 A page of another site that is open in a person's browser can reach a server on loopback. Unless API keys protect the
 server, requests of such a page are refused: those that carry its `Origin`, and those whose `Host` is its own name made
 to point here.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from urllib.parse import urlsplit
 
-from starlette.datastructures import Headers
+from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from deployments.http.errors import Unauthorized, describe
 from deployments.http.families import Family, family_of
 from deployments.http.network import is_loopback
 from deployments.http.services import Services
+from deployments.principals.limits import RateLimited
 from deployments.principals.principal import Principal
 from pipelines.contracts.errors import InputTooLarge, InvalidInput, SensoriumError
 
 
+class Counted:
+    """One request's `receive` and `send`, which count the bytes of its bodies and add headers to its answer."""
+
+    def __init__(self, receive: Receive, send: Send, headers: Callable[[], Mapping[str, str]]) -> None:
+        self._receive = receive
+        self._send = send
+        self._headers = headers
+        self.bytes = 0
+
+    async def receive(self) -> Message:
+        """The next of the request."""
+        message = await self._receive()
+        self.bytes += len(message.get("body", b""))
+        return message
+
+    async def send(self, message: Message) -> None:
+        """The next of the answer."""
+        if message["type"] == "http.response.start":
+            MutableHeaders(scope=message).update(self._headers())
+        self.bytes += len(message.get("body", b""))
+        await self._send(message)
+
+
 class Guards:
-    """ASGI middleware: host and origin, key, size of JSON bodies. A route finds who calls in the request's state."""
+    """ASGI middleware: host and origin, key, limits, size of bodies. Routes find who calls in the request."""
 
     def __init__(self, app: ASGIApp, services: Services) -> None:
         self._app = app
         self._settings = services.settings
         self._registry = services.registry
+        self._limiter = services.limiter
+        self._usage = services.usage
         self._own_host = urlsplit(services.settings.public_url).hostname or ""
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -36,13 +62,37 @@ class Guards:
         family, headers = family_of(scope["path"]), Headers(scope=scope)
         try:
             principal = await self._identify(family, headers)
-            if not family.streamed:
-                receive = await self._whole_body(headers, receive)
         except SensoriumError as error:
             await family.response(describe(error))(scope, receive, send)
             return
-        state = {**scope.get("state", {}), "principal": principal}
-        await self._app({**scope, "state": state}, receive, send)
+        if principal is None:
+            await self._pass(family, scope, receive, send)
+        else:
+            scope = {**scope, "state": {**scope.get("state", {}), "principal": principal}}
+            await self._admit(principal, family, scope, receive, send)
+
+    async def _admit(self, principal: Principal, family: Family, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass a request on within its principal's limits, and count it."""
+        counted = Counted(receive, send, lambda: self._limiter.headers(principal))
+        try:
+            with self._limiter.admit(principal):
+                await self._pass(family, scope, counted.receive, counted.send)
+        except RateLimited as error:
+            await family.response(describe(error))(scope, receive, counted.send)
+        else:
+            self._usage.add(principal.name, calls=1)
+        finally:
+            self._usage.add(principal.name, bytes=counted.bytes)
+
+    async def _pass(self, family: Family, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass a request on, with its body read ahead unless its route does that."""
+        if not family.streamed:
+            try:
+                receive = await self._whole_body(Headers(scope=scope), receive)
+            except SensoriumError as error:
+                await family.response(describe(error))(scope, receive, send)
+                return
+        await self._app(scope, receive, send)
 
     async def _identify(self, family: Family, headers: Mapping[str, str]) -> Principal | None:
         """Who calls; None on a public route, which does not ask the database either."""

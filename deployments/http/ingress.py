@@ -13,6 +13,7 @@ from deployments.jobs.table import JobTable
 from deployments.jobs.watcher import JobWatcher
 from deployments.principals.registry import Registry
 from deployments.principals.table import PrincipalTable
+from deployments.principals.usage import Usage
 from deployments.settings import Settings
 from deployments.storage import ObjectStore
 
@@ -32,7 +33,8 @@ class Ingress:
         store = ObjectStore.open(settings.store_url, public_url=settings.public_url)
         caller = Caller(Handles(**handles), settings)
         table = JobTable(settings.jobs_url)
-        self._services = Services(settings, store, caller, table, JobWatcher(table), principals, registry, jobs)
+        usage = Usage(principals)
+        self._services = Services(settings, store, caller, table, JobWatcher(table), principals, registry, usage, jobs)
 
     def __serve_build_asgi_app__(self) -> FastAPI:
         """The application, as Serve asks for it once the replica is constructed."""

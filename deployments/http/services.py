@@ -1,6 +1,6 @@
 """What the routes work with, and how a route asks for it."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Annotated, Any
 
 from fastapi import Depends, Request
@@ -9,9 +9,11 @@ from deployments.client.caller import Caller
 from deployments.client.handles import Handle
 from deployments.jobs.table import JobTable
 from deployments.jobs.watcher import JobWatcher
+from deployments.principals.limits import Limiter
 from deployments.principals.principal import Principal
 from deployments.principals.registry import Registry
 from deployments.principals.table import PrincipalTable
+from deployments.principals.usage import Usage
 from deployments.settings import Settings
 from deployments.storage import ObjectStore
 
@@ -22,6 +24,8 @@ class Services:
 
     Attributes:
         registry: of the principals in `principals`.
+        usage: of the principals.
+        limiter: of their calls in this process.
         worker: runs the jobs; `None` if nothing does.
         watcher: of the jobs in `jobs`.
     """
@@ -33,7 +37,9 @@ class Services:
     watcher: JobWatcher
     principals: PrincipalTable
     registry: Registry
+    usage: Usage
     worker: Handle | None = None
+    limiter: Limiter = field(default_factory=Limiter)
 
     async def sign(self, key: str) -> str:
         """An absolute URL of a result, valid for as long as the settings say."""

@@ -35,6 +35,12 @@ def static_results(result: dict[str, Any]) -> list[str]:
     return [value for value in result.values() if isinstance(value, str) and value.startswith("static/")]
 
 
+def measured(result: dict[str, Any]) -> dict[str, int]:
+    """What a result adds to the usage of its principal."""
+    images = len(result.get("images", ())) + ("image" in result) + ("segmentation" in result)
+    return {"images": images, "frames": result.get("frames", 0)}
+
+
 def _deadline_s(settings: Settings) -> float:
     return settings.deadline_s
 

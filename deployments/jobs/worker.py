@@ -18,9 +18,10 @@ from deployments.capabilities.protocol import ResultEvent, Update
 from deployments.client.caller import Call, Caller
 from deployments.client.errors import INTERNAL_ERROR, DeadlineExceeded
 from deployments.client.handles import Handle, Handles
-from deployments.jobs.operations import OPERATIONS, Operation, static_results
+from deployments.jobs.operations import OPERATIONS, Operation, measured, static_results
 from deployments.jobs.table import Job, JobTable
 from deployments.principals.table import PrincipalTable
+from deployments.principals.usage import Usage
 from deployments.settings import Settings
 from deployments.storage import ObjectStore
 from pipelines.contracts.errors import ModelLoading, Overloaded, SensoriumError
@@ -61,11 +62,17 @@ class Jobs:
         self._settings = settings
         self._table = JobTable(settings.jobs_url)
         self._principals = PrincipalTable(settings.jobs_url)
+        self._usage = Usage(self._principals)
         self._store = ObjectStore.open(settings.store_url, public_url=settings.public_url)
         self._caller = Caller(Handles(**handles), settings)
         self._active: dict[int, ActiveJob] = {}
         self._woken = asyncio.Event()
-        loops = (self._claim_loop(), _every(POLL_INTERVAL_S, self._renew), _every(TIDY_INTERVAL_S, self._tidy))
+        loops = (
+            self._claim_loop(),
+            _every(POLL_INTERVAL_S, self._renew),
+            _every(TIDY_INTERVAL_S, self._tidy),
+            self._usage.flush_forever(),
+        )
         self._loops = [asyncio.create_task(loop) for loop in loops]
 
     async def wake(self) -> None:
@@ -150,7 +157,8 @@ class Jobs:
             await _insist(partial(table.fail, job, *INTERNAL_ERROR))
         else:
             await _insist(partial(self._principals.keep_results, job.principal, static_results(result)))
-            await _insist(partial(table.succeed, job, json.dumps(result)))
+            if await _insist(partial(table.succeed, job, json.dumps(result))):
+                self._usage.add(job.principal, **measured(result))
 
     async def _retry(self, active: ActiveJob, error: Overloaded | ModelLoading) -> None:
         """Requeue the job; after `MAX_ATTEMPTS` that an engine began, fail it."""

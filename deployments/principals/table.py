@@ -26,10 +26,10 @@ from deployments.principals.principal import (
 )
 from pipelines.contracts.errors import InvalidInput, NotFound
 
-_metadata = MetaData()
+METADATA = MetaData()
 _principals = Table(
     "principals",
-    _metadata,
+    METADATA,
     Column("name", String(255), primary_key=True),
     Column("key_hash", String(64), unique=True),
     Column("key_prefix", String(16)),
@@ -45,7 +45,7 @@ _principals = Table(
 )
 _results = Table(
     "results",
-    _metadata,
+    METADATA,
     Column("key", String(255), primary_key=True),
     Column("principal", String(255), nullable=False),
     Column("created_at", Float, nullable=False, index=True),
@@ -69,13 +69,16 @@ class PrincipalTable:
     """Safe for any number of threads and processes.
 
     Every method raises `Overloaded` if the database does not respond.
+
+    Attributes:
+        database: where the tables are.
     """
 
     def __init__(self, url: str) -> None:
-        self._database = Database(url, _metadata)
-        self._now = self._database.now
-        self._transaction = self._database.transaction
-        self.close = self._database.close
+        self.database = Database(url, METADATA)
+        self._now = self.database.now
+        self._transaction = self.database.transaction
+        self.close = self.database.close
 
     def snapshot(self) -> Snapshot:
         """All that decides who may do what."""
@@ -144,7 +147,7 @@ class PrincipalTable:
         rows = [{"key": key, "principal": principal, "created_at": self._now} for key in keys]
         with self._transaction() as connection:
             for row in rows:
-                connection.execute(self._database.insert(_results).values(row).on_conflict_do_nothing())
+                connection.execute(self.database.insert(_results).values(row).on_conflict_do_nothing())
 
     def owner(self, key: str) -> str:
         """Whose result an object of the store is."""

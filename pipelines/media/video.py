@@ -267,6 +267,15 @@ def _frame_rate(stream: "av.VideoStream") -> Fraction:
     return min(max(Fraction(rate), Fraction(1)), Fraction(240)).limit_denominator(10_000)
 
 
+def count_frames(file: BinaryIO) -> int:
+    """How many frames an MP4 of `VideoWriter` has, by its header."""
+    import av
+
+    file.seek(0)
+    with av.open(file) as container:
+        return container.streams.video[0].frames
+
+
 class VideoWriter:
     """Encodes one MP4: H.264, yuv420p, BT.709, index at the front; audio is added as the frames arrive.
 

@@ -7,8 +7,10 @@ from fastapi import Query, Request, Response
 from deployments.http import families
 from deployments.http.families import CALL_ERRORS, UPLOAD_ERRORS
 from deployments.http.schemas.documents import LearningFile, LearningFiles, Uploaded
-from deployments.http.services import PrincipalDep, ServicesDep, needs
+from deployments.http.services import PrincipalDep, Services, ServicesDep, needs
 from deployments.http.uploads import DOCUMENT, form_file
+from deployments.principals.limits import QUOTA_RETRY_S, QuotaExceeded
+from deployments.principals.principal import Principal
 from pipelines.contracts.errors import NotFound
 
 MAX_CATEGORY_CHARACTERS = 256
@@ -30,6 +32,7 @@ async def upload_learning_file(
     """Add a document to a category, or its new version: once this answers, it is durable and searchable."""
     ingest = services.caller.handles.knowledge.ingest
     async with form_file(services, request, DOCUMENT) as upload:
+        await _check_room(services, principal, upload.received.size)
         with await services.caller.call(
             ingest, upload.source, upload.received.sha256, principal.name, category
         ) as call:
@@ -54,3 +57,14 @@ async def delete_learning_file(
     if not await services.caller.ask(delete, principal.name, category, document_id):
         raise NotFound("There is no such document in this category.")
     return Uploaded(result=True)
+
+
+async def _check_room(services: Services, owner: Principal, size: int) -> None:
+    limit = owner.limits.bytes_stored
+    if limit is None:
+        return
+    stored: int = await services.caller.ask(services.caller.handles.knowledge.stored_bytes, owner.name)
+    if stored + size > limit:
+        raise QuotaExceeded(
+            f"The limit is {limit:,} bytes of documents, and {stored:,} are stored; delete some.", QUOTA_RETRY_S
+        )

@@ -19,7 +19,9 @@ FOUND: Responses = {
     416: {"description": "`Range` lies outside the file."},
 }
 
-static_router = families.STATIC.router("Files", responses={**FOUND, **families.STATIC.errors(400, 401, 404, 500, 503)})
+static_router = families.STATIC.router(
+    "Files", responses={**FOUND, **families.STATIC.errors(400, 401, 404, 429, 500, 503)}
+)
 signed_router = families.SIGNED.router("Files", responses={**FOUND, **families.SIGNED.errors(400, 403, 404, 500, 503)})
 
 

@@ -23,7 +23,7 @@ ID = r"^[A-Za-z0-9_-]{1,64}$"
 JobId = Annotated[str, Path(pattern=ID)]
 EVENTS = {"content": {"text/event-stream": {"schema": {"type": "string"}}}, "description": "The record, each time."}
 
-router = families.OPENAI.router("Jobs", responses=families.OPENAI.errors(400, 401, 500, 503))
+router = families.OPENAI.router("Jobs", responses=families.OPENAI.errors(400, 401, 429, 500, 503))
 
 
 @router.get("/jobs")

@@ -11,7 +11,7 @@ from deployments.client.caller import Call
 from deployments.http import families
 from deployments.http.families import CALL_ERRORS, UPLOAD_ERRORS, Responses
 from deployments.http.schemas.speech import Transcript
-from deployments.http.services import Services, ServicesDep, needs
+from deployments.http.services import PrincipalDep, Services, ServicesDep, needs
 from deployments.http.uploads import audio_body
 from pipelines.speech_recognition import Segment
 
@@ -30,6 +30,7 @@ synthesis_router = families.SYNTHESIS.router("Speech", dependencies=[needs("spee
 @recognition_router.post("", openapi_extra=BINARY_BODY, responses=families.RECOGNITION.errors(*UPLOAD_ERRORS))
 async def recognize(
     services: ServicesDep,
+    principal: PrincipalDep,
     request: Request,
     response: Response,
     *,
@@ -42,6 +43,7 @@ async def recognize(
     async with audio_body(services, request, headerless=format == "pcm") as source:
         with await services.caller.call(transcribe, source, sample_rate, language) as call:
             recognized = await call.result()
+            services.usage.add(principal.name, audio_s=recognized.duration_s)
             response.headers.update(call.headers())
     return Transcript(result=plain_text(recognized.segments), status=SUCCESS)
 

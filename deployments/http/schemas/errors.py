@@ -43,7 +43,7 @@ class OpenAIError(ErrorBody):
 
 
 def _speech_status(failure: Failure) -> int:
-    if failure.code == "overloaded":
+    if failure.code == "overloaded" or failure.status == 429:
         return 40000005
     if failure.status >= 500:
         return 50000000

@@ -111,3 +111,23 @@ def test_a_revoked_key_opens_nothing(tenants: Tenants) -> None:
         time.sleep(IN_FORCE_S)
         assert carol.get("/v1/jobs").status_code == 401
     assert "carol" in keys(tenants.graph, "list")
+
+
+def test_one_at_its_limits_leaves_the_other_untouched(tenants: Tenants) -> None:
+    with client(tenants.graph, keys(tenants.graph, "add", "dave", "--requests-per-minute", "5")) as dave:
+        time.sleep(IN_FORCE_S)
+        answers = [dave.get("/v1/jobs") for _ in range(8)]
+        slowest_s = max(tenants.bob.get("/v1/jobs").elapsed.total_seconds() for _ in range(8))
+    assert [answer.status_code for answer in answers] == [200] * 5 + [429] * 3
+    assert int(answers[-1].headers["retry-after"]) > 0
+    assert answers[-1].headers["x-ratelimit-remaining-requests"] == "0"
+    assert slowest_s <= (6 if os.environ.get("CI") == "true" else 2)
+
+
+def test_usage_of_calls_and_jobs(tenants: Tenants) -> None:
+    [used] = tenants.alice.get("/v1/usage").json()["data"]
+    assert (used["principal"], used["date"][:2]) == ("alice", "20")
+    assert used["calls"] > 5
+    assert used["tokens"] > 10
+    assert used["frames"] > 2, "of the job and of the call that waited"
+    assert used["bytes"] > len(mp4())

@@ -1,14 +1,17 @@
 """The tables of principals, on SQLite and on a real PostgreSQL: the same tests."""
 
+import asyncio
 from collections.abc import Iterator
 from contextlib import closing
+from datetime import UTC, date, datetime
 from pathlib import Path
 
 import pytest
 
 from deployments.principals.principal import CAPABILITIES, EVERY_SCOPE, Limits, hash_of
 from deployments.principals.table import PrincipalTable
-from pipelines.contracts.errors import InvalidInput, NotFound
+from deployments.principals.usage import Usage, Used
+from pipelines.contracts.errors import InvalidInput, NotFound, Overloaded
 from tests.postgres import postgres_in_tmp
 
 
@@ -24,7 +27,7 @@ def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
         return f"sqlite:///{tmp_path / 'deep' / 'jobs.sqlite'}"
     server: str = request.getfixturevalue("server")
     with closing(PrincipalTable(server)) as table, table._transaction() as connection:
-        connection.exec_driver_sql("TRUNCATE principals, results")
+        connection.exec_driver_sql("TRUNCATE principals, results, usage")
     return server
 
 
@@ -94,3 +97,32 @@ def test_whose_a_result_is(table: PrincipalTable) -> None:
         connection.exec_driver_sql("UPDATE results SET created_at = 1")
     table.expire(3600)
     assert table.owner("static/video/a.txt") == "default"
+
+
+async def test_usage_adds_up_over_processes(table: PrincipalTable) -> None:
+    meters = [Usage(table) for _ in range(4)]
+    for meter in meters:
+        meter.add("alice", calls=1, audio_s=0.5)
+        meter.add("alice", calls=1, bytes=5_000_000_000)
+        meter.add("bob", calls=1)
+    await asyncio.gather(*(meter.flush() for meter in meters))
+    await meters[0].flush()
+    today = datetime.now(UTC).date()
+    alice, bob = meters[0].read(today, today, None)
+    assert alice == Used("alice", f"{today}", 8, 0, 2.0, 0, 0, 20_000_000_000)
+    assert (bob.principal, bob.calls) == ("bob", 4)
+    assert meters[0].read(today, today, "bob") == [bob]
+    assert meters[0].read(date(2000, 1, 1), date(2000, 1, 2), None) == []
+
+
+async def test_usage_waits_for_a_database_that_does_not_respond(table: PrincipalTable, tmp_path: Path) -> None:
+    away = PrincipalTable("sqlite:////proc/none/jobs.sqlite")
+    usage = Usage(away)
+    usage.add("alice", calls=3)
+    with pytest.raises(Overloaded):
+        await usage.flush()
+    usage.add("alice", calls=1)
+    usage._database = table.database
+    await usage.flush()
+    today = datetime.now(UTC).date()
+    assert [used.calls for used in usage.read(today, today, None)] == [4]

@@ -23,7 +23,7 @@ from av.stream import Disposition
 from av.video.reformatter import Colorspace
 
 from pipelines.contracts.errors import TooManyPixels, UnsupportedMedia, UnusableMedia
-from pipelines.media.video import CONTAINERS, VideoReader, VideoWriter
+from pipelines.media.video import CONTAINERS, VideoReader, VideoWriter, count_frames
 from tests.media import BT2020, HLG, PQ, disc, hdr_frame, hdr_signal, joined, shape_of_disc
 
 LIMIT = 4_000_000
@@ -252,6 +252,15 @@ def test_odd_sizes_are_made_even_by_repeating_the_edge(width, height):
     reader, frames = read(out)
     assert (reader.width, reader.height, len(frames)) == (width + width % 2, height + height % 2, 1)
     assert np.abs(frames[0].astype(int) - (40, 160, 90)).max() <= 4
+
+
+@pytest.mark.parametrize("count", [1, 7])
+def test_the_frames_of_what_was_written_are_counted(count):
+    out = io.BytesIO()
+    with VideoWriter(out, fps=10, width=32, height=32) as writer:
+        for level in range(count):
+            writer.write(np.full((32, 32, 3), level, np.uint8))
+    assert count_frames(out) == count
 
 
 def test_odd_sizes_are_read_as_they_are():

@@ -12,7 +12,7 @@ from deployments.http import families
 from deployments.http.families import CALL_ERRORS, UPLOAD_ERRORS
 from deployments.http.routes.speech import plain_text, stream_speech
 from deployments.http.schemas.openai import SpeechBody, TranscriptionForm
-from deployments.http.services import ServicesDep, needs
+from deployments.http.services import PrincipalDep, ServicesDep, needs
 from deployments.http.uploads import TRANSCRIBED, form_file
 from pipelines.contracts.errors import UnsupportedByEngine
 from pipelines.speech_recognition import Segment
@@ -91,7 +91,7 @@ speech_router = families.OPENAI.router("Speech", dependencies=[needs("speech_syn
     response_class=Response,
     responses={200: TEXT, **families.TRANSCRIPTIONS.errors(*UPLOAD_ERRORS)},
 )
-async def transcriptions(services: ServicesDep, request: Request) -> Response:
+async def transcriptions(services: ServicesDep, principal: PrincipalDep, request: Request) -> Response:
     """Recognize the speech in an audio or video file; `response_format` is json, text, srt, vtt or verbose_json."""
     transcribe = services.caller.handles.speech_recognition.transcribe
     async with form_file(services, request, TRANSCRIBED) as upload:
@@ -99,7 +99,9 @@ async def transcriptions(services: ServicesDep, request: Request) -> Response:
         if "logprobs" in upload.received.fields.get("include[]", ""):
             raise UnsupportedByEngine("`include` is not supported: no engine here gives log probabilities.", "include")
         with await services.caller.call(transcribe, upload.source, 0, form.language) as call:
-            response = FORMATS[form.response_format](await call.result())
+            recognized: Recognized = await call.result()
+            services.usage.add(principal.name, audio_s=recognized.duration_s)
+            response = FORMATS[form.response_format](recognized)
             response.headers.update(call.headers())
             return response
 

@@ -4,7 +4,7 @@ import json
 import secrets
 import string
 import time
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from typing import Any
 
 from fastapi import Response
@@ -40,6 +40,8 @@ DEFAULT_MAX_TOKENS = 500
 ANSWER = {"content": {"text/event-stream": {}}, "description": "The answer, or with `stream` its chunks."}
 
 Json = dict[str, Any]
+Count = Callable[[chat.Usage | None], Usage]
+"""Counts a completion's tokens as used, and gives them as the answer has them."""
 
 router = families.OPENAI.router("Chat", dependencies=[needs("chat")])
 
@@ -60,12 +62,18 @@ async def chat_completions(
         "created": int(time.time()),
         "model": call.engine_info.model,
     }
+
+    def count(usage: chat.Usage | None) -> Usage:
+        counted = _usage(usage)
+        services.usage.add(principal.name, tokens=counted.total_tokens)
+        return counted
+
     if body.stream:
-        events = _events(call, _chunks(call, head, body))
+        events = _events(call, _chunks(call, head, body, count))
         return StreamingResponse(events, media_type="text/event-stream", headers=call.headers())
     response.headers.update(call.headers())
     with call:
-        return await _completion(call, head, grounded=bool(body.category))
+        return await _completion(call, head, count, grounded=bool(body.category))
 
 
 def chat_call(body: ChatCompletionBody, owner: str = DEFAULT_OWNER) -> ChatCall:
@@ -100,13 +108,13 @@ async def _deltas(call: Call) -> AsyncIterator[chat.Delta]:
             yield delta
 
 
-async def _completion(call: Call, head: Json, *, grounded: bool) -> ChatCompletion:
+async def _completion(call: Call, head: Json, count: Count, *, grounded: bool) -> ChatCompletion:
     answers: dict[int, list[chat.Delta]] = {}
     last = chat.Delta()
     async for last in _deltas(call):
         answers.setdefault(last.index, []).append(last)
     choices = [_choice(index, deltas) for index, deltas in sorted(answers.items())]
-    completion = ChatCompletion(object="chat.completion", **head, choices=choices, usage=_usage(last.usage))
+    completion = ChatCompletion(object="chat.completion", **head, choices=choices, usage=count(last.usage))
     if grounded:
         completion.sources = _sources(last.sources)
     return completion
@@ -122,7 +130,7 @@ def _choice(index: int, deltas: Sequence[chat.Delta]) -> Choice:
     return choice
 
 
-async def _chunks(call: Call, head: Json, body: ChatCompletionBody) -> AsyncIterator[Json]:
+async def _chunks(call: Call, head: Json, body: ChatCompletionBody, count: Count) -> AsyncIterator[Json]:
     head = {**head, "object": "chat.completion.chunk"}
 
     def chunk(index: int, delta: Json, finish_reason: str | None = None, **further: Any) -> Json:
@@ -145,8 +153,9 @@ async def _chunks(call: Call, head: Json, body: ChatCompletionBody) -> AsyncIter
             if body.category:
                 ending["sources"] = [source.model_dump() for source in _sources(last.sources)]
             yield ending
+    usage = count(last.usage)
     if body.stream_options and body.stream_options.include_usage:
-        yield {**head, "choices": [], "usage": _usage(last.usage).model_dump()}
+        yield {**head, "choices": [], "usage": usage.model_dump()}
 
 
 async def _events(call: Call, chunks: AsyncIterator[Json]) -> AsyncIterator[str]:
