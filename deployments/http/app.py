@@ -15,7 +15,7 @@ from starlette.responses import Response
 from deployments.http.errors import INTERNAL, describe
 from deployments.http.families import family_of
 from deployments.http.guards import Guards
-from deployments.http.routes import console, documents, files, health, images, jobs, speech, usage, videos
+from deployments.http.routes import console, documents, files, health, images, jobs, shares, speech, usage, videos
 from deployments.http.routes.openai import audio, chat, embeddings, models, rerank
 from deployments.http.routes.openai import images as generations
 from deployments.http.services import Services
@@ -42,6 +42,7 @@ ROUTERS = (
     images.router,
     videos.router,
     documents.router,
+    shares.router,
     jobs.router,
     usage.router,
     health.liveness_router,

@@ -9,13 +9,15 @@ import re
 import secrets
 import time
 from dataclasses import dataclass, fields
-from typing import Any
+from typing import Any, Literal
 
 from deployments.catalog import CATALOG
 from pipelines.contracts.errors import InvalidInput, SensoriumError
 from pipelines.knowledge.base import DEFAULT_OWNER
 
 DEFAULT = DEFAULT_OWNER
+Access = Literal["read", "write"]
+"""What a share allows; who may write may read."""
 ADMIN = "admin"
 CAPABILITIES = frozenset(CATALOG)
 EVERY_SCOPE = CAPABILITIES | {ADMIN}
@@ -92,9 +94,9 @@ def new_key() -> str:
     return f"sk-{secrets.token_urlsafe(KEY_BYTES)}"
 
 
-def hash_of(key: str) -> str:
+def hash_of(text: str) -> str:
     """What is kept of a key. A random key needs no slow hash: it cannot be guessed."""
-    return hashlib.sha256(key.encode(errors="replace")).hexdigest()
+    return hashlib.sha256(text.encode(errors="replace")).hexdigest()
 
 
 def check_name(name: str) -> str:

@@ -4,9 +4,10 @@ import asyncio
 import time
 from functools import lru_cache
 
-from deployments.principals.principal import DEFAULT, INSTALLATION, Principal, hash_of
+from deployments.principals.principal import DEFAULT, INSTALLATION, Access, Forbidden, Principal, hash_of
 from deployments.principals.table import PrincipalTable, Snapshot
 from deployments.settings import Settings
+from pipelines.contracts.errors import NotFound
 
 MAX_AGE_S = 3.0
 MAX_KNOWN_RESULTS = 10_000
@@ -18,7 +19,7 @@ class Registry:
     def __init__(self, table: PrincipalTable, settings: Settings) -> None:
         self._table = table
         self._own_keys = {hash_of(key.get_secret_value()) for key in settings.api_keys}
-        self._snapshot = Snapshot({}, {})
+        self._snapshot = Snapshot()
         self._read_s = float("-inf")
         self._reading = asyncio.Lock()
         self._owner = lru_cache(MAX_KNOWN_RESULTS)(table.owner)
@@ -63,6 +64,22 @@ class Registry:
     def by_key(self, key: str) -> Principal | None:
         """The principal that a key gives access as."""
         return self._by_hash(hash_of(key))
+
+    def owner_of(self, principal: Principal, owner: str | None, category: str, access: Access) -> Principal:
+        """Whose category a principal's call is about: its own, or the named owner's, who shares it.
+
+        Raises:
+            NotFound: it is not shared, if it exists at all.
+            Forbidden: it is shared for reading only.
+        """
+        if owner is None or owner == principal.name:
+            return principal
+        granted = self._snapshot.shares.get((owner, hash_of(category), principal.name))
+        if granted is None:
+            raise NotFound("There is no such category.")
+        if granted != access == "write":
+            raise Forbidden("This category is shared with you for reading only.")
+        return self._snapshot.principals.get(owner, self.installation)
 
     async def owns(self, principal: Principal, result: str) -> bool:
         """Whether an object of the store is a result of the principal's."""

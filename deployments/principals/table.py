@@ -5,7 +5,7 @@ of the next with its name.
 """
 
 from collections.abc import Collection, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from sqlalchemy import BigInteger, Column, Float, Integer, MetaData, String, Table, Text, insert, select, update
@@ -16,6 +16,7 @@ from deployments.principals.principal import (
     DEFAULT,
     EVERY_SCOPE,
     PREFIX_CHARACTERS,
+    Access,
     Limits,
     Principal,
     check_name,
@@ -51,6 +52,15 @@ _results = Table(
     Column("created_at", Float, nullable=False, index=True),
 )
 
+_shares = Table(
+    "shares",
+    METADATA,
+    Column("owner", String(255), primary_key=True),
+    Column("category_hash", String(64), primary_key=True),
+    Column("principal", String(255), primary_key=True),
+    Column("access", String(16), nullable=False),
+)
+
 
 @dataclass(frozen=True)
 class Snapshot:
@@ -59,10 +69,12 @@ class Snapshot:
     Attributes:
         principals: by name.
         keys: the names of principals by the hashes of their keys.
+        shares: what is allowed, by a category's owner, its name's hash, and whom.
     """
 
-    principals: Mapping[str, Principal]
-    keys: Mapping[str, str]
+    principals: Mapping[str, Principal] = field(default_factory=dict)
+    keys: Mapping[str, str] = field(default_factory=dict)
+    shares: Mapping[tuple[str, str, str], Access] = field(default_factory=dict)
 
 
 class PrincipalTable:
@@ -84,8 +96,13 @@ class PrincipalTable:
         """All that decides who may do what."""
         with self._transaction() as connection:
             rows = connection.execute(select(_principals)).all()
+            shares = connection.execute(select(_shares)).all()
         principals = {row.name: _principal(row) for row in rows}
-        return Snapshot(principals, {row.key_hash: row.name for row in rows if row.key_hash})
+        return Snapshot(
+            principals,
+            {row.key_hash: row.name for row in rows if row.key_hash},
+            {(row.owner, row.category_hash, row.principal): row.access for row in shares},
+        )
 
     def add(self, name: str, scopes: frozenset[str], limits: Limits) -> tuple[Principal, str]:
         """Make a principal.
@@ -139,6 +156,21 @@ class PrincipalTable:
         if row is None:
             raise NotFound("There is no such principal.")
         return _principal(row)
+
+    def share(self, owner: str, category: str, principal: str, access: Access) -> None:
+        """Let a principal use a category of another's."""
+        values = {"owner": owner, "category_hash": hash_of(category), "principal": principal, "access": access}
+        insertion = self.database.insert(_shares).values(values)
+        keys = ["owner", "category_hash", "principal"]
+        with self._transaction() as connection:
+            connection.execute(insertion.on_conflict_do_update(index_elements=keys, set_={"access": access}))
+
+    def end_share(self, owner: str, category: str, principal: str) -> bool:
+        """End a share; False if there is none."""
+        one = (_shares.c.owner == owner) & (_shares.c.category_hash == hash_of(category))
+        with self._transaction() as connection:
+            ended = connection.execute(_shares.delete().where(one, _shares.c.principal == principal))
+        return ended.rowcount == 1
 
     def keep_results(self, principal: str, keys: Collection[str]) -> None:
         """Record whose results these objects of the store are; those of nobody are the default principal's."""

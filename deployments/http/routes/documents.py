@@ -16,6 +16,7 @@ from pipelines.contracts.errors import NotFound
 MAX_CATEGORY_CHARACTERS = 256
 
 Category = Annotated[str, Query(min_length=1, max_length=MAX_CATEGORY_CHARACTERS, description="Data category")]
+Owner = Annotated[str | None, Query(max_length=255, description="Whose category it is, if it is shared")]
 DocumentId = Annotated[str, Query(alias="id", min_length=1, max_length=128)]
 
 router = families.DOCUMENTS.router("Documents", dependencies=[needs("knowledge")])
@@ -24,37 +25,46 @@ router = families.DOCUMENTS.router("Documents", dependencies=[needs("knowledge")
 @router.post(
     "/uploadLearningFile",
     openapi_extra=DOCUMENT.form_schema(),
-    responses=families.DOCUMENTS.errors(*UPLOAD_ERRORS),
+    responses=families.DOCUMENTS.errors(*UPLOAD_ERRORS, 404),
 )
 async def upload_learning_file(
-    services: ServicesDep, principal: PrincipalDep, request: Request, response: Response, category: Category
+    services: ServicesDep,
+    principal: PrincipalDep,
+    request: Request,
+    response: Response,
+    *,
+    category: Category,
+    owner: Owner = None,
 ) -> Uploaded:
     """Add a document to a category, or its new version: once this answers, it is durable and searchable."""
     ingest = services.caller.handles.knowledge.ingest
+    whose = services.registry.owner_of(principal, owner, category, "write")
     async with form_file(services, request, DOCUMENT) as upload:
-        await _check_room(services, principal, upload.received.size)
-        with await services.caller.call(
-            ingest, upload.source, upload.received.sha256, principal.name, category
-        ) as call:
+        await _check_room(services, whose, upload.received.size)
+        with await services.caller.call(ingest, upload.source, upload.received.sha256, whose.name, category) as call:
             await call.result()
             response.headers.update(call.headers())
     return Uploaded(result=True)
 
 
-@router.get("/learningFiles", responses=families.DOCUMENTS.errors(*CALL_ERRORS))
-async def learning_files(services: ServicesDep, principal: PrincipalDep, category: Category) -> LearningFiles:
+@router.get("/learningFiles", responses=families.DOCUMENTS.errors(*CALL_ERRORS, 404))
+async def learning_files(
+    services: ServicesDep, principal: PrincipalDep, category: Category, owner: Owner = None
+) -> LearningFiles:
     """List a category's documents, oldest first."""
-    records = await services.caller.ask(services.caller.handles.knowledge.documents, principal.name, category)
+    whose = services.registry.owner_of(principal, owner, category, "read")
+    records = await services.caller.ask(services.caller.handles.knowledge.documents, whose.name, category)
     return LearningFiles(result=True, data=[LearningFile(**vars(record)) for record in records])
 
 
 @router.delete("/learningFile", responses=families.DOCUMENTS.errors(*CALL_ERRORS, 404))
 async def delete_learning_file(
-    services: ServicesDep, principal: PrincipalDep, category: Category, document_id: DocumentId
+    services: ServicesDep, principal: PrincipalDep, category: Category, document_id: DocumentId, owner: Owner = None
 ) -> Uploaded:
     """Remove one document from a category."""
     delete = services.caller.handles.knowledge.delete
-    if not await services.caller.ask(delete, principal.name, category, document_id):
+    whose = services.registry.owner_of(principal, owner, category, "write")
+    if not await services.caller.ask(delete, whose.name, category, document_id):
         raise NotFound("There is no such document in this category.")
     return Uploaded(result=True)
 
@@ -65,6 +75,4 @@ async def _check_room(services: Services, owner: Principal, size: int) -> None:
         return
     stored: int = await services.caller.ask(services.caller.handles.knowledge.stored_bytes, owner.name)
     if stored + size > limit:
-        raise QuotaExceeded(
-            f"The limit is {limit:,} bytes of documents, and {stored:,} are stored; delete some.", QUOTA_RETRY_S
-        )
+        raise QuotaExceeded(f"The documents would exceed the limit of {limit:,} bytes; delete some.", QUOTA_RETRY_S)

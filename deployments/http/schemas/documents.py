@@ -1,6 +1,10 @@
 """What the document routes give."""
 
+from typing import Literal
+
 from pydantic import BaseModel, Field
+
+from deployments.principals.principal import Access
 
 
 class Uploaded(BaseModel):
@@ -26,3 +30,29 @@ class LearningFiles(BaseModel):
 
     result: bool
     data: list[LearningFile]
+
+
+class ShareBody(BaseModel):
+    """Body of `PUT /v1/categories/{name}/shares/{principal}`."""
+
+    access: Access
+
+
+class Share(BaseModel):
+    """What a principal may do with a category of another's."""
+
+    object: Literal["share"]
+    owner: str
+    category: str
+    principal: str
+    access: Access
+
+
+class ShareEnded(BaseModel):
+    """Answer of `DELETE /v1/categories/{name}/shares/{principal}`."""
+
+    object: Literal["share"]
+    owner: str
+    category: str
+    principal: str
+    deleted: Literal[True]

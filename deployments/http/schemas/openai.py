@@ -109,6 +109,7 @@ class ChatCompletionBody(Body):
     max_tokens: int | None = Field(None, ge=1, le=1_000_000)
     max_completion_tokens: int | None = Field(None, ge=1, le=1_000_000)
     category: str | None = Field(None, max_length=256)
+    owner: str | None = Field(None, max_length=255, description="Whose category it is, if it is shared")
     stream: bool = False
     stream_options: StreamOptions | None = None
     stop: (

@@ -77,6 +77,11 @@ async def test_nobody_learns_what_another_has(tmp_path: Path) -> None:
                           "get /static/{path}", "head /static/{path}", "delete /uploadFile/learningFile"):  # fmt: skip
             assert theirs[operation].status_code == 404, operation
             assert theirs[operation].text == absent[operation].text
+        for operation in ("post /uploadFile/uploadLearningFile", "get /uploadFile/learningFiles"):
+            assert theirs[operation].status_code == 404, "the parameter `owner` named her"
+        for category in ("plans", "none"):
+            asked = {**JSON_BODIES["/v1/chat/completions"], "category": category}
+            assert (await bob.post("/v1/chat/completions", json={**asked, "owner": "alice"})).status_code == 404
         assert theirs["post /v1/chat/completions"].json()["sources"] == []
         # nothing of it has changed, and all of it is there for its owner
         assert (await alice.get("/uploadFile/learningFiles", params={"category": "plans"})).json()["data"] == listed
@@ -159,6 +164,8 @@ NEEDED = {
     "post /uploadFile/uploadLearningFile": "knowledge",
     "get /uploadFile/learningFiles": "knowledge",
     "delete /uploadFile/learningFile": "knowledge",
+    "put /v1/categories/{name}/shares/{principal}": "knowledge",
+    "delete /v1/categories/{name}/shares/{principal}": "knowledge",
 }
 
 

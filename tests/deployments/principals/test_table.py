@@ -27,7 +27,7 @@ def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
         return f"sqlite:///{tmp_path / 'deep' / 'jobs.sqlite'}"
     server: str = request.getfixturevalue("server")
     with closing(PrincipalTable(server)) as table, table._transaction() as connection:
-        connection.exec_driver_sql("TRUNCATE principals, results, usage")
+        connection.exec_driver_sql("TRUNCATE principals, results, usage, shares")
     return server
 
 
@@ -126,3 +126,18 @@ async def test_usage_waits_for_a_database_that_does_not_respond(table: Principal
     await usage.flush()
     today = datetime.now(UTC).date()
     assert [used.calls for used in usage.read(today, today, None)] == [4]
+
+
+def test_shares(table: PrincipalTable) -> None:
+    table.share("alice", "猫\0", "bob", "read")
+    table.share("alice", "猫\0", "bob", "write")
+    table.share("alice", "猫\0", "carol", "read")
+    shares = table.snapshot().shares
+    assert sorted((owner, whom, access) for (owner, _, whom), access in shares.items()) == [
+        ("alice", "bob", "write"),
+        ("alice", "carol", "read"),
+    ]
+    assert table.end_share("alice", "猫\0", "bob")
+    assert not table.end_share("alice", "猫\0", "bob")
+    assert not table.end_share("carol", "猫\0", "carol")
+    assert len(table.snapshot().shares) == 1

@@ -50,13 +50,16 @@ router = families.OPENAI.router("Chat", dependencies=[needs("chat")])
     "/chat/completions",
     response_model=ChatCompletion,
     response_model_exclude_unset=True,
-    responses={200: ANSWER, **families.OPENAI.errors(*CALL_ERRORS)},
+    responses={200: ANSWER, **families.OPENAI.errors(*CALL_ERRORS, 404)},
 )
 async def chat_completions(
     services: ServicesDep, principal: PrincipalDep, response: Response, body: ChatCompletionBody
 ) -> ChatCompletion | StreamingResponse:
     """Answer a conversation; `category` grounds the answer in that category's documents."""
-    call = await services.caller.call(services.caller.handles.chat.stream, chat_call(body, principal.name))
+    whose = principal
+    if body.category:
+        whose = services.registry.owner_of(principal, body.owner, body.category, "read")
+    call = await services.caller.call(services.caller.handles.chat.stream, chat_call(body, whose.name))
     head = {
         "id": "chatcmpl-" + "".join(secrets.choice(ALPHABET) for _ in range(22)),
         "created": int(time.time()),
