@@ -15,7 +15,20 @@ from starlette.responses import Response
 from deployments.http.errors import INTERNAL, describe
 from deployments.http.families import family_of
 from deployments.http.guards import Guards
-from deployments.http.routes import console, documents, files, health, images, jobs, shares, speech, usage, videos
+from deployments.http.routes import (
+    console,
+    documents,
+    files,
+    health,
+    images,
+    jobs,
+    principals,
+    session,
+    shares,
+    speech,
+    usage,
+    videos,
+)
 from deployments.http.routes.openai import audio, chat, embeddings, models, rerank
 from deployments.http.routes.openai import images as generations
 from deployments.http.services import Services
@@ -45,6 +58,8 @@ ROUTERS = (
     shares.router,
     jobs.router,
     usage.router,
+    session.router,
+    principals.router,
     health.liveness_router,
     health.readiness_router,
     files.static_router,

@@ -21,11 +21,18 @@ class Unauthorized(errors.SensoriumError):
     code = "invalid_api_key"
 
 
+class CrossSite(errors.SensoriumError):
+    """A page of another site calls."""
+
+    code = "cross_site"
+
+
 STATUS: dict[type[errors.SensoriumError], int] = {
     errors.InvalidInput: 400,
     Unauthorized: 401,
     SignatureInvalid: 403,
     Forbidden: 403,
+    CrossSite: 403,
     errors.NotFound: 404,
     errors.InputTooLarge: 413,
     errors.UnsupportedMedia: 415,

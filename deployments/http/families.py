@@ -72,12 +72,14 @@ class Family:
         error: the body of their errors.
         streamed: they read their bodies themselves, under caps of their own. Other bodies are JSON, and read ahead.
         public: they need no API key.
+        public_methods: of those that need one, the methods that do not.
     """
 
     prefix: str
     error: type[ErrorBody] = OpenAIError
     streamed: bool = False
     public: bool = False
+    public_methods: tuple[str, ...] = ()
 
     @cached_property
     def _pattern(self) -> Pattern[str]:
@@ -112,6 +114,7 @@ SYNTHESIS = Family("/v1/tts", SynthesisError)
 IMAGES = Family("/image", MediaError, streamed=True)
 VIDEOS = Family("/video", MediaError, streamed=True)
 DOCUMENTS = Family("/uploadFile", UploadError, streamed=True)
+SESSION = Family("/v1/session", public_methods=("POST",))
 STATIC = Family("/static")
 SIGNED = Family("/{bucket:bucket}", public=True)
 HEALTH = Family("/healthz", public=True)
@@ -124,6 +127,7 @@ FAMILIES = (
     EDITS,
     RECOGNITION,
     SYNTHESIS,
+    SESSION,
     OPENAI,  # after those whose prefixes begin with its own
     IMAGES,
     VIDEOS,

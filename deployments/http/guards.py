@@ -9,15 +9,19 @@ from collections.abc import Callable, Mapping
 from urllib.parse import urlsplit
 
 from starlette.datastructures import Headers, MutableHeaders
+from starlette.requests import cookie_parser
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from deployments.http.errors import Unauthorized, describe
+from deployments.http.errors import CrossSite, Unauthorized, describe
 from deployments.http.families import Family, family_of
-from deployments.http.network import is_loopback
+from deployments.http.network import COOKIE, is_loopback
 from deployments.http.services import Services
 from deployments.principals.limits import RateLimited
 from deployments.principals.principal import Principal
 from pipelines.contracts.errors import InputTooLarge, InvalidInput, SensoriumError
+
+SIGNED_IN_ELSEWHERE_S = 0.2
+"""How old the tables may be that know no session: another replica may have begun it just now."""
 
 
 class Counted:
@@ -61,7 +65,7 @@ class Guards:
             return
         family, headers = family_of(scope["path"]), Headers(scope=scope)
         try:
-            principal = await self._identify(family, headers)
+            principal = await self._identify(family, scope["method"], headers)
         except SensoriumError as error:
             await family.response(describe(error))(scope, receive, send)
             return
@@ -94,21 +98,38 @@ class Guards:
                 return
         await self._app(scope, receive, send)
 
-    async def _identify(self, family: Family, headers: Mapping[str, str]) -> Principal | None:
+    async def _identify(self, family: Family, method: str, headers: Mapping[str, str]) -> Principal | None:
         """Who calls; None on a public route, which does not ask the database either."""
-        if not family.public:
+        is_public = family.public or method in family.public_methods
+        if not is_public:
             await self._registry.refresh()
         if not self._registry.is_protected:
             self._check_site(headers)
             return self._registry.installation
-        return None if family.public else self._by_key(headers)
-
-    def _by_key(self, headers: Mapping[str, str]) -> Principal:
-        scheme, _, sent = headers.get("authorization", "").partition(" ")
-        principal = self._registry.by_key(sent.strip()) if scheme.lower() == "bearer" else None
+        if is_public:
+            return None
+        principal = await self._by_credentials(method, headers)
         if principal is None:
             raise Unauthorized("Send a valid API key: `Authorization: Bearer …`.")
         return principal
+
+    async def _by_credentials(self, method: str, headers: Mapping[str, str]) -> Principal | None:
+        if sent := headers.get("authorization"):
+            scheme, _, key = sent.partition(" ")
+            return self._registry.by_key(key.strip()) if scheme.lower() == "bearer" else None
+        token = cookie_parser(headers.get("cookie", "")).get(COOKIE)
+        if token is None:
+            return None
+        self._check_same_origin(method, headers.get("sec-fetch-site"))
+        if self._registry.by_session(token) is None:
+            await self._registry.refresh(SIGNED_IN_ELSEWHERE_S)
+        return self._registry.by_session(token)
+
+    def _check_same_origin(self, method: str, site: str | None) -> None:
+        """See that the browser sends the cookie for its own page; a call that only reads may come from an older one."""
+        only_reads = method in ("GET", "HEAD", "OPTIONS")
+        if site != "same-origin" and not (only_reads and site in (None, "none")):
+            raise CrossSite("A session is for the server's own pages only.")
 
     def _check_site(self, headers: Mapping[str, str]) -> None:
         for name, address in (("Host", f"//{headers.get('host', '')}"), ("Origin", headers.get("origin", ""))):

@@ -9,7 +9,7 @@ from deployments.client.caller import Caller
 from deployments.client.handles import Handle
 from deployments.jobs.table import JobTable
 from deployments.jobs.watcher import JobWatcher
-from deployments.principals.limits import Limiter
+from deployments.principals.limits import Limiter, SignIns
 from deployments.principals.principal import Principal
 from deployments.principals.registry import Registry
 from deployments.principals.table import PrincipalTable
@@ -26,6 +26,7 @@ class Services:
         registry: of the principals in `principals`.
         usage: of the principals.
         limiter: of their calls in this process.
+        sign_ins: as this process has seen them.
         worker: runs the jobs; `None` if nothing does.
         watcher: of the jobs in `jobs`.
     """
@@ -40,6 +41,7 @@ class Services:
     usage: Usage
     worker: Handle | None = None
     limiter: Limiter = field(default_factory=Limiter)
+    sign_ins: SignIns = field(default_factory=SignIns)
 
     async def sign(self, key: str) -> str:
         """An absolute URL of a result, valid for as long as the settings say."""

@@ -13,6 +13,8 @@ from deployments.principals.principal import Principal
 from pipelines.contracts.errors import Overloaded
 
 QUOTA_RETRY_S = 3600
+MAX_SIGN_INS = 10
+"""Attempts in a minute from one address."""
 
 
 class RateLimited(Overloaded):
@@ -32,6 +34,27 @@ class _Bucket:
     requests: float  # that may come now
     filled_s: float
     running: int = 0
+
+
+class SignIns:
+    """Counts who tried to sign in, by address: nobody may try many keys."""
+
+    def __init__(self) -> None:
+        self._tried_s: dict[str, list[float]] = {}
+
+    def count(self, address: str) -> None:
+        """Count one attempt.
+
+        Raises:
+            RateLimited: there were `MAX_SIGN_INS` from this address in the last minute.
+        """
+        now_s = time.monotonic()
+        latest = {each: [at_s for at_s in tried_s if now_s - at_s < 60] for each, tried_s in self._tried_s.items()}
+        self._tried_s = {each: tried_s for each, tried_s in latest.items() if tried_s}
+        tried_s = self._tried_s.setdefault(address, [])
+        if len(tried_s) >= MAX_SIGN_INS:
+            raise RateLimited("Too many attempts to sign in.", math.ceil(60 - (now_s - tried_s[0])))
+        tried_s.append(now_s)
 
 
 class Limiter:

@@ -85,6 +85,11 @@ class Registry:
         """Whether an object of the store is a result of the principal's."""
         return not self._snapshot.principals or await asyncio.to_thread(self._owner, result) == principal.name
 
+    def by_session(self, token: str) -> Principal | None:
+        """The principal of whoever has signed in, as long as the key gives access."""
+        key_hash = self._snapshot.sessions.get(hash_of(token))
+        return self._by_hash(key_hash) if key_hash else None
+
     def _by_hash(self, key_hash: str) -> Principal | None:
         if key_hash in self._own_keys:
             return self.installation

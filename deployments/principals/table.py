@@ -4,6 +4,7 @@ Only hashes of keys and session tokens are kept. A principal is never deleted, f
 of the next with its name.
 """
 
+import secrets
 from collections.abc import Collection, Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
@@ -15,6 +16,7 @@ from deployments.database import Database
 from deployments.principals.principal import (
     DEFAULT,
     EVERY_SCOPE,
+    KEY_BYTES,
     PREFIX_CHARACTERS,
     Access,
     Limits,
@@ -26,6 +28,8 @@ from deployments.principals.principal import (
     new_key,
 )
 from pipelines.contracts.errors import InvalidInput, NotFound
+
+SESSION_S = 12 * 3600
 
 METADATA = MetaData()
 _principals = Table(
@@ -52,6 +56,13 @@ _results = Table(
     Column("created_at", Float, nullable=False, index=True),
 )
 
+_sessions = Table(
+    "sessions",
+    METADATA,
+    Column("token_hash", String(64), primary_key=True),
+    Column("key_hash", String(64), nullable=False),
+    Column("expires_at", Float, nullable=False, index=True),
+)
 _shares = Table(
     "shares",
     METADATA,
@@ -69,12 +80,14 @@ class Snapshot:
     Attributes:
         principals: by name.
         keys: the names of principals by the hashes of their keys.
+        sessions: the hashes of keys by those of session tokens.
         shares: what is allowed, by a category's owner, its name's hash, and whom.
     """
 
     principals: Mapping[str, Principal] = field(default_factory=dict)
     keys: Mapping[str, str] = field(default_factory=dict)
     shares: Mapping[tuple[str, str, str], Access] = field(default_factory=dict)
+    sessions: Mapping[str, str] = field(default_factory=dict)
 
 
 class PrincipalTable:
@@ -97,11 +110,13 @@ class PrincipalTable:
         with self._transaction() as connection:
             rows = connection.execute(select(_principals)).all()
             shares = connection.execute(select(_shares)).all()
+            sessions = connection.execute(select(_sessions).where(_sessions.c.expires_at > self._now)).all()
         principals = {row.name: _principal(row) for row in rows}
         return Snapshot(
             principals,
             {row.key_hash: row.name for row in rows if row.key_hash},
             {(row.owner, row.category_hash, row.principal): row.access for row in shares},
+            {row.token_hash: row.key_hash for row in sessions},
         )
 
     def add(self, name: str, scopes: frozenset[str], limits: Limits) -> tuple[Principal, str]:
@@ -157,6 +172,19 @@ class PrincipalTable:
             raise NotFound("There is no such principal.")
         return _principal(row)
 
+    def sign_in(self, key: str) -> str:
+        """Begin a session of a key; returns its token, which is not kept."""
+        token = secrets.token_urlsafe(KEY_BYTES)
+        values = {"token_hash": hash_of(token), "key_hash": hash_of(key), "expires_at": self._now + SESSION_S}
+        with self._transaction() as connection:
+            connection.execute(insert(_sessions).values(values))
+        return token
+
+    def sign_out(self, token: str) -> None:
+        """End a session; one that there is not stays so."""
+        with self._transaction() as connection:
+            connection.execute(_sessions.delete().where(_sessions.c.token_hash == hash_of(token)))
+
     def share(self, owner: str, category: str, principal: str, access: Access) -> None:
         """Let a principal use a category of another's."""
         values = {"owner": owner, "category_hash": hash_of(category), "principal": principal, "access": access}
@@ -188,8 +216,13 @@ class PrincipalTable:
         return found or DEFAULT
 
     def expire(self, kept_s: float) -> None:
-        """Forget whose the results were that are kept for `kept_s`, long after they are deleted."""
+        """Forget sessions that have ended, and whose results there were, long after they are deleted.
+
+        Args:
+            kept_s: how long the store keeps a result.
+        """
         with self._transaction() as connection:
+            connection.execute(_sessions.delete().where(_sessions.c.expires_at < self._now))
             connection.execute(_results.delete().where(_results.c.created_at < self._now - 2 * kept_s - 3600))
 
 
