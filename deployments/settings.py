@@ -39,13 +39,22 @@ class Settings(BaseSettings):
     api_keys: Annotated[tuple[SecretStr, ...], NoDecode] = Field(
         (), description="API keys of the principal `default`, separated by commas."
     )
+    allowed_hosts: Annotated[tuple[str, ...], NoDecode] = Field(
+        (), description="Host names of this server, separated by commas, besides `public_url`'s and loopback."
+    )
+    cors_origins: Annotated[tuple[str, ...], NoDecode] = Field(
+        (), description="Origins whose pages may call with an API key from a browser, separated by commas."
+    )
 
     max_image_bytes: int = Field(20 * MB, gt=0, description="Maximum size of an image.")
     max_audio_bytes: int = Field(25 * MB, gt=0, description="Maximum size of an audio file.")
     max_document_bytes: int = Field(50 * MB, gt=0, description="Maximum size of a document.")
     max_video_bytes: int = Field(512 * MB, gt=0, description="Maximum size of a video.")
     max_json_bytes: int = Field(4 * MB, gt=0, description="Maximum size of a JSON body.")
-    max_pixels: int = Field(50_000_000, gt=0, description="Maximum decoded pixels per image or frame.")
+    max_pixels: int = Field(50_000_000, gt=0, description="Maximum decoded pixels per image.")
+    max_video_pixels: int = Field(8_847_360, gt=0, description="Maximum pixels of a video's frame: 4096×2160.")
+    max_video_s: float = Field(1800, gt=0, description="Maximum length of a video.")
+    max_frames: int = Field(108_000, gt=0, description="Maximum frames of a video: 30 minutes at 60 a second.")
     max_enhance_pixels: int = Field(4_200_000, gt=0, description="Maximum pixels of an image to enhance.")
 
     signed_url_s: int = Field(7200, gt=0, description="Lifetime of a presigned URL.")
@@ -55,11 +64,11 @@ class Settings(BaseSettings):
     deadline_s: float = Field(600, gt=0, description="Deadline of a call.")
     video_deadline_s: float = Field(3600, gt=0, description="Deadline of a call that reads or generates a video.")
 
-    @field_validator("api_keys", mode="before")
+    @field_validator("api_keys", "allowed_hosts", "cors_origins", mode="before")
     @classmethod
-    def _split_keys(cls, value: Any) -> Any:
+    def _split(cls, value: Any) -> Any:
         if isinstance(value, str):
-            return tuple(key.strip() for key in value.split(",") if key.strip())
+            return tuple(each.strip() for each in value.split(",") if each.strip())
         return value
 
     @model_validator(mode="before")

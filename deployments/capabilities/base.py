@@ -7,6 +7,7 @@ watches the progress.
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from itertools import islice
 from typing import Any, Generic, TypeVar
 
@@ -15,13 +16,15 @@ from pydantic import ValidationError
 
 from deployments.capabilities.engine_slot import EngineSlot
 from deployments.capabilities.progress import CallProgress
-from deployments.capabilities.protocol import CallEvent, EngineInfo, ReplicaState, ResultEvent
+from deployments.capabilities.protocol import CallEvent, EngineInfo, ReplicaState, ResultEvent, Source
 from deployments.catalog import BY_DEPLOYMENT
+from deployments.private import keep_private
 from deployments.settings import Settings
 from deployments.storage import ObjectStore
 from pipelines.contracts.engine import EngineConfig, Resources
 from pipelines.loading.device import limit_memory
 from pipelines.loading.lock import use_lock
+from pipelines.media.video import VideoReader
 
 EngineT = TypeVar("EngineT")
 ResultT = TypeVar("ResultT")
@@ -38,6 +41,7 @@ class Capability(Generic[EngineT]):
     """
 
     def __init__(self, settings: Settings) -> None:
+        keep_private(settings.data_dir)
         self.settings = settings
         self.store = ObjectStore.open(settings.store_url, public_url=settings.public_url)
         self.resources = Resources(data_dir=settings.data_dir)
@@ -85,18 +89,33 @@ class Capability(Generic[EngineT]):
         state = self.slot.state
         return EngineInfo(state.engine, state.model)
 
-    async def in_engine(self, work: Callable[[EngineT], ResultT]) -> ResultT:
-        """Run one piece of work in the engine's thread."""
+    @contextmanager
+    def open_video(self, source: Source) -> Iterator[VideoReader]:
+        """An uploaded video, under the installation's limits."""
+        limits = self.settings
+        with (
+            self.store.open_reader(source.key) as file,
+            VideoReader(
+                file,
+                source.container,
+                max_pixels=limits.max_video_pixels,
+                max_s=limits.max_video_s,
+                max_frames=limits.max_frames,
+            ) as video,
+        ):
+            yield video
+
+    async def in_engine(self, work: Callable[[EngineT], ResultT], thread: ThreadPoolExecutor | None = None) -> ResultT:
+        """Run one piece of work in the engine's thread, or in `thread`."""
         await self.engine_info()
-        return await asyncio.get_running_loop().run_in_executor(self.slot.thread, self.slot.guarded, work)
+        return await asyncio.get_running_loop().run_in_executor(thread or self.slot.thread, self.slot.guarded, work)
 
     def run(
         self,
         work: Callable[[EngineT, CallProgress], ResultT],
         publish: Callable[[ResultT], Awaitable[Any]] | None = None,
-        thread: ThreadPoolExecutor | None = None,
     ) -> AsyncIterator[CallEvent]:
-        """Run one call: `work` in the engine's thread (or in `thread`), then `publish` on the event loop.
+        """Run one call: `work` in the engine's thread, then `publish` on the event loop.
 
         The first update reports that the thread has come to it. Closing the stream makes the next report of progress
         in `work` raise `Cancelled`.
@@ -107,7 +126,7 @@ class Capability(Generic[EngineT]):
                 progress(None, "starting")
                 return work(engine, progress)
 
-            return asyncio.get_running_loop().run_in_executor(thread or self.slot.thread, self.slot.guarded, begin)
+            return asyncio.get_running_loop().run_in_executor(self.slot.thread, self.slot.guarded, begin)
 
         return self.follow(start, publish)
 

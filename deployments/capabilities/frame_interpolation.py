@@ -10,7 +10,7 @@ from deployments.capabilities.protocol import CallEvent, Source
 from deployments.storage import video_name
 from pipelines.frame_interpolation import FrameInterpolator
 from pipelines.frame_interpolation.video import interpolate_video
-from pipelines.media.video import VideoReader, count_frames
+from pipelines.media.video import count_frames
 
 
 class FrameInterpolation(Capability[FrameInterpolator]):
@@ -21,10 +21,7 @@ class FrameInterpolation(Capability[FrameInterpolator]):
         with TemporaryFile() as smoother:
 
             def work(interpolator: FrameInterpolator, progress: CallProgress) -> None:
-                with (
-                    self.store.open_reader(source.key) as file,
-                    VideoReader(file, source.container, max_pixels=self.settings.max_pixels) as video,
-                ):
+                with self.open_video(source) as video:
                     interpolate_video(video, interpolator, smoother, fps=fps, progress=progress)
 
             async def publish(_: None) -> dict[str, Any]:

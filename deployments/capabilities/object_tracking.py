@@ -8,7 +8,7 @@ from deployments.capabilities.base import Capability
 from deployments.capabilities.progress import CallProgress
 from deployments.capabilities.protocol import CallEvent, Source
 from deployments.storage import video_name
-from pipelines.media.video import VideoReader, count_frames
+from pipelines.media.video import count_frames
 from pipelines.object_tracking import ObjectTracker
 from pipelines.object_tracking.video import track_video
 
@@ -21,10 +21,7 @@ class ObjectTracking(Capability[ObjectTracker]):
         with TemporaryFile() as annotated, TemporaryFile() as text:
 
             def work(tracker: ObjectTracker, progress: CallProgress) -> dict[str, int]:
-                with (
-                    self.store.open_reader(source.key) as file,
-                    VideoReader(file, source.container, max_pixels=self.settings.max_pixels) as video,
-                ):
+                with self.open_video(source) as video:
                     return track_video(video, tracker, annotated, text, progress=progress)
 
             async def publish(counts: dict[str, int]) -> dict[str, Any]:

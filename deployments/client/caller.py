@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator
 from contextlib import suppress
 from typing import Any, Self, cast
 
-from ray.serve.handle import DeploymentResponseGenerator
+from ray.serve.handle import DeploymentResponse, DeploymentResponseGenerator
 
 from deployments.capabilities.protocol import EngineInfo, ResultEvent
 from deployments.client.errors import DeadlineExceeded, from_ray
@@ -50,7 +50,7 @@ class Call:
         raise RuntimeError("the stream of events ended without a result")
 
 
-def _cancel(stream: DeploymentResponseGenerator[Any]) -> None:
+def _cancel(stream: DeploymentResponse[Any] | DeploymentResponseGenerator[Any]) -> None:
     with suppress(Exception):  # for a call that has failed, Ray raises that failure here once more
         stream.cancel()  # type: ignore[no-untyped-call]  # Ray's
 
@@ -109,10 +109,15 @@ class Caller:
 
     async def ask(self, method: Handle, *args: Any) -> Any:
         """Call a method that returns one value, without events."""
+        response = method.remote(*args)
         try:
             async with asyncio.timeout(self._settings.deadline_s):
-                return await method.remote(*args)
+                return await response
+        except asyncio.CancelledError:  # the client has left
+            _cancel(response)
+            raise
         except TimeoutError:
+            _cancel(response)
             raise DeadlineExceeded("The call took longer than its deadline.") from None
         except Exception as error:
             raise from_ray(error) from error

@@ -21,6 +21,7 @@ from deployments.commands.interrupt import raise_on_signals
 from deployments.http.network import HOW_TO_PROTECT, is_loopback
 from deployments.principals.registry import Registry
 from deployments.principals.table import PrincipalTable
+from deployments.private import keep_private, ray_token
 from deployments.settings import PROJECT, Settings
 from pipelines.contracts.errors import Overloaded
 from pipelines.loading.lock import LOCK_NAME
@@ -54,12 +55,15 @@ def main() -> int:
     try:
         schema = config.read(path)
         host, port = schema.http_options.host, schema.http_options.port
-        refusal = _refusal(host, port, Settings(**schema.applications[0].args))
+        settings = Settings(**schema.applications[0].args)
+        keep_private(settings.data_dir)
+        refusal = _refusal(host, port, settings)
     except (config.ConfigInvalid, Overloaded) as error:
         refusal = str(error)
     if refusal:
         print(refusal, file=sys.stderr)
         return 2
+    os.environ.setdefault("RAY_AUTH_TOKEN_PATH", str(ray_token(settings.data_dir)))
     return _serve(path, port)
 
 
@@ -83,13 +87,15 @@ def _serve(path: Path, port: int) -> int:
     print("Starting Ray …", flush=True)
     try:
         # `local`: never another cluster that this machine knows of
-        ray.init(
+        context = ray.init(
             address="local",
             include_dashboard=False,
             log_to_driver=False,
             namespace="serve",
             logging_level=logging.WARNING,
         )
+        session: str = context.address_info["session_dir"]  # type: ignore[attr-defined]  # Ray's
+        os.chmod(session, 0o700)  # Ray makes it for everybody, with its logs
         logging.getLogger("ray.serve").setLevel(logging.WARNING)
         _apply(path)
         if not _wait_until_ready(port, started_s):

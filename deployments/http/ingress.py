@@ -14,6 +14,7 @@ from deployments.jobs.watcher import JobWatcher
 from deployments.principals.registry import Registry
 from deployments.principals.table import PrincipalTable
 from deployments.principals.usage import Usage
+from deployments.private import keep_private
 from deployments.settings import Settings
 from deployments.storage import ObjectStore
 
@@ -23,6 +24,7 @@ class Ingress:
     """All routes, composed of the capabilities."""
 
     def __init__(self, settings: Settings, jobs: Handle, **handles: Handle) -> None:
+        keep_private(settings.data_dir)
         host, port = http_address()
         principals = PrincipalTable(settings.jobs_url)
         registry = Registry(principals, settings)

@@ -22,6 +22,7 @@ from deployments.jobs.operations import OPERATIONS, Operation, measured, static_
 from deployments.jobs.table import Job, JobTable
 from deployments.principals.table import PrincipalTable
 from deployments.principals.usage import Usage
+from deployments.private import keep_private
 from deployments.settings import Settings
 from deployments.storage import ObjectStore
 from pipelines.contracts.errors import ModelLoading, Overloaded, SensoriumError
@@ -59,6 +60,7 @@ class Jobs:
     """Works off the table of jobs."""
 
     def __init__(self, settings: Settings, **handles: Handle) -> None:
+        keep_private(settings.data_dir)
         self._settings = settings
         self._table = JobTable(settings.jobs_url)
         self._principals = PrincipalTable(settings.jobs_url)

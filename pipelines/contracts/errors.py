@@ -7,6 +7,7 @@ SensoriumError
 ├── UnsupportedMedia       an unsupported file type
 ├── UnusableMedia          a supported type, but damaged, encrypted, empty, or without the required track
 │   ├── TooManyPixels      decodes to more pixels than the limit
+│   ├── TooLong            a video of more seconds or frames than the limit
 │   └── EmptyAudio         no audio at all
 ├── NotFound               no such object, document, job
 ├── ModelUnavailable       weights or an environment are missing, or the engine failed to load
@@ -74,6 +75,12 @@ class TooManyPixels(UnusableMedia):
     """An image or video that decodes to more pixels than the limit."""
 
     code = "too_many_pixels"
+
+
+class TooLong(UnusableMedia):
+    """A video of more seconds or frames than the limit, or with a long gap in it."""
+
+    code = "too_long"
 
 
 class EmptyAudio(UnusableMedia):

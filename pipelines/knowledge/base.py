@@ -10,6 +10,8 @@ from numpy.typing import NDArray
 DEFAULT_OWNER = "default"
 """Whose documents are those that were added before documents had owners."""
 
+_CHARACTERS_PER_TOKEN = 32  # more than any text has on average
+
 
 @dataclass(frozen=True)
 class Passage:
@@ -25,6 +27,8 @@ class Embedder(ABC):
     """One loaded embedding model. Not thread-safe."""
 
     dimension: int
+    max_tokens: int
+    """Of a text; what goes beyond is not read."""
     similarity_range: tuple[float, float] = (0.1, 0.7)
     """Cosine of a question with an unrelated passage, and with one that answers it."""
     shorter_dimensions: Collection[int] = ()
@@ -40,8 +44,13 @@ class Embedder(ABC):
 
     @abstractmethod
     def count_tokens(self, text: str) -> int:
-        """How many tokens the model reads in `text`, without truncation."""
+        """How many tokens the model reads of `text`: at most `max_tokens`."""
 
     def reads(self, text: str) -> bool:
         """Whether the model understands the language of `text`; if not, only words can find it."""
         return True
+
+
+def cut(texts: Sequence[str], max_tokens: int) -> list[str]:
+    """Texts without what a model of `max_tokens` surely does not read, so that it is not tokenized either."""
+    return [text[: max_tokens * _CHARACTERS_PER_TOKEN] for text in texts]

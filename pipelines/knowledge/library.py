@@ -1,8 +1,8 @@
 """A library: takes documents as files, and finds the passages that answer a question."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from copy import copy
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from threading import Lock
 from typing import BinaryIO, Self
 
@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from pipelines.contracts.engine import EngineConfig, Resources
 from pipelines.contracts.errors import InvalidInput, UnsupportedByEngine
 from pipelines.contracts.progress import Progress, no_progress
-from pipelines.knowledge.base import Embedder, Passage
+from pipelines.knowledge.base import Embedder, Passage, cut
 from pipelines.knowledge.index.store import DocumentRecord, KnowledgeStore
 from pipelines.knowledge.parsing.chunks import Chunk, split
 from pipelines.knowledge.parsing.documents import ReadLimits, read_document
@@ -20,9 +20,28 @@ from pipelines.knowledge.reranker import Reranker, RerankingConfig
 
 MAX_CATEGORY_CHARACTERS = 256
 MAX_NAME_CHARACTERS = 1_000
-_BATCH_SIZE = 32  # chunks embedded between two reports of progress
+SLICE_TEXTS = 32
+SLICE_CHARACTERS = 8_000
+READING_SHARE = 0.3  # of the time that a long document takes; the rest is embedding
 _CANDIDATES = 32  # that a reranker chooses from
-_READING_SHARE = 0.3  # of the time that a long document takes; the rest is embedding
+
+
+@dataclass(frozen=True)
+class Reading:
+    """A document that was read, and is yet to be embedded and stored; see `KnowledgeStore.add`."""
+
+    category: str
+    name: str
+    sha256: str
+    chunks: list[Chunk]
+    pages: int
+    size_bytes: int
+    not_read: tuple[str, ...]
+
+    @property
+    def texts(self) -> list[str]:
+        """Of its chunks."""
+        return [chunk.text for chunk in self.chunks]
 
 
 class Library:
@@ -64,16 +83,16 @@ class Library:
                 f"`dimensions` is not supported: this model's vectors have {dimension}.", "dimensions"
             )
         with self._embedding:
-            vectors = self.embedder.embed(texts)
+            vectors = self.embedder.embed(cut(texts, self.embedder.max_tokens))
         if dimensions in (None, dimension):
             return vectors
         vectors = vectors[:, :dimensions]
         return vectors / np.linalg.norm(vectors, axis=1, keepdims=True).clip(1e-12)  # type: ignore[no-any-return]
 
-    def count_tokens(self, text: str) -> int:
-        """How many tokens the model reads in `text`."""
+    def count_tokens(self, texts: Sequence[str]) -> int:
+        """How many tokens the model reads in all of `texts`."""
         with self._embedding:
-            return self.embedder.count_tokens(text)
+            return sum(map(self.embedder.count_tokens, cut(texts, self.embedder.max_tokens)))
 
     def require_reranker(self) -> Reranker:
         """The reranker.
@@ -121,23 +140,47 @@ class Library:
             StorageFull: no space is left.
             Cancelled: `progress` said so.
         """
+        reading = self.read(file, name, kind, category, sha256, limits=limits, progress=progress)
+        if isinstance(reading, DocumentRecord):
+            return reading
+        parts = []
+        for done, texts in slices(reading.texts):
+            portion(progress, READING_SHARE, 1)(done, "embedding")
+            parts.append(self.embed(texts))
+        progress(1.0, "storing")
+        return self.add(reading, np.concatenate(parts))
+
+    def read(
+        self,
+        file: BinaryIO,
+        name: str,
+        kind: str,
+        category: str,
+        sha256: str,
+        *,
+        limits: ReadLimits | None = None,
+        progress: Progress = no_progress,
+    ) -> Reading | DocumentRecord:
+        """The first step of `ingest`, in any thread; the record if the category has the file already."""
         _check(category)
         label = name.encode("utf-8", "replace").decode()[:MAX_NAME_CHARACTERS]
         if present := self._store.find(category, sha256):
             self._store.retire(category, label, keep=present.id)
             return present
-        document = read_document(file, label, kind, limits=limits, progress=_reading(progress))
-        chunks, pages = split(document), len(document.pages)
-        vectors = self._embed(chunks, progress)
+        document = read_document(file, label, kind, limits=limits, progress=portion(progress, 0, READING_SHARE))
+        return Reading(category, label, sha256, split(document), len(document.pages), file.tell(), document.not_read)
+
+    def add(self, reading: Reading, vectors: NDArray[np.float32]) -> DocumentRecord:
+        """The last step of `ingest`, with the vectors of `reading.texts`."""
         return self._store.add(
-            category,
-            label,
-            sha256,
-            chunks,
+            reading.category,
+            reading.name,
+            reading.sha256,
+            reading.chunks,
             vectors,
-            pages=pages,
-            size_bytes=file.tell(),
-            not_read=document.not_read,
+            pages=reading.pages,
+            size_bytes=reading.size_bytes,
+            not_read=reading.not_read,
         )
 
     def search(self, category: str, query: str, k: int = 8) -> tuple[Passage, ...] | None:
@@ -184,20 +227,23 @@ class Library:
 
     def _embed_query(self, text: str) -> NDArray[np.float32]:
         with self._embedding:
-            return self.embedder.embed_query(text)
-
-    def _embed(self, chunks: list[Chunk], progress: Progress) -> NDArray[np.float32]:
-        parts = []
-        for start in range(0, len(chunks), _BATCH_SIZE):
-            progress(_READING_SHARE + (1 - _READING_SHARE) * start / len(chunks), "embedding")
-            parts.append(self.embed([chunk.text for chunk in chunks[start : start + _BATCH_SIZE]]))
-        progress(1.0, "storing")
-        return np.concatenate(parts)
+            return self.embedder.embed_query(*cut([text], self.embedder.max_tokens))
 
 
-def _reading(progress: Progress) -> Progress:
-    """Reports the share of reading in the whole."""
-    return lambda fraction, stage, /: progress(None if fraction is None else fraction * _READING_SHARE, stage)
+def slices(texts: Sequence[str]) -> Iterator[tuple[float, Sequence[str]]]:
+    """Parts that are embedded in well under a second each, even on a CPU, with the fraction that comes before them."""
+    start = characters = 0
+    for index, text in enumerate(texts):
+        characters += len(text)
+        if index > start and (index - start == SLICE_TEXTS or characters > SLICE_CHARACTERS):
+            yield start / len(texts), texts[start:index]
+            start, characters = index, len(text)
+    yield start / len(texts), texts[start:]
+
+
+def portion(progress: Progress, start: float, stop: float) -> Progress:
+    """Reports the progress of one step as that of the whole."""
+    return lambda fraction, stage, /: progress(None if fraction is None else start + (stop - start) * fraction, stage)
 
 
 def _check(category: str) -> None:

@@ -73,6 +73,7 @@ class MiniLm(Embedder):
     def __init__(self, model: Any, batch_size: int = 32) -> None:
         self._model = model
         self._batch_size = batch_size
+        self.max_tokens = int(model.max_seq_length)
 
     def embed(self, texts: Sequence[str]) -> NDArray[np.float32]:
         """Texts to unit vectors, float32 (N, 384); what goes beyond 256 tokens of a text is not read."""
@@ -84,8 +85,8 @@ class MiniLm(Embedder):
         return np.asarray(vectors, np.float32)
 
     def count_tokens(self, text: str) -> int:
-        """How many tokens the model reads in `text`, its two marks included, without truncation."""
-        return len(self._model.tokenizer(text, truncation=False, verbose=False)["input_ids"])
+        """How many tokens the model reads of `text`, its two marks included."""
+        return len(self._model.tokenizer(text, truncation=True, max_length=self.max_tokens)["input_ids"])
 
     def reads(self, text: str) -> bool:
         """Whether at least half of the letters of `text` are Latin, the only script that the model was trained on."""

@@ -16,6 +16,7 @@ from pydantic import Field
 
 from pipelines.contracts.engine import EngineConfig
 from pipelines.contracts.errors import ModelUnavailable
+from pipelines.knowledge.base import cut
 from pipelines.loading.device import Placement
 from pipelines.loading.errors import overflowed
 from pipelines.loading.pretrained import read_model, read_tokenizer
@@ -106,6 +107,7 @@ class Reranker:
         """
         import torch
 
+        query, *passages = cut([query, *passages], self._max_tokens)
         scores, tokens = np.empty(len(passages), np.float32), 0
         longest_first = sorted(range(len(passages)), key=lambda index: -len(passages[index]))  # little padding
         for start in range(0, len(passages), _BATCH_SIZE):

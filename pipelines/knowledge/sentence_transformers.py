@@ -91,6 +91,7 @@ class SentenceTransformers(Embedder):
         self._model = model
         self._batch_size = batch_size
         self.dimension = int(model.get_embedding_dimension())
+        self.max_tokens = int(model.max_seq_length)
         self._reads_chinese = _has_words_for(_CHINESE, model.tokenizer)
         self.shorter_dimensions = _matryoshka(model[0].auto_model.config, self.dimension)
         self.similarity_range = self._measured_similarity()
@@ -107,8 +108,8 @@ class SentenceTransformers(Embedder):
         return vector
 
     def count_tokens(self, text: str) -> int:
-        """How many tokens the model reads in `text`, its marks included, without truncation."""
-        return len(self._model.tokenizer(text, truncation=False, verbose=False)["input_ids"])
+        """How many tokens the model reads of `text`, its marks included."""
+        return len(self._model.tokenizer(text, truncation=True, max_length=self.max_tokens)["input_ids"])
 
     def reads(self, text: str) -> bool:
         """Whether the model has words for the script of `text`: Latin, or all if its vocabulary has Chinese."""

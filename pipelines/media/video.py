@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, BinaryIO, NamedTuple, Self
 
 import numpy as np
 
-from pipelines.contracts.errors import TooManyPixels, UnsupportedMedia, UnusableMedia
+from pipelines.contracts.errors import TooLong, TooManyPixels, UnsupportedMedia, UnusableMedia
 from pipelines.media import Rgb
 from pipelines.media._audio_track import MAX_TRACKS, AudioTracks, find_audio
 from pipelines.media._ffmpeg import Clock, ClockRules, Handle, demux
@@ -35,6 +35,8 @@ CONTAINERS = frozenset({"mov", "matroska", "avi", "mpegts", "mpeg", "flv", "ogg"
 
 _THREADS = 2
 _MAX_SIDE = 16_384  # H.264's limit
+_MAX_GAP_S = 10
+_FULL_HD = 1920 * 1088  # pixels
 _UNSPECIFIED, _BT2020_MATRIX = 2, 9  # AVCOL_SPC_UNSPECIFIED, AVCOL_SPC_BT2020_NCL
 _FULL_RANGE = np.clip(np.rint((np.arange(256) - 16) * (255 / 219)), 0, 255).astype(np.uint8)
 """Gray of 16 to 235, as video has it, in 0 to 255."""
@@ -62,7 +64,15 @@ class VideoReader:
         clock_rules: which of the file's timestamps are believed.
     """
 
-    def __init__(self, file: BinaryIO, container: str, *, max_pixels: int) -> None:
+    def __init__(
+        self,
+        file: BinaryIO,
+        container: str,
+        *,
+        max_pixels: int,
+        max_s: float = math.inf,
+        max_frames: float = math.inf,
+    ) -> None:
         """Read the header and the first frame.
 
         Args:
@@ -70,17 +80,22 @@ class VideoReader:
                 reader may use it, too.
             container: one of `CONTAINERS`, as detected from the file's bytes.
             max_pixels: of one frame.
+            max_s: seconds of video.
+            max_frames: of `frames()`.
 
         Raises:
             UnsupportedMedia: another container.
             UnusableMedia: damaged, incomplete, with too many audio tracks, or without a video track or a single frame.
             TooManyPixels: frames of more than `max_pixels`, or too wide or too high for H.264.
+            TooLong: it states more than `max_s` seconds or `max_frames` frames.
         """
         if container not in CONTAINERS:
             raise UnsupportedMedia("Unsupported video format.")
         self._file = file
         self._container_name = container
         self._max_pixels = max_pixels
+        self._max_s = max_s
+        self._max_frames = max_frames
         # The decoder's own limit counts padded sizes: twice as much guards memory; each frame is checked exactly.
         self._decoder_pixels = 2 * max_pixels + 65_536
         self._container = demux(file, container, self._decoder_pixels)
@@ -112,18 +127,23 @@ class VideoReader:
 
         Raises:
             TooManyPixels: the frames grow beyond the limit midway.
+            TooLong: the video is longer than it states, and than the limits; or nothing changes for over 10 seconds.
         """
         shown = 0
         held: _Decoded | None = None
         end_s = Fraction(0)
         for decoded in self._timed():
             due = math.floor((decoded.time_s - self.start_s) * self.fps + Fraction(1, 2))
+            if held is not None and decoded.time_s - held.time_s > _MAX_GAP_S:
+                raise TooLong(f"The video has a gap of more than {_MAX_GAP_S} seconds between two frames.")
+            self._check_length(due)
             while held is not None and shown < due:
                 yield self._rgb(held)
                 shown += 1
             held = decoded
             end_s = decoded.time_s - self.start_s + self._shown_for(decoded.frame)
         due = max(shown + 1, math.floor(end_s * self.fps + Fraction(1, 2)))
+        self._check_length(due)
         while held is not None and shown < due:
             yield self._rgb(held)
             shown += 1
@@ -136,6 +156,7 @@ class VideoReader:
         self.fps = _frame_rate(self._stream)
         self.duration_s = self._duration()
         self.frame_count = None if self.duration_s is None else max(1, round(self.duration_s * self.fps))
+        self._check_length(self.frame_count or 0)
         self.clock_rules = ClockRules.of(self._container_name, self.duration_s)
         tracks = find_audio(self._container)
         if len(tracks) > MAX_TRACKS:
@@ -186,6 +207,12 @@ class VideoReader:
             raise TooManyPixels(f"Video frames of {width}×{height} exceed the limit of {self._max_pixels:,} pixels.")
         if max(width, height) > _MAX_SIDE:
             raise TooManyPixels(f"Video frames of {width}×{height} exceed the limit of {_MAX_SIDE:,} pixels per side.")
+
+    def _check_length(self, frames: int) -> None:
+        if frames > self._max_s * self.fps:
+            raise TooLong(f"The video exceeds the limit of {self._max_s:,.0f} seconds.")
+        if frames > self._max_frames:
+            raise TooLong(f"The video exceeds the limit of {self._max_frames:,.0f} frames.")
 
     def _decode(self) -> Iterator[_Decoded]:
         """The frames; damaged packets are skipped."""
@@ -403,7 +430,10 @@ class VideoWriter:
     def _add_video(self, width: int, height: int) -> "av.VideoStream":
         from av.video.reformatter import ColorPrimaries, ColorRange, Colorspace, ColorTrc
 
-        stream = self._container.add_stream("libx264", rate=self._fps, options={"crf": "18", "preset": "veryfast"})
+        options = {"crf": "18", "preset": "veryfast"}
+        if width * height > _FULL_HD:  # x264 holds some 50 MB for each frame of 4K that it looks ahead
+            options["x264-params"] = "rc-lookahead=2:sync-lookahead=0"
+        stream = self._container.add_stream("libx264", rate=self._fps, options=options)
         stream.width, stream.height, stream.pix_fmt = width, height, "yuv420p"
         context = stream.codec_context
         context.time_base = 1 / self._fps

@@ -16,6 +16,7 @@ const EXPLAINED = {
   unsupported_media_type: ["Unsupported file type", "Save it in one of the formats listed above, then try again."],
   unusable_media: ["This file cannot be used", "Check that it opens on your own computer; save it again or choose another."],
   too_many_pixels: ["This file has too many pixels", "Make it smaller, then try again."],
+  too_long: ["This video is too long", "Cut it, then try again."],
   empty_audio: ["There is no audio in this", "Record again, or choose another file."],
   too_many_jobs: ["Too many jobs are queued", "Wait for some to finish, or cancel those you do not need in Jobs."],
   overloaded: ["Sensorium is busy", "Try again in a moment."],
@@ -73,6 +74,7 @@ const OF_THE_INPUT = [
   "unsupported_media_type",
   "unusable_media",
   "too_many_pixels",
+  "too_long",
   "empty_audio",
 ];
 

@@ -1,6 +1,6 @@
 """What the routes take and give that follow OpenAI, and the one that follows Jina."""
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, TypeVar
 
 from pydantic import (
     AfterValidator,
@@ -230,12 +230,26 @@ def _refuse_ids(_: list[Any]) -> list[Any]:
     )
 
 
+MAX_CHARACTERS = 2_000_000
+
+TextsT = TypeVar("TextsT", str, list[str])
+
+
+def _limited(sent: TextsT) -> TextsT:
+    """A text, or texts, of a length that is embedded in minutes."""
+    if sum(map(len, sent)) > MAX_CHARACTERS:
+        raise PydanticCustomError(
+            "too_many_characters", f"A call takes at most {MAX_CHARACTERS:,} characters. Send several calls."
+        )
+    return sent
+
+
 class EmbeddingBody(Body):
     """Body of `POST /v1/embeddings`."""
 
     input: Annotated[
-        Annotated[Text, Tag("text")]
-        | Annotated[list[Text], Field(min_length=1, max_length=2048), Tag("texts")]
+        Annotated[Text, AfterValidator(_limited), Tag("text")]
+        | Annotated[list[Text], Field(min_length=1, max_length=2048), AfterValidator(_limited), Tag("texts")]
         | Annotated[SkipJsonSchema[Annotated[list[Any], AfterValidator(_refuse_ids)]], Tag("ids")],
         Discriminator(
             _input_kind,

@@ -11,7 +11,7 @@ import pytest
 from pipelines.contracts.errors import Cancelled, InvalidInput, UnusableMedia
 from pipelines.knowledge import MiniLmConfig
 from pipelines.knowledge.index.store import DocumentRecord
-from pipelines.knowledge.library import Library
+from pipelines.knowledge.library import SLICE_CHARACTERS, SLICE_TEXTS, Library, slices
 from tests.pipelines.knowledge.drawn import docx, pdf, plain_pdf
 
 HANDBOOK = pdf(
@@ -198,13 +198,26 @@ def test_vectors(library: Library) -> None:
         "no matter what is embedded beside it"
     )
     assert library.embedder.embed([]).shape == (0, 384)
-    assert library.embedder.count_tokens("word " * 1000) == 1002
+    assert library.embedder.count_tokens("word " * 100) == 102
+    assert library.count_tokens(["word " * 100, "word " * 1_000_000]) == 102 + 256, "what the model reads"
     assert [library.embedder.reads(text) for text in ("Größe?", "知识图谱", "什么是 Kubernetes？", "123")] == [
         True,
         False,
         True,
         False,
     ]
+
+
+def test_slices_are_short_and_hold_all() -> None:
+    texts = ["a" * 10] * 100 + ["b" * 3000] * 5 + ["c" * 50_000] + ["d"] * 3
+    parts = [list(part) for _, part in slices(texts)]
+    assert [text for part in parts for text in part] == texts
+    assert all(len(part) <= SLICE_TEXTS for part in parts)
+    assert all(len(part) == 1 or sum(map(len, part)) <= SLICE_CHARACTERS for part in parts)
+    assert len(parts) == 8
+    begins = [done for done, _ in slices(texts)]
+    assert begins == sorted(begins)
+    assert begins[0] == 0 < begins[-1] < 1
 
 
 def test_importing_loads_no_model_library() -> None:

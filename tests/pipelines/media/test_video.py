@@ -22,7 +22,7 @@ import pytest
 from av.stream import Disposition
 from av.video.reformatter import Colorspace
 
-from pipelines.contracts.errors import TooManyPixels, UnsupportedMedia, UnusableMedia
+from pipelines.contracts.errors import TooLong, TooManyPixels, UnsupportedMedia, UnusableMedia
 from pipelines.media.video import CONTAINERS, VideoReader, VideoWriter, count_frames
 from tests.media import BT2020, HLG, PQ, disc, hdr_frame, hdr_signal, joined, shape_of_disc
 
@@ -541,6 +541,51 @@ def test_too_many_pixels_are_refused_before_any_is_decoded():
     assert reader.width == 256
     with pytest.raises(TooManyPixels):
         read(encode([color_card()]), max_pixels=256 * 128 - 1)
+
+
+def test_too_long_a_film_is_refused_by_what_it_states_and_while_it_is_read():
+    two_seconds = encode([noise(i) for i in range(50)], form="matroska").getvalue()
+    for limit in ({"max_s": 1.9}, {"max_frames": 49}):
+        with pytest.raises(TooLong):
+            VideoReader(io.BytesIO(two_seconds), "matroska", max_pixels=LIMIT, **limit)
+    live = io.BytesIO()
+    encode_live(live, [noise(i) for i in range(50)])
+    for limit in ({"max_s": 1.9}, {"max_frames": 49}, {"max_s": 2, "max_frames": 50}):
+        with VideoReader(live, "matroska", max_pixels=LIMIT, **limit) as reader:
+            assert reader.duration_s is None
+            if limit.get("max_frames") == 50:
+                assert sum(1 for _ in reader.frames()) == 50
+                continue
+            with pytest.raises(TooLong):
+                list(reader.frames())
+
+
+def encode_live(file, frames):
+    """As a browser records: without a duration."""
+    with av.open(file, "w", format="matroska", container_options={"live": "1"}) as out:
+        video = out.add_stream("libx264", rate=25)
+        video.height, video.width = frames[0].shape[:2]
+        video.pix_fmt = "yuv420p"
+        for frame in frames:
+            out.mux(video.encode(av.VideoFrame.from_ndarray(np.ascontiguousarray(frame))))
+        out.mux(video.encode(None))
+    file.seek(0)
+
+
+@pytest.mark.parametrize(("gap_s", "is_read"), [(9.9, True), (10.1, False)])
+def test_a_long_gap_is_refused_before_it_is_filled(gap_s, is_read):
+    stamps = [0, 0.04, 0.08, 0.08 + gap_s, 0.12 + gap_s]
+    source = encode([noise(i) for i in range(5)], form="matroska", stamps=stamps, time_base=Fraction(1, 1000))
+    if is_read:
+        _, frames = read(source, "matroska")
+        assert len(frames) > 200
+        return
+    with VideoReader(source, "matroska", max_pixels=LIMIT) as reader:
+        frames = reader.frames()
+        assert next(frames).shape
+        assert next(frames).shape
+        with pytest.raises(TooLong, match="gap"):
+            next(frames)
 
 
 def test_too_long_a_side_is_refused():

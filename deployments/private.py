@@ -1,0 +1,28 @@
+"""Files for their owner only: what the installation keeps, and what Ray keeps beside it."""
+
+import os
+import secrets
+from pathlib import Path
+
+TOKEN_NAME = "ray-token"  # noqa: S105  a file
+
+
+def keep_private(data_dir: Path) -> None:
+    """Let nobody else read what this process writes from now on, nor enter the data folder.
+
+    A folder that belongs to another user, as volumes of a cluster may, keeps its mode.
+    """
+    os.umask(0o077)
+    data_dir.mkdir(parents=True, exist_ok=True)
+    if data_dir.stat().st_uid == os.getuid():
+        data_dir.chmod(0o700)
+
+
+def ray_token(data_dir: Path) -> Path:
+    """The file of Ray's token, made if it is not there: whoever has it can run code in all of Ray's processes."""
+    path = data_dir / TOKEN_NAME
+    if not path.exists():
+        path.touch(0o600)
+        path.write_text(secrets.token_hex(32))
+    path.chmod(0o600)
+    return path
