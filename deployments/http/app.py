@@ -2,16 +2,20 @@
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
+from functools import partial
 from importlib.metadata import version
+from typing import Any
 
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi_offline import FastAPIOffline
 from starlette.exceptions import HTTPException
+from starlette.middleware.cors import CORSMiddleware
 from starlette.responses import Response
 
+from deployments.http.bodies import Bodies
 from deployments.http.errors import INTERNAL, describe
 from deployments.http.families import family_of
 from deployments.http.guards import Guards
@@ -32,6 +36,7 @@ from deployments.http.routes import (
 from deployments.http.routes.openai import audio, chat, embeddings, models, rerank
 from deployments.http.routes.openai import images as generations
 from deployments.http.services import Services
+from deployments.http.sites import Sites
 from deployments.storage import SWEPT
 from pipelines.contracts.errors import Overloaded, SensoriumError
 
@@ -87,15 +92,38 @@ def create_app(services: Services) -> FastAPI:
         version=version("sensorium"),
         lifespan=lifespan,
         redoc_url=None,
+        redirect_slashes=False,
         strict_content_type=False,
     )
     app.state.services = services
+    settings = services.settings
+    # The last one comes first.
+    app.add_middleware(Bodies, max_json_bytes=settings.max_json_bytes)
     app.add_middleware(Guards, services=services)
+    if settings.cors_origins:
+        app.add_middleware(
+            CORSMiddleware, allow_origins=settings.cors_origins, allow_methods=["*"], allow_headers=["*"]
+        )
+    app.add_middleware(Sites, settings=settings, is_protected=lambda: services.registry.is_protected)
     for router in ROUTERS:
         app.include_router(router)
+    app.openapi = partial(_openapi, app.openapi)  # type: ignore[method-assign]  # FastAPI's documented way
     for kind in (SensoriumError, RequestValidationError, HTTPException, Exception):
         app.add_exception_handler(kind, _refuse)
     return app
+
+
+def _openapi(generate: Callable[[], dict[str, Any]]) -> dict[str, Any]:
+    """FastAPI's schema, without the 422 that it adds to each route: invalid parameters are a 400 here."""
+    schema = generate()
+    added = "HTTPValidationError"
+    for methods in schema["paths"].values():
+        for operation in methods.values():
+            if added in str(operation["responses"].get("422")):
+                del operation["responses"]["422"]
+    for name in (added, "ValidationError"):
+        schema["components"]["schemas"].pop(name, None)
+    return schema
 
 
 async def _refuse(request: Request, error: Exception) -> Response:

@@ -27,13 +27,20 @@ class CrossSite(errors.SensoriumError):
     code = "cross_site"
 
 
+class BodyTimeout(errors.SensoriumError):
+    """A body that does not come."""
+
+    code = "body_timeout"
+
+
 STATUS: dict[type[errors.SensoriumError], int] = {
     errors.InvalidInput: 400,
     Unauthorized: 401,
+    CrossSite: 403,
     SignatureInvalid: 403,
     Forbidden: 403,
-    CrossSite: 403,
     errors.NotFound: 404,
+    BodyTimeout: 408,
     errors.InputTooLarge: 413,
     errors.UnsupportedMedia: 415,
     errors.UnusableMedia: 422,

@@ -28,7 +28,7 @@ from deployments.storage import Bucket
 Responses = dict[int | str, dict[str, Any]]
 """OpenAPI's responses of a route, by status."""
 
-CALL_ERRORS = (400, 401, 403, 413, 429, 500, 503, 504)
+CALL_ERRORS = (400, 401, 403, 408, 413, 429, 500, 503, 504)
 """Statuses of a failed call to a capability."""
 UPLOAD_ERRORS = (*CALL_ERRORS, 415, 422)
 """Statuses of a failed call that takes a file."""
@@ -36,8 +36,9 @@ UPLOAD_ERRORS = (*CALL_ERRORS, 415, 422)
 _MEANINGS = {
     400: "Malformed or invalid parameters or body.",
     401: "No API key, or a wrong one.",
-    403: "The key lacks the scope; of a signed URL, it was altered or has expired.",
+    403: "The key lacks the scope, or a page of another site calls; of a signed URL: it was altered or has expired.",
     404: "Not found.",
+    408: "The body did not arrive in time.",
     413: "Too large.",
     415: "Unsupported file type.",
     422: "A supported file type, but an unusable file: damaged, encrypted, empty, too many pixels.",

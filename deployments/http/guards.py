@@ -1,12 +1,6 @@
-"""What every request passes before its route: API key, limits, host and origin, size of a JSON body.
-
-A page of another site that is open in a person's browser can reach a server on loopback. Unless API keys protect the
-server, requests of such a page are refused: those that carry its `Origin`, and those whose `Host` is its own name made
-to point here.
-"""
+"""What every request passes before its route: the API key, if there are any, and its principal's limits."""
 
 from collections.abc import Callable, Mapping
-from urllib.parse import urlsplit
 
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.requests import cookie_parser
@@ -14,11 +8,11 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from deployments.http.errors import CrossSite, Unauthorized, describe
 from deployments.http.families import Family, family_of
-from deployments.http.network import COOKIE, is_loopback
+from deployments.http.network import COOKIE
 from deployments.http.services import Services
 from deployments.principals.limits import RateLimited
 from deployments.principals.principal import Principal
-from pipelines.contracts.errors import InputTooLarge, InvalidInput, SensoriumError
+from pipelines.contracts.errors import SensoriumError
 
 SIGNED_IN_ELSEWHERE_S = 0.2
 """How old the tables may be that know no session: another replica may have begun it just now."""
@@ -48,15 +42,13 @@ class Counted:
 
 
 class Guards:
-    """ASGI middleware: host and origin, key, limits, size of bodies. Routes find who calls in the request."""
+    """ASGI middleware: key and limits. Routes find who calls in the request."""
 
     def __init__(self, app: ASGIApp, services: Services) -> None:
         self._app = app
-        self._settings = services.settings
         self._registry = services.registry
         self._limiter = services.limiter
         self._usage = services.usage
-        self._own_host = urlsplit(services.settings.public_url).hostname or ""
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Check one request and pass it on."""
@@ -70,7 +62,7 @@ class Guards:
             await family.response(describe(error))(scope, receive, send)
             return
         if principal is None:
-            await self._pass(family, scope, receive, send)
+            await self._app(scope, receive, send)
         else:
             scope = {**scope, "state": {**scope.get("state", {}), "principal": principal}}
             await self._admit(principal, family, scope, receive, send)
@@ -80,7 +72,7 @@ class Guards:
         counted = Counted(receive, send, lambda: self._limiter.headers(principal))
         try:
             with self._limiter.admit(principal):
-                await self._pass(family, scope, counted.receive, counted.send)
+                await self._app(scope, counted.receive, counted.send)
         except RateLimited as error:
             await family.response(describe(error))(scope, receive, counted.send)
         else:
@@ -88,23 +80,12 @@ class Guards:
         finally:
             self._usage.add(principal.name, bytes=counted.bytes)
 
-    async def _pass(self, family: Family, scope: Scope, receive: Receive, send: Send) -> None:
-        """Pass a request on, with its body read ahead unless its route does that."""
-        if not family.streamed:
-            try:
-                receive = await self._whole_body(Headers(scope=scope), receive)
-            except SensoriumError as error:
-                await family.response(describe(error))(scope, receive, send)
-                return
-        await self._app(scope, receive, send)
-
     async def _identify(self, family: Family, method: str, headers: Mapping[str, str]) -> Principal | None:
         """Who calls; None on a public route, which does not ask the database either."""
         is_public = family.public or method in family.public_methods
         if not is_public:
             await self._registry.refresh()
         if not self._registry.is_protected:
-            self._check_site(headers)
             return self._registry.installation
         if is_public:
             return None
@@ -130,45 +111,3 @@ class Guards:
         only_reads = method in ("GET", "HEAD", "OPTIONS")
         if site != "same-origin" and not (only_reads and site in (None, "none")):
             raise CrossSite("A session is for the server's own pages only.")
-
-    def _check_site(self, headers: Mapping[str, str]) -> None:
-        for name, address in (("Host", f"//{headers.get('host', '')}"), ("Origin", headers.get("origin", ""))):
-            if not self._is_own(address):
-                raise InvalidInput(f"The {name} header names another site.", name)
-
-    def _is_own(self, address: str) -> bool:
-        try:
-            host = urlsplit(address).hostname
-        except ValueError:
-            return False
-        if host is None:
-            return address in ("", "//")
-        return host == self._own_host or is_loopback(host)
-
-    async def _whole_body(self, headers: Mapping[str, str], receive: Receive) -> Receive:
-        """Read a small body ahead, so that a large one is refused before it is parsed."""
-        limit = self._settings.max_json_bytes
-        too_large = InputTooLarge(f"The body exceeds the {limit:,}-byte limit.")
-        declared = headers.get("content-length", "")
-        if declared.isdigit() and int(declared) > limit:
-            raise too_large
-        body = bytearray()
-        more = True
-        while more:
-            message = await receive()
-            if message["type"] == "http.disconnect":
-                break
-            body += message.get("body", b"")
-            more = message.get("more_body", False)
-            if len(body) > limit:
-                raise too_large
-        given = False
-
-        async def replay() -> Message:
-            nonlocal given
-            if given:
-                return await receive()
-            given = True
-            return {"type": "http.request", "body": bytes(body), "more_body": False}
-
-        return replay

@@ -1,7 +1,8 @@
 """Middleware of Serve's HTTP proxy, and its protocol.
 
 Serve lets a client set its own timeout by a header, and by another keep its work running after it disconnects. Both are
-the server's to decide. `RAY_SERVE_HTTP_PROXY_CALLBACK_IMPORT_PATH=deployments.http.proxy:middlewares` installs this.
+the server's to decide. A client's request id is logged and sent back: a long one is replaced by Serve's own.
+`RAY_SERVE_HTTP_PROXY_CALLBACK_IMPORT_PATH=deployments.http.proxy:middlewares` installs this.
 """
 
 from starlette.middleware import Middleware
@@ -10,6 +11,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from deployments.http import protocol
 
 STRIPPED_HEADERS = frozenset({b"x-request-timeout-seconds", b"x-request-disconnect-disabled"})
+MAX_REQUEST_ID_BYTES = 64
 
 
 class StripHeaders:
@@ -21,9 +23,14 @@ class StripHeaders:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass the request on without them."""
         if "headers" in scope:
-            kept = [(name, value) for name, value in scope["headers"] if name.lower() not in STRIPPED_HEADERS]
-            scope = {**scope, "headers": kept}
+            scope = {**scope, "headers": [header for header in scope["headers"] if _is_kept(*header)]}
         await self._app(scope, receive, send)
+
+
+def _is_kept(name: bytes, value: bytes) -> bool:
+    if name.lower() == b"x-request-id":
+        return len(value) <= MAX_REQUEST_ID_BYTES
+    return name.lower() not in STRIPPED_HEADERS
 
 
 def middlewares() -> list[Middleware]:

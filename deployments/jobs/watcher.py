@@ -8,6 +8,7 @@ from deployments.jobs.table import LIVE, Job, JobTable
 from pipelines.contracts.errors import Overloaded
 
 POLL_INTERVAL_S = 0.3
+MAX_WATCHERS = 1024
 
 logger = logging.getLogger("ray.serve")
 
@@ -34,6 +35,15 @@ class JobWatcher:
         self._table = table
         self._watches: set[_Watch] = set()
         self._polling: asyncio.Task[None] | None = None
+
+    def check_room(self) -> None:
+        """Refuse one more watcher beyond `MAX_WATCHERS`.
+
+        Raises:
+            Overloaded: there are as many already.
+        """
+        if len(self._watches) >= MAX_WATCHERS:
+            raise Overloaded("Too many clients follow events of jobs. Ask for the job's record instead.")
 
     async def changes(self, job: Job, *, keepalive_s: float) -> AsyncGenerator[Job | None, None]:
         """The job now and at each change, until it has ended or is gone; `None` after `keepalive_s` without a change.

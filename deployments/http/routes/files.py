@@ -20,7 +20,7 @@ FOUND: Responses = {
 }
 
 static_router = families.STATIC.router(
-    "Files", responses={**FOUND, **families.STATIC.errors(400, 401, 404, 429, 500, 503)}
+    "Files", responses={**FOUND, **families.STATIC.errors(400, 401, 403, 404, 429, 500, 503)}
 )
 signed_router = families.SIGNED.router("Files", responses={**FOUND, **families.SIGNED.errors(400, 403, 404, 500, 503)})
 

@@ -11,13 +11,13 @@ liveness_router = families.HEALTH.router("Health")
 readiness_router = families.READINESS.router("Health")
 
 
-@liveness_router.get("", responses=families.HEALTH.errors(400))
+@liveness_router.get("", responses=families.HEALTH.errors(400, 403))
 async def healthz() -> dict[str, str]:
     """The process is alive."""
     return {"status": "ok"}
 
 
-@readiness_router.get("", responses={**families.READINESS.errors(400), 503: {"model": Ready}})
+@readiness_router.get("", responses={**families.READINESS.errors(400, 403), 503: {"model": Ready}})
 async def readyz(services: ServicesDep, response: Response) -> Ready:
     """503 until every capability has started once, then 200 with each one's state."""
     capabilities = await services.caller.status.capabilities()

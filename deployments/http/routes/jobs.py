@@ -21,12 +21,12 @@ KEEPALIVE_S = 15.0
 
 ID = r"^[A-Za-z0-9_-]{1,64}$"
 JobId = Annotated[str, Path(pattern=ID)]
-EVENTS = {"content": {"text/event-stream": {"schema": {"type": "string"}}}, "description": "The record, each time."}
+EVENTS = {"content": {"text/event-stream": {}}, "description": "The record, each time."}
 
-router = families.OPENAI.router("Jobs", responses=families.OPENAI.errors(400, 401, 429, 500, 503))
+router = families.OPENAI.router("Jobs", responses=families.OPENAI.errors(400, 401, 403, 429, 500, 503))
 
 
-@router.get("/jobs")
+@router.get("/jobs", responses=families.OPENAI.errors(404))
 async def list_jobs(
     services: ServicesDep,
     principal: PrincipalDep,
@@ -60,6 +60,7 @@ async def cancel_job(services: ServicesDep, principal: PrincipalDep, job_id: Job
 )
 async def job_events(services: ServicesDep, principal: PrincipalDep, job_id: JobId) -> StreamingResponse:
     """The job's record now and at each change, as server-sent events, until it has ended."""
+    services.watcher.check_room()
     events = _events(services, await _find(services, principal, job_id))
     return StreamingResponse(events, media_type="text/event-stream", headers={"Cache-Control": "no-cache"})
 

@@ -18,7 +18,7 @@ Grantee = Annotated[str, Path(pattern=NAME, description="Who may use it")]
 router = families.OPENAI.router(
     "Documents",
     dependencies=[needs("knowledge")],
-    responses=families.OPENAI.errors(400, 401, 403, 413, 429, 500, 503),
+    responses=families.OPENAI.errors(400, 401, 403, 408, 413, 429, 500, 503),
 )
 
 

@@ -13,7 +13,7 @@ from deployments.principals.principal import ADMIN
 
 DEFAULT_DAYS = 30
 
-router = families.OPENAI.router("Principals", responses=families.OPENAI.errors(400, 401, 429, 500, 503))
+router = families.OPENAI.router("Principals", responses=families.OPENAI.errors(400, 401, 403, 429, 500, 503))
 
 
 @router.get("/usage")

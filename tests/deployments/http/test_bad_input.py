@@ -423,11 +423,21 @@ def test_fifty_megabytes_of_json(client: httpx.Client) -> None:
 
 
 def test_a_host_or_origin_of_another_site(client: httpx.Client) -> None:
-    for headers in ({"Host": "evil.example"}, {"Origin": "https://evil.example"}, {"Origin": "null"}):
+    for status, headers in (
+        (400, {"Host": "evil.example"}),
+        (403, {"Origin": "https://evil.example"}),
+        (403, {"Origin": "null"}),
+        (403, {"Origin": "http://localhost:3000"}),
+        (403, {"Sec-Fetch-Site": "cross-site"}),
+    ):
         answer = client.post("/v1/images/generations", json={"prompt": "a pig"}, headers=headers)
-        refused(answer, 400)
+        refused(answer, status)
         assert "evil.example" not in answer.text
-    assert client.get("/healthz", headers={"Origin": "http://localhost:3000"}).status_code == 200
+    own = str(client.base_url).rstrip("/")
+    assert client.get("/v1/models", headers={"Origin": own}).status_code == 200
+    long_id = client.get("/healthz", headers={"x-request-id": "a" * 65}).headers["x-request-id"]
+    assert len(long_id) <= 64
+    assert client.get("/healthz", headers={"x-request-id": "mine"}).headers["x-request-id"] == "mine"
 
 
 def raw_get(graph: RunningGraph, target: str) -> int:

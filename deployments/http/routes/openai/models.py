@@ -13,14 +13,14 @@ STARTED_S = int(time.time())
 router = families.OPENAI.router("Models")
 
 
-@router.get("/models", responses=families.OPENAI.errors(400, 401, 429, 500, 503))
+@router.get("/models", responses=families.OPENAI.errors(400, 401, 403, 429, 500, 503))
 async def models(services: ServicesDep) -> Models:
     """What answers on each route: engine, model, license and state."""
     capabilities = await services.caller.status.capabilities()
     return Models(object="list", data=[_model(status) for status in capabilities.values()])
 
 
-@router.get("/models/{model_id:path}", responses=families.OPENAI.errors(400, 401, 404, 429, 500, 503))
+@router.get("/models/{model_id:path}", responses=families.OPENAI.errors(400, 401, 403, 404, 429, 500, 503))
 async def one_model(services: ServicesDep, model_id: str) -> Model:
     """One model by its id."""
     for status in (await services.caller.status.capabilities()).values():
