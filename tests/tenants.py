@@ -28,6 +28,7 @@ class AnyVectors(Embedder):
     """Vectors that mean nothing: words find what there is."""
 
     dimension = DIMENSION
+    max_tokens = 256
 
     def embed(self, texts: Sequence[str]) -> NDArray[np.float32]:
         return np.stack([unit(len(text)) for text in texts])
