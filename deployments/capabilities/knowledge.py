@@ -1,6 +1,7 @@
 """Knowledge: documents in, passages out, and the one embedding model and the one reranker of the graph."""
 
 import asyncio
+import sys
 from collections.abc import AsyncIterator, Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import nullcontext
@@ -24,6 +25,8 @@ from pipelines.knowledge.parsing.documents import ReadLimits
 
 MAINTAIN_AFTER_S = 60
 READERS = 4
+SWITCH_INTERVAL_S = 0.0005
+"""Splitting a document is plain Python: at each step of a question it would hold the interpreter for ten times that."""
 
 ResultT = TypeVar("ResultT")
 
@@ -38,6 +41,7 @@ class Knowledge(Capability[Library]):
 
     def __init__(self, settings: Settings) -> None:
         super().__init__(settings)
+        sys.setswitchinterval(SWITCH_INTERVAL_S)
         self._reading = ThreadPoolExecutor(READERS, thread_name_prefix="read")
         self._storing = ThreadPoolExecutor(1, thread_name_prefix="store")
         self._turn = asyncio.Lock()
