@@ -4,7 +4,7 @@ Which engine a capability runs is not a setting: that is in its block of `serve_
 """
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Self
 
 from pydantic import Field, SecretStr, field_validator, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
@@ -46,6 +46,9 @@ class Settings(BaseSettings):
         (), description="Origins whose pages may call with an API key from a browser, separated by commas."
     )
 
+    oidc_issuer: str = Field("", description="OpenID Connect issuer whose bearer tokens are accepted.")
+    oidc_audience: str = Field("", description="Audience that these tokens must be for.")
+
     max_image_bytes: int = Field(20 * MB, gt=0, description="Maximum size of an image.")
     max_audio_bytes: int = Field(25 * MB, gt=0, description="Maximum size of an audio file.")
     max_document_bytes: int = Field(50 * MB, gt=0, description="Maximum size of a document.")
@@ -70,6 +73,12 @@ class Settings(BaseSettings):
         if isinstance(value, str):
             return tuple(each.strip() for each in value.split(",") if each.strip())
         return value
+
+    @model_validator(mode="after")
+    def _check_oidc(self) -> Self:
+        if bool(self.oidc_issuer) != bool(self.oidc_audience):
+            raise ValueError("SENSORIUM_OIDC_ISSUER and SENSORIUM_OIDC_AUDIENCE go together.")
+        return self
 
     @model_validator(mode="before")
     @classmethod

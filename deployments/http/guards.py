@@ -97,7 +97,9 @@ class Guards:
     async def _by_credentials(self, method: str, headers: Mapping[str, str]) -> Principal | None:
         if sent := headers.get("authorization"):
             scheme, _, key = sent.partition(" ")
-            return self._registry.by_key(key.strip()) if scheme.lower() == "bearer" else None
+            if scheme.lower() != "bearer":
+                return None
+            return self._registry.by_key(key.strip()) or await self._registry.by_token(key.strip())
         token = cookie_parser(headers.get("cookie", "")).get(COOKIE)
         if token is None:
             return None

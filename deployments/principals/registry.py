@@ -1,10 +1,13 @@
-"""Who calls: the principal of a key, by the tables as they were at most `MAX_AGE_S` ago."""
+"""Who calls: the principal of a key, token or session, by the tables as they were at most `MAX_AGE_S` ago."""
 
 import asyncio
+import re
 import time
+from dataclasses import replace
 from functools import lru_cache
 
-from deployments.principals.principal import DEFAULT, INSTALLATION, Access, Forbidden, Principal, hash_of
+from deployments.principals.oidc import Issuer
+from deployments.principals.principal import DEFAULT, INSTALLATION, NAME, Access, Forbidden, Principal, hash_of
 from deployments.principals.table import PrincipalTable, Snapshot
 from deployments.settings import Settings
 from pipelines.contracts.errors import NotFound
@@ -19,6 +22,7 @@ class Registry:
     def __init__(self, table: PrincipalTable, settings: Settings) -> None:
         self._table = table
         self._own_keys = {hash_of(key.get_secret_value()) for key in settings.api_keys}
+        self._issuer = Issuer(settings.oidc_issuer, settings.oidc_audience) if settings.oidc_issuer else None
         self._snapshot = Snapshot()
         self._read_s = float("-inf")
         self._reading = asyncio.Lock()
@@ -43,8 +47,8 @@ class Registry:
 
     @property
     def is_protected(self) -> bool:
-        """Whether a call needs a key. Once there was a principal, it always does."""
-        return bool(self._own_keys or self._snapshot.principals)
+        """Whether a call needs a key or token. Once there was a principal, it always does."""
+        return bool(self._own_keys or self._issuer or self._snapshot.principals)
 
     def requires_keys(self) -> bool:
         """`is_protected`, by the tables as they are now; blocks.
@@ -84,6 +88,25 @@ class Registry:
     async def owns(self, principal: Principal, result: str) -> bool:
         """Whether an object of the store is a result of the principal's."""
         return not self._snapshot.principals or await asyncio.to_thread(self._owner, result) == principal.name
+
+    async def by_token(self, token: str) -> Principal | None:
+        """The principal that a token was issued to, with the token's scopes; made if it is the first of its name.
+
+        Raises:
+            Overloaded: the issuer or the database does not respond.
+        """
+        if self._issuer is None or token.count(".") != 2:
+            return None
+        said = await asyncio.to_thread(self._issuer.verify, token)
+        if said is None or said.subject == DEFAULT or not re.fullmatch(NAME, said.subject):
+            return None
+        if said.subject not in self._snapshot.principals:
+            await asyncio.to_thread(self._table.meet, said.subject, self._issuer.url, said.scopes)
+            await self.refresh(max_age_s=0)
+        principal = self._snapshot.principals[said.subject]
+        if principal.issuer != self._issuer.url or not principal.is_active:  # a subject may not be another's name
+            return None
+        return replace(principal, scopes=said.scopes)
 
     def by_session(self, token: str) -> Principal | None:
         """The principal of whoever has signed in, as long as the key gives access."""

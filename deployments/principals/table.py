@@ -143,6 +143,12 @@ class PrincipalTable:
             raise InvalidInput(f"{name} exists. `rotate` gives it a new key, also after `revoke`.", "name") from None
         return _principal(row), key
 
+    def meet(self, name: str, issuer: str, scopes: frozenset[str]) -> None:
+        """Make the principal of an issuer's token, unless the name is known already."""
+        values = {"name": name, "issuer": issuer, "scopes": " ".join(sorted(scopes)), "created_at": self._now}
+        with self._transaction() as connection:
+            connection.execute(self.database.insert(_principals).values(values).on_conflict_do_nothing())
+
     def list(self) -> list[Principal]:
         """All principals, by name."""
         return [principal for _, principal in sorted(self.snapshot().principals.items())]
