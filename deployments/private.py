@@ -2,6 +2,7 @@
 
 import os
 import secrets
+import tempfile
 from pathlib import Path
 
 TOKEN_NAME = "ray-token"  # noqa: S105  a file
@@ -26,3 +27,19 @@ def ray_token(data_dir: Path) -> Path:
         path.write_text(secrets.token_hex(32))
     path.chmod(0o600)
     return path
+
+
+def ray_folder() -> Path:
+    """The folder of Ray's sessions, which Ray itself opens to everybody: sockets, and logs of all processes.
+
+    Not in the data folder: the path of a socket has at most 107 bytes.
+
+    Raises:
+        PermissionError: another user has made a folder of its name.
+    """
+    folder = Path(tempfile.gettempdir()) / f"sensorium-{os.getuid()}"
+    folder.mkdir(mode=0o700, exist_ok=True)
+    if folder.lstat().st_uid != os.getuid():
+        raise PermissionError(f"{folder} belongs to another user. Remove it, then start again.")
+    folder.chmod(0o700)
+    return folder

@@ -21,7 +21,7 @@ from deployments.commands.interrupt import raise_on_signals
 from deployments.http.network import HOW_TO_PROTECT, is_loopback
 from deployments.principals.registry import Registry
 from deployments.principals.table import PrincipalTable
-from deployments.private import keep_private, ray_token
+from deployments.private import keep_private, ray_folder, ray_token
 from deployments.settings import PROJECT, Settings
 from pipelines.contracts.errors import Overloaded
 from pipelines.loading.lock import LOCK_NAME
@@ -87,15 +87,14 @@ def _serve(path: Path, port: int) -> int:
     print("Starting Ray …", flush=True)
     try:
         # `local`: never another cluster that this machine knows of
-        context = ray.init(
+        ray.init(
             address="local",
             include_dashboard=False,
             log_to_driver=False,
             namespace="serve",
             logging_level=logging.WARNING,
+            _temp_dir=str(ray_folder()),
         )
-        session: str = context.address_info["session_dir"]  # type: ignore[attr-defined]  # Ray's
-        os.chmod(session, 0o700)  # Ray makes it for everybody, with its logs
         logging.getLogger("ray.serve").setLevel(logging.WARNING)
         _apply(path)
         if not _wait_until_ready(port, started_s):

@@ -1,8 +1,8 @@
 """The child process that parses one document: its standard input is the file, its output one JSON message a line.
 
-Messages: `{"pages": n}` once if known, `{"number", "blocks": [[kind, text], …]}` per page, `{"not_read": what}` for
-what the parser leaves out, then `{"end": true}` or `{"refused": an error's code, "message"}`. A process that ends
-without one of these two died on the file.
+Messages: `{"pages": n}` once if known; for each page `{"blocks": [[kind, text], …]}`, a part of it each time, then
+`{"number": n}`; `{"not_read": what}` for what the parser leaves out; then `{"end": true}` or
+`{"refused": an error's code, "message"}`. A process that ends without one of these two died on the file.
 """
 
 import json
@@ -16,6 +16,7 @@ from pipelines.knowledge.parsing.clean import clean
 from pipelines.knowledge.parsing.documents import Parsed, ReadLimits
 
 _MAX_NOT_READ = 200
+_BLOCKS_AT_ONCE = 500  # whoever decodes them holds up its other threads
 
 
 def main() -> None:
@@ -49,7 +50,9 @@ def _messages(kind: str, file: BinaryIO, limits: ReadLimits) -> Iterator[dict[st
         characters += sum(len(text) for _, text in cleaned)
         if characters > limits.characters:
             raise UnusableMedia(f"The document exceeds the limit of {limits.characters:,} characters.")
-        yield {"number": number, "blocks": cleaned}
+        for start in range(0, len(cleaned), _BLOCKS_AT_ONCE):
+            yield {"blocks": cleaned[start : start + _BLOCKS_AT_ONCE]}
+        yield {"number": number}
 
 
 def _parser(kind: str) -> Callable[[BinaryIO, ReadLimits], Iterator[Parsed]]:

@@ -161,14 +161,18 @@ def _parse(
 ) -> Iterator[Page]:
     total: int | None = None
     done = 0
+    blocks: list[Block] = []
     for message in _messages(file, kind, limits):
         progress(done / total if total else None, "reading")
         match message:
             case {"pages": int(total)}:
                 pass
-            case {"number": number, "blocks": blocks}:
+            case {"blocks": list(some)}:
+                blocks += [Block(kind, text) for kind, text in some]
+            case {"number": number}:
                 done += 1
-                yield Page(number, tuple(Block(kind, text) for kind, text in blocks))
+                yield Page(number, tuple(blocks))
+                blocks = []
             case {"not_read": str(what)}:
                 not_read[what] += 1
             case {"refused": str(code), "message": str(reason)}:
@@ -182,7 +186,7 @@ def _messages(file: IO[bytes], kind: str, limits: ReadLimits) -> Iterator[dict[s
     """The child's messages as they come, and {} while it is silent; ends early if the child dies."""
     deadline = time.monotonic() + limits.seconds
     with tempfile.TemporaryFile() as errors, _child(file, kind, limits, errors) as output:
-        rest = b""
+        pieces: list[bytes] = []
         with selectors.DefaultSelector() as selector:
             selector.register(output, selectors.EVENT_READ)
             while True:
@@ -194,8 +198,11 @@ def _messages(file: IO[bytes], kind: str, limits: ReadLimits) -> Iterator[dict[s
                 chunk = os.read(output.fileno(), 1 << 18)
                 if not chunk:
                     break
-                *lines, rest = (rest + chunk).split(b"\n")
-                yield from map(json.loads, lines)
+                *ends, begin = chunk.split(b"\n")
+                for end in ends:
+                    yield json.loads(b"".join((*pieces, end)))
+                    pieces.clear()
+                pieces.append(begin)
         errors.seek(0)
         # The caller learns that the file is damaged; the operator may want to know how.
         _logger.warning("reading a %s ended early: %s", kind, errors.read()[-2000:].decode(errors="replace"))
