@@ -30,7 +30,7 @@ def ray_token(data_dir: Path) -> Path:
 
 
 def ray_folder() -> Path:
-    """The folder of Ray's sessions, which Ray itself opens to everybody: sockets, and logs of all processes.
+    """Where Ray keeps the folder of its sessions, which it opens to everybody: sockets, and logs of all processes.
 
     Not in the data folder: the path of a socket has at most 107 bytes.
 

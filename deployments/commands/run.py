@@ -93,7 +93,7 @@ def _serve(path: Path, port: int) -> int:
             log_to_driver=False,
             namespace="serve",
             logging_level=logging.WARNING,
-            _temp_dir=str(ray_folder()),
+            _temp_dir=str(ray_folder() / "ray"),  # Ray opens this one to everybody
         )
         logging.getLogger("ray.serve").setLevel(logging.WARNING)
         _apply(path)
