@@ -5,10 +5,12 @@ watches the progress.
 """
 
 import asyncio
+import tempfile
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from itertools import islice
+from pathlib import Path
 from typing import Any, Generic, TypeVar
 
 import ray
@@ -21,7 +23,9 @@ from deployments.catalog import BY_DEPLOYMENT
 from deployments.private import keep_private
 from deployments.settings import Settings
 from deployments.storage import ObjectStore
+from deployments.storage.space import require_space
 from pipelines.contracts.engine import EngineConfig, Resources
+from pipelines.contracts.progress import Progress
 from pipelines.loading.device import limit_memory
 from pipelines.loading.lock import use_lock
 from pipelines.media.video import VideoReader
@@ -104,6 +108,16 @@ class Capability(Generic[EngineT]):
             ) as video,
         ):
             yield video
+
+    def writing(self, progress: Progress) -> Progress:
+        """The progress of work that writes a temporary file, which must not grow into the disk's reserve."""
+        folder = Path(tempfile.gettempdir())
+
+        def report(fraction: float | None, stage: str, /) -> None:
+            require_space(folder)
+            progress(fraction, stage)
+
+        return report
 
     async def in_engine(self, work: Callable[[EngineT], ResultT], thread: ThreadPoolExecutor | None = None) -> ResultT:
         """Run one piece of work in the engine's thread, or in `thread`."""

@@ -22,7 +22,7 @@ class FrameInterpolation(Capability[FrameInterpolator]):
 
             def work(interpolator: FrameInterpolator, progress: CallProgress) -> None:
                 with self.open_video(source) as video:
-                    interpolate_video(video, interpolator, smoother, fps=fps, progress=progress)
+                    interpolate_video(video, interpolator, smoother, fps=fps, progress=self.writing(progress))
 
             async def publish(_: None) -> dict[str, Any]:
                 key = video_name("static/video")

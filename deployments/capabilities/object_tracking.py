@@ -22,7 +22,7 @@ class ObjectTracking(Capability[ObjectTracker]):
 
             def work(tracker: ObjectTracker, progress: CallProgress) -> dict[str, int]:
                 with self.open_video(source) as video:
-                    return track_video(video, tracker, annotated, text, progress=progress)
+                    return track_video(video, tracker, annotated, text, progress=self.writing(progress))
 
             async def publish(counts: dict[str, int]) -> dict[str, Any]:
                 key = video_name("static/video")

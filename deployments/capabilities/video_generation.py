@@ -24,9 +24,10 @@ class VideoGeneration(Capability[VideoGenerator]):
                 with self.store.open_reader(source.key) as file:
                     image = read_image(file, max_pixels=self.settings.max_pixels).rgb8()
                 clip = generator.generate(image, request, progress=progress)
+                report = self.writing(progress)
                 with VideoWriter(made, fps=clip.fps, width=clip.width, height=clip.height) as writer:
                     for number, frame in enumerate(clip.frames, start=1):
-                        progress(number / clip.count, "animating")
+                        report(number / clip.count, "animating")
                         writer.write(frame)
 
             async def publish(_: None) -> dict[str, Any]:

@@ -18,6 +18,7 @@ from deployments.http.uploads import FileSpec, Upload, form_file
 from deployments.jobs.operations import measured, static_results
 from deployments.jobs.table import Job
 from deployments.principals.principal import Principal
+from deployments.storage.space import require_space
 
 
 @dataclass(frozen=True)
@@ -93,6 +94,7 @@ class Execution:
             principal=self.principal.name,
             max_own=self.principal.limits.queued_jobs,
         )
+        await asyncio.to_thread(require_space, self.services.settings.data_dir)
         if upload:
             upload.kept = True  # from here on the job may exist, even if this request is cancelled
         try:

@@ -12,6 +12,7 @@ from obstore.store import LocalStore
 from deployments.storage.errors import translated
 from deployments.storage.names import check_key
 from deployments.storage.signing import UrlSigner
+from deployments.storage.space import require_space
 from pipelines.contracts.errors import NotFound
 
 _UNFINISHED = re.compile(r".*#[0-9]+")  # how obstore names a file that is being written
@@ -36,6 +37,10 @@ class LocalFolder:
         path = self._root / key
         if os.path.realpath(path) != str(path):
             raise NotFound("There is no such file.")
+
+    def require_space(self) -> None:
+        """Refuse to write into the disk's reserve."""
+        require_space(self._root)
 
     def open_reader(self, key: str) -> BinaryIO:
         """The file itself."""

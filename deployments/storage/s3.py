@@ -50,6 +50,9 @@ class S3Bucket:
         """Refuse an invalid key."""
         check_key(key)
 
+    def require_space(self) -> None:
+        """The server's own business."""
+
     def open_reader(self, key: str) -> BinaryIO:
         """A file that fetches what is read of it, a mebibyte at least."""
         with translated():

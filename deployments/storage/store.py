@@ -129,6 +129,7 @@ class ObjectStore:
         try:
             async with aclosing(_in_blocks(chunks)) as blocks:
                 async for block in blocks:
+                    self._backend.require_space()
                     size += len(block)
                     if max_bytes is not None and size > max_bytes:
                         raise InputTooLarge(f"The file exceeds the {max_bytes:,}-byte limit.")

@@ -553,6 +553,41 @@ async def test_full_disk_is_reported_and_leaves_nothing(small_disk, disk_kb):
     assert (await store.head("uploads/a")).size == 500_000
 
 
+async def test_the_reserve_is_kept_free(small_disk):
+    store = ObjectStore.open(f"file://{small_disk}", public_url="http://product")
+    await put(store, "uploads/a", BYTES[:100_000])
+    (small_disk / "ballast").write_bytes(bytes((8 << 20) - 500_000))
+    free = os.statvfs(small_disk).f_bfree
+    for _ in range(2):
+        with pytest.raises(StorageFull, match="full"):
+            await put(store, "uploads/b", b"a small one")
+        assert os.statvfs(small_disk).f_bfree >= free - 2
+    assert (await read(store, "uploads/a"))[1] == BYTES[:100_000]
+    await store.delete("uploads/a")
+    (small_disk / "ballast").unlink()
+    await put(store, "uploads/b", b"a small one")
+
+
+async def test_a_job_and_a_result_leave_the_reserve_alone(small_disk, tmp_path, monkeypatch):
+    from deployments.capabilities.video_generation import VideoGeneration
+    from tests.asgi import app, client
+
+    application, services = app(small_disk, jobs_url=f"sqlite:///{tmp_path}/jobs.sqlite")
+    monkeypatch.setattr("tempfile.tempdir", str(small_disk))
+    report = VideoGeneration.writing(None, lambda fraction, stage: None)
+    report(0.5, "animating")
+    (small_disk / "ballast").write_bytes(bytes(os.statvfs(small_disk).f_bavail * 4096 - 300_000))
+    with pytest.raises(StorageFull):
+        report(0.6, "animating")
+    async with client(application) as http:
+        asked = {"json": {"prompt": "a pig"}, "headers": {"Prefer": "respond-async"}}
+        answer = await http.post("/v1/images/generations", **asked)
+        assert answer.status_code == 503, answer.text
+        assert answer.json()["error"]["code"] == "storage_full"
+        assert answer.headers["retry-after"]
+        assert not services.jobs.list_recent(10, None, 0)
+
+
 @pytest.mark.parametrize("url", ["", "http://x/y", "gs://bucket", "file://host/x"])
 def test_other_urls_are_refused(url):
     with pytest.raises(ValueError, match="object store"):
