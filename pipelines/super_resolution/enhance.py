@@ -22,7 +22,7 @@ def enhance(image: DecodedImage, resolver: SuperResolver, progress: Progress = n
     Args:
         image: of any size from 1 × 1.
         resolver: does the enlarging.
-        progress: called before each tile.
+        progress: called before each step of each tile: transparent pixels, colors, alpha.
 
     Returns:
         An image of the same bit depth and color profile, with alpha if there was any.
@@ -36,12 +36,16 @@ def enhance(image: DecodedImage, resolver: SuperResolver, progress: Progress = n
     alpha = None if image.alpha is None else np.empty(pixels.shape[:2], pixels.dtype)
     tiles = list(_tiles(rows, columns, resolver.tile_px))
     for number, tile in enumerate(tiles):
-        progress(number / len(tiles), "enhancing")
+        fraction = number / len(tiles)
+        progress(fraction, "enhancing")
         near = tile.grown(resolver.overlap_px, rows, columns)
         inner, target = tile.within(near, scale), tile.scaled(scale)
-        large = resolver.upscale(_visible(image, near, resolver.overlap_px))
+        visible = _visible(image, near, resolver.overlap_px)
+        progress(fraction, "enhancing")
+        large = resolver.upscale(visible)
         pixels[target] = _as(pixels.dtype, large[inner])
         if alpha is not None and image.alpha is not None:
+            progress(fraction, "enhancing")
             opacity = _enlarge(_as_float(image.alpha[near.window]), scale)
             alpha[target] = _as(alpha.dtype, opacity[inner])
     progress(1.0, "enhancing")

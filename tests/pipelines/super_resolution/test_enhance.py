@@ -115,11 +115,14 @@ def test_metadata_is_kept_and_updated() -> None:
     assert (written[0x010F], written[0x011A], written.get_ifd(0x8769)[0xA002]) == ("Maker", 200.0, 60)
 
 
-def test_progress_runs_to_one_and_cancels_between_tiles() -> None:
+def test_progress_runs_to_one_and_cancels_between_the_steps_of_tiles() -> None:
     image = DecodedImage(np.zeros((40, 40, 3), np.uint8))
+    translucent = DecodedImage(image.pixels, np.full((40, 40), 9, np.uint8))
     seen: list[float | None] = []
-    enhance(image, Repeat(), lambda fraction, _stage: seen.append(fraction))
-    assert seen == [n / 9 for n in range(9)] + [1.0]
+    for each, steps in ((image, 2), (translucent, 3)):
+        seen.clear()
+        enhance(each, Repeat(), lambda fraction, _stage: seen.append(fraction))
+        assert seen == [n / 9 for n in range(9) for _ in range(steps)] + [1.0]
 
     def leave(fraction: float | None, _stage: str) -> None:
         seen.append(fraction)
