@@ -18,6 +18,7 @@ HOSTILE = "<img src=x onerror=alert(1)>"
 
 def go(page: Page, name: str) -> None:
     page.get_by_role("tab", name=name, exact=True).click()
+    expect(page.get_by_role("tabpanel", name=name, exact=True)).to_be_visible()
 
 
 def add_document(graph: RunningGraph, category: str, name: str, text: str) -> None:

@@ -21,6 +21,7 @@ import { Problem } from "./problem.js";
 /** The tab that shows the results of each route. */
 export const TAB_OF_ROUTE = {
   "/v1/images/generations": "generate-image",
+  "/v1/images/edits": "generate-image",
   "/image/imageToText": "describe-image",
   "/image/enhanceImage": "enhance-image",
   "/image/generateVideo": "animate-image",
