@@ -19,6 +19,7 @@ import httpx
 import numpy as np
 import openai
 import pytest
+import torch
 from PIL import Image
 
 from deployments.catalog import CATALOG
