@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from deployments.http.routes.openai.chat import _chunks, _completion, chat_call
+from deployments.http.routes.openai.chat import _chunks, _completion, _usage, chat_call
 from deployments.http.schemas.openai import ChatCompletionBody
 from pipelines.chat import Delta, Usage
 
@@ -27,7 +27,7 @@ async def two_answers() -> AsyncIterator[tuple[Delta, ...]]:
 
 
 async def test_whole() -> None:
-    answer = (await _completion(two_answers(), HEAD, grounded=False)).model_dump(exclude_unset=True)  # type: ignore[arg-type]
+    answer = (await _completion(two_answers(), HEAD, _usage, grounded=False)).model_dump(exclude_unset=True)  # type: ignore[arg-type]
     first, second = answer["choices"]
     assert first == {
         "index": 0,
@@ -42,7 +42,7 @@ async def test_whole() -> None:
 
 async def test_streamed() -> None:
     asked = body(n=2, stream=True, stream_options={"include_usage": True})
-    chunks = [chunk async for chunk in _chunks(two_answers(), HEAD, asked)]  # type: ignore[arg-type]
+    chunks = [chunk async for chunk in _chunks(two_answers(), HEAD, asked, _usage)]  # type: ignore[arg-type]
     choices = [chunk["choices"][0] for chunk in chunks[:-1]]
     assert [(it["index"], it["delta"].get("content"), it["finish_reason"]) for it in choices] == [
         (0, "", None),
