@@ -21,6 +21,7 @@ TABS = {
     "track-video": ("Track video", "ObjectTracking"),
     "interpolate-video": ("Interpolate video", "FrameInterpolation"),
     "jobs": ("Jobs", None),
+    "account": ("Account", None),
 }
 FOLDER = ROOT / "deployments" / "http" / "console"
 

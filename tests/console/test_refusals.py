@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import re
 import threading
 import time
 from collections.abc import Coroutine, Iterator
@@ -16,6 +17,7 @@ from playwright.sync_api import Page, expect
 
 from deployments.http.services import Services
 from deployments.jobs.table import JobTable
+from deployments.principals.principal import CAPABILITIES, Limits
 from tests.asgi import KEYED, app
 from tests.console.conftest import OpenConsole
 from tests.media import mp4, png
@@ -62,12 +64,12 @@ def submit_video(page: Page, video: Path) -> Any:
     return panel
 
 
-def test_the_key_is_asked_for_once_and_opens_results(open_console: OpenConsole, tmp_path: Path, video: Path) -> None:
+def test_a_key_signs_in_once_and_opens_results(open_console: OpenConsole, tmp_path: Path, video: Path) -> None:
     with serving(tmp_path, **KEYED) as (url, services, jobs):
         page = open_console("track-video", url=url)
         page.watch.expected_statuses = {401}
         panel = submit_video(page, video)
-        dialog = page.get_by_role("dialog", name="API key")
+        dialog = page.get_by_role("dialog", name="Sign in")
         expect(dialog).to_contain_text("This server requires an API key.")
         dialog.get_by_label("Key").fill("wrong")
         dialog.get_by_label("Key").press("Enter")
@@ -76,7 +78,7 @@ def test_the_key_is_asked_for_once_and_opens_results(open_console: OpenConsole, 
         expect(panel.get_by_role("alert")).to_contain_text("This server requires an API key")
         panel.get_by_role("button", name="Try again").click()
         dialog.get_by_label("Key").fill("second")
-        dialog.get_by_role("button", name="Use this key").click()
+        dialog.get_by_role("button", name="Sign in").click()
         expect(panel.get_by_role("progressbar")).to_be_visible()
         expect(panel.locator(".job-card strong")).to_have_text("Queued")
 
@@ -96,7 +98,7 @@ def test_the_key_is_asked_for_once_and_opens_results(open_console: OpenConsole, 
         jobs.succeed(job, json.dumps({"video": "static/video/a.mp4", "tracks": "static/video/a.txt", "counts": counts}))
         videos = panel.locator(".pair video")
         expect(videos).to_have_count(2)
-        assert videos.nth(1).get_attribute("src").startswith("blob:")
+        assert videos.nth(1).get_attribute("src") == "/static/video/a.mp4"
         expect(videos.nth(1)).to_have_js_property("readyState", 4)
         expect(panel.locator(".counts dt")).to_have_text("<b>car</b>")
         expect(panel.locator(".curl code")).to_contain_text('"Authorization: Bearer $SENSORIUM_API_KEY"')
@@ -104,10 +106,57 @@ def test_the_key_is_asked_for_once_and_opens_results(open_console: OpenConsole, 
             panel.get_by_role("link", name="Tracks as text").click()
         assert Path(coming.value.path()).read_text().startswith("1,1,2")
 
-        page.get_by_role("button", name="API key").click()
-        dialog.get_by_role("button", name="Forget the key").click()
+        assert "second" not in page.evaluate("JSON.stringify(localStorage) + document.cookie"), "no script sees it"
+        page.goto(f"{url}/docs")
+        expect(page.get_by_text("/v1/chat/completions").first).to_be_visible()
+        page.goto(f"{url}/#account")
+        expect(page.locator("#account-link")).to_have_text("default")
+        page.get_by_role("button", name="Sign out").click()
         expect(dialog).to_contain_text("This server requires an API key.")
-        assert page.evaluate("localStorage.getItem('sensorium.key')") is None
+
+
+def test_an_administrator_adds_revokes_and_rotates_keys(open_console: OpenConsole, tmp_path: Path) -> None:
+    with serving(tmp_path, **KEYED) as (url, services, _):
+        page = open_console("account", url=url)
+        page.watch.expected_statuses = {400, 401}
+        dialog = page.get_by_role("dialog", name="Sign in")
+        dialog.get_by_label("Key").fill("first")
+        dialog.get_by_role("button", name="Sign in").click()
+        panel = page.get_by_role("tabpanel", name="Account")
+        expect(panel.locator(".who")).to_have_text("You are default.")
+        expect(panel.locator(".usage tbody tr").first).to_contain_text("default")
+        for scopes in ("everything", "chat, knowledge"):
+            panel.get_by_label("Name").fill("alice")
+            panel.get_by_label("Scopes").fill(scopes)
+            panel.get_by_label("Requests a minute").fill("60")
+            panel.get_by_role("button", name="Add key").click()
+            if scopes == "everything":
+                expect(panel.get_by_role("alert")).to_contain_text("No such scope: everything")
+        shown = panel.locator(".new-key code")
+        expect(shown).to_have_text(re.compile("^sk-"))
+        first = shown.text_content()
+        [alice] = services.principals.list()
+        assert (alice.scopes, alice.limits.requests_per_minute) == ({"chat", "knowledge"}, 60)
+        panel.get_by_role("button", name="New key: alice").click()
+        expect(shown).not_to_have_text(first)
+        panel.get_by_role("button", name="Revoke: alice").click()
+        expect(panel.locator(".key-list tbody tr")).to_contain_text("revoked")
+        assert services.principals.list()[0].revoked
+
+
+def test_a_person_without_admin_sees_only_their_own(open_console: OpenConsole, tmp_path: Path) -> None:
+    with serving(tmp_path) as (url, services, _):
+        _, key = services.principals.add("alice", CAPABILITIES, Limits())
+        services.registry.read()
+        page = open_console("account", url=url)
+        page.watch.expected_statuses = {401}
+        dialog = page.get_by_role("dialog", name="Sign in")
+        dialog.get_by_label("Key").fill(key)
+        dialog.get_by_label("Key").press("Enter")
+        panel = page.get_by_role("tabpanel", name="Account")
+        expect(panel.locator(".who")).to_have_text("You are alice.")
+        expect(panel.locator(".usage tbody tr")).to_have_count(1)
+        expect(panel.locator(".keys")).to_be_hidden()
 
 
 def test_too_many_jobs_name_the_time_to_wait(open_console: OpenConsole, tmp_path: Path, video: Path) -> None:

@@ -1,11 +1,11 @@
-/** Calls to the server: with the API key, with errors as `Problem`. */
+/** Calls to the server, with errors as `Problem`. */
 
-import { askForKey, currentKey, keyHeaders } from "./keys.js";
 import { Problem, problemOf } from "./problem.js";
 import { addressOf, messageOf } from "./request.js";
+import { signIn, signInCount } from "./session.js";
 
 /**
- * Fetch; asks for the API key if the server requires one.
+ * Fetch; asks for a key if the server requires one.
  * @param {string} path
  * @param {RequestInit} [options]
  * @returns {Promise<Response>} a successful response
@@ -13,10 +13,10 @@ import { addressOf, messageOf } from "./request.js";
  */
 export async function call(path, options = {}) {
   for (;;) {
-    const key = currentKey();
-    const response = await reached(fetch(path, { ...options, headers: { ...options.headers, ...keyHeaders() } }), options.signal);
+    const before = signInCount();
+    const response = await reached(fetch(path, options), options.signal);
     if (response.ok) return response;
-    if (response.status === 401 && (await askForKey(key))) continue;
+    if (response.status === 401 && (await signIn(before))) continue;
     throw problemOf(response.status, await response.text(), response.headers.get("Retry-After"));
   }
 }
@@ -92,10 +92,10 @@ function dataOf(event) {
  */
 export async function send(description, options = {}) {
   for (;;) {
-    const key = currentKey();
+    const before = signInCount();
     const answer = await transmit(description, options);
     if (answer.status >= 200 && answer.status < 300) return JSON.parse(answer.responseText);
-    if (answer.status === 401 && (await askForKey(key))) continue;
+    if (answer.status === 401 && (await signIn(before))) continue;
     throw problemOf(answer.status, answer.responseText, answer.getResponseHeader("Retry-After"));
   }
 }
@@ -106,7 +106,7 @@ function transmit(description, { onprogress, signal, headers }) {
   return new Promise((resolve, reject) => {
     const request = new XMLHttpRequest();
     request.open(message.method, addressOf(description));
-    for (const [name, value] of Object.entries({ ...message.headers, ...headers, ...keyHeaders() })) {
+    for (const [name, value] of Object.entries({ ...message.headers, ...headers })) {
       request.setRequestHeader(name, value);
     }
     request.upload.addEventListener("progress", (event) => {

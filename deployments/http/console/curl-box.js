@@ -1,8 +1,8 @@
 /** The command that does what the form does. */
 
 import { one } from "./dom.js";
-import { currentKey } from "./keys.js";
 import { curlOf } from "./request.js";
+import { session } from "./session.js";
 
 /**
  * Add the command below a form, and keep it in step with the form.
@@ -15,13 +15,14 @@ export function addCurl(panel, describe) {
   const code = one("code", box);
   const status = one("[role=status]", box);
   const write = () => {
-    code.textContent = curlOf(describe(), location.origin, Boolean(currentKey()));
+    code.textContent = curlOf(describe(), location.origin, Boolean(session()?.signed_in));
     status.textContent = "";
   };
   one("[data-do=copy]", box).addEventListener("click", () => copy(code, status));
   form.after(box);
   for (const type of ["input", "change"]) form.addEventListener(type, write);
   panel.addEventListener("shown", write);
+  addEventListener("session", write);
   write();
 }
 

@@ -11,15 +11,17 @@ import "./tabs/animate-image.js";
 import "./tabs/track-video.js";
 import "./tabs/interpolate-video.js";
 import "./tabs/jobs.js";
+import "./tabs/account.js";
 import { showCategories } from "./categories.js";
 import { guardUploads } from "./job-tab.js";
-import { setUpKeyButton } from "./keys.js";
 import { refuseStrayDrops } from "./pick.js";
+import { readSession } from "./session.js";
 import { watchCapabilities } from "./status.js";
 import { setUpTabs } from "./tabs.js";
 
 showCategories();
-setUpKeyButton();
+localStorage.removeItem("sensorium.key"); // where an earlier release kept it
+readSession();
 refuseStrayDrops();
 guardUploads();
 setUpTabs();

@@ -1,22 +1,12 @@
 /** Images and videos on the page. */
 
-import { call } from "./api.js";
 import { el } from "./dom.js";
-import { currentKey } from "./keys.js";
 
 /**
  * A URL that an element's `src` can load.
- * An absolute URL carries its own signature. A relative one needs the API key, if there is one, which `src` cannot send:
- * it is fetched as a blob then.
- * @param {string} address as the server gives it
- * @returns {Promise<string>}
+ * @param {string} address as the server gives it: an absolute URL, or a path relative to the server
  */
-export async function sourceOf(address) {
-  if (/^https?:/.test(address)) return address;
-  const path = `/${address.replace(/^\/+/, "")}`;
-  if (!currentKey()) return path;
-  return URL.createObjectURL(await (await call(path)).blob());
-}
+export const sourceOf = (address) => (/^https?:/.test(address) ? address : `/${address.replace(/^\/+/, "")}`);
 
 /**
  * An image or video with its caption.

@@ -9,7 +9,9 @@ const EXPLAINED = {
   offline: ["This device is offline", "Connect to a network, then try again."],
   invalid_parameter: ["An input is invalid", "Change it, then try again."],
   invalid_body: ["The server could not read the request", "Reload this page, then try again."],
-  invalid_api_key: ["This server requires an API key", "Ask its administrator for one, and enter it with the button at the top."],
+  invalid_api_key: ["This server requires an API key", "Ask its administrator for one, and sign in."],
+  insufficient_scope: ["Your key does not allow this", "Ask the server’s administrator for a key with this scope."],
+  cross_site: ["The server takes this only from its own page", "Open the console at its own address, by HTTPS."],
   forbidden: ["This result’s link is no longer valid", "Open the result again from Jobs."],
   not_found: ["It no longer exists", "Results and finished jobs are deleted after a while; run it again."],
   too_large: ["This is too large", "Send something smaller or shorter."],
@@ -18,6 +20,8 @@ const EXPLAINED = {
   too_many_pixels: ["This file has too many pixels", "Make it smaller, then try again."],
   too_long: ["This video is too long", "Cut it, then try again."],
   empty_audio: ["There is no audio in this", "Record again, or choose another file."],
+  rate_limit_exceeded: ["You are at your limit of calls", "Wait a moment, then try again."],
+  quota_exceeded: ["You are at your limit of documents", "Delete documents that you no longer need."],
   too_many_jobs: ["Too many jobs are queued", "Wait for some to finish, or cancel those you do not need in Jobs."],
   overloaded: ["Sensorium is busy", "Try again in a moment."],
   model_loading: ["This capability is still starting", "Try again in a moment."],
@@ -61,7 +65,7 @@ export class Problem extends Error {
 
   /** Whether waiting may solve it. */
   get isPassing() {
-    return ["unreachable", "offline", "overloaded", "model_loading", "too_many_jobs"].includes(this.code);
+    return ["unreachable", "offline", "overloaded", "model_loading", "too_many_jobs", "rate_limit_exceeded"].includes(this.code);
   }
 }
 

@@ -178,3 +178,22 @@ async def test_an_expired_key_opens_nothing(tmp_path: Path) -> None:
     async with tenants.add("late", expires_at=1.0) as late, tenants.add("alice", expires_at=4e9) as alice:
         assert (await late.get("/v1/jobs")).status_code == 401
         assert (await alice.get("/v1/jobs")).status_code == 200
+
+
+async def test_calls_ask_the_database_for_nobody_twice(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    tenants = Tenants(tmp_path)
+    read = []
+    snapshot = tenants.services.principals.snapshot
+    monkeypatch.setattr(tenants.services.principals, "snapshot", lambda: read.append(1) or snapshot())
+    async with tenants.add("alice") as alice, client(tenants.application) as anonymous:
+        read.clear()
+        for _ in range(20):
+            assert (await alice.get("/v1/models")).status_code == 200
+            assert (await anonymous.get("/v1/models")).status_code == 401
+            assert (await anonymous.get("/healthz")).status_code == 200
+        assert len(read) <= 1
+        tenants.services.registry._read_s -= 10
+        assert (await anonymous.get("/healthz")).status_code == 200
+        assert len(read) <= 1, "a probe never asks"
+        await alice.get("/v1/models")
+        assert len(read) >= 1

@@ -17,7 +17,7 @@ addJobTab({
   },
 
   async show(result) {
-    const src = await sourceOf(result.svdVideoUrl);
+    const src = sourceOf(result.svdVideoUrl);
     return figure(player(src, "The video"), download(src, "animated.mp4"));
   },
 });

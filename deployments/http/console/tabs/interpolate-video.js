@@ -16,7 +16,7 @@ addJobTab({
   },
 
   async show(result, original) {
-    const src = await sourceOf(result.data);
+    const src = sourceOf(result.data);
     return besideOriginal(original, src, "Interpolated ", download(src, "interpolated.mp4"));
   },
 });

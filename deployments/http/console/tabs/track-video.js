@@ -20,7 +20,7 @@ addJobTab({
   },
 
   async show(result, original) {
-    const [video, tracks] = await Promise.all([sourceOf(result.data), sourceOf(result.tracks)]);
+    const [video, tracks] = [sourceOf(result.data), sourceOf(result.tracks)];
     return el(
       "div",
       {},
