@@ -131,3 +131,30 @@ def test_usage_of_calls_and_jobs(tenants: Tenants) -> None:
     assert used["tokens"] > 10
     assert used["frames"] > 2, "of the job and of the call that waited"
     assert used["bytes"] > len(mp4())
+
+
+def test_a_shared_category_is_read_by_name_of_its_owner(tenants: Tenants) -> None:
+    assert upload(tenants.alice, "The vault code is 4711.").json() == {"result": True}
+    address = "/v1/categories/plans/shares/bob"
+    assert tenants.alice.put(address, json={"access": "read"}).status_code == 200
+    time.sleep(IN_FORCE_S)
+    assert "4711" in ask(tenants.bob, owner="alice")["sources"][0]["passage"]
+    assert upload(tenants.bob, "Mine.", owner="alice").status_code == 403
+    assert tenants.alice.delete(address).status_code == 200
+    time.sleep(IN_FORCE_S)
+    hers = {"category": "plans", "owner": "alice"}
+    assert tenants.bob.get("/uploadFile/learningFiles", params=hers).status_code == 404
+
+
+def test_a_browser_signs_in_and_out(tenants: Tenants) -> None:
+    own = {"Sec-Fetch-Site": "same-origin"}
+    key = tenants.alice.headers["Authorization"].removeprefix("Bearer ")
+    with httpx.Client(base_url=tenants.graph.url, timeout=60, headers=own) as browser:
+        assert browser.get("/docs").status_code == 401
+        assert browser.post("/v1/session", json={"key": key}).json()["principal"] == "alice"
+        assert browser.get("/docs").status_code == 200
+        assert browser.post("/v1/embeddings", json={"input": "x"}).status_code == 200
+        elsewhere = browser.post("/v1/embeddings", json={"input": "x"}, headers={"Sec-Fetch-Site": "same-site"})
+        assert elsewhere.status_code == 403
+        assert browser.delete("/v1/session").status_code == 200
+        assert browser.get("/docs").status_code == 401
