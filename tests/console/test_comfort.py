@@ -133,7 +133,7 @@ def test_a_file_becomes_a_result(page: Page, files: dict[str, Path], tab: str, f
 
 def test_jobs(page: Page, files: dict[str, Path]) -> None:
     panel = go(page, "Describe image")
-    choose(page, panel, files["image"])
+    panel.locator("input[type=file]").set_input_files(files["image"])
     press(page, panel, "Describe")
     expect(panel.locator(".result img").first).to_be_visible()
     page.reload()
