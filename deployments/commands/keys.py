@@ -11,6 +11,7 @@ from datetime import UTC, datetime
 
 from deployments.principals.principal import CAPABILITIES, EVERY_SCOPE, Limits, Principal
 from deployments.principals.table import PrincipalTable
+from deployments.private import keep_private
 from deployments.settings import Settings
 from pipelines.contracts.errors import SensoriumError
 
@@ -20,7 +21,9 @@ UNLIMITED = "-"
 def main(argv: Sequence[str] | None = None) -> int:
     """The command; 0 if it did what was asked."""
     arguments = _parser().parse_args(argv)
-    table = PrincipalTable(Settings().jobs_url)
+    settings = Settings()
+    keep_private(settings.data_dir)
+    table = PrincipalTable(settings.jobs_url)
     try:
         if arguments.command == "add":
             limits = Limits(**{name: getattr(arguments, name) for name in Limits.__dataclass_fields__})

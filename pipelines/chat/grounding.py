@@ -52,13 +52,10 @@ def build_grounded_messages(
     Raises:
         InvalidInput: the conversation leaves no room, even without any passage, or asks no question.
     """
-    turns = [message for message in messages if message.role != "system"]
+    turns = _one_system_prompt(messages)
     last = max((at for at, message in enumerate(turns) if message.role == "user"), default=None)
     if last is None:
         raise InvalidInput("A question about documents needs a message with the role `user`.", "messages")
-    if own := "\n\n".join(message.content for message in messages if message.role == "system"):
-        turns.insert(0, Message("system", own))
-        last += 1
     question = turns[last]
     others = sum(count_tokens(message.content) for at, message in enumerate(turns) if at != last)
     kept: list[Passage] = []
@@ -86,6 +83,11 @@ def special_tokens_defused(tokenizer: Any) -> Callable[[str], str]:
     special = sorted({*tokenizer.all_special_tokens, *tokenizer.get_added_vocab()}, key=len, reverse=True)
     pattern = re.compile("|".join(map(re.escape, special)) or r"(?!)")
     return lambda text: pattern.sub(lambda mark: f"{mark[0][:1]} {mark[0][1:]}", text)
+
+
+def _one_system_prompt(messages: Sequence[Message]) -> list[Message]:
+    own = "\n\n".join(message.content for message in messages if message.role == "system")
+    return [*([Message("system", own)] if own else []), *(message for message in messages if message.role != "system")]
 
 
 def _ground(question: Message, passages: Sequence[Passage], defuse: Callable[[str], str]) -> Message:

@@ -1,6 +1,7 @@
 """Tiny captioning, classification and segmentation models in the published file layout, with random weights."""
 
 from pathlib import Path
+from typing import Any
 
 WORDS = (
     *("a", "the", "of", "on", "in", "with", "and", "two", "red", "blue", "man", "woman", "dog", "cat", "street"),
@@ -189,37 +190,36 @@ def make_tiny_qwen3_vl(folder: Path, seed: int = 0) -> Path:
 
 def make_tiny_siglip2(folder: Path, seed: int = 0) -> Path:
     """SigLIP 2 for squares: SigLIP's model with Gemma's tokenizer."""
-    import torch
     from transformers import GemmaTokenizer, SiglipConfig, SiglipImageProcessorPil, SiglipModel
 
-    vocabulary = _gemma_vocabulary()
-    tokenizer = GemmaTokenizer(vocabulary, [], padding_side="right", add_bos_token=False, add_eos_token=True)
-    torch.manual_seed(seed)
-    config = SiglipConfig(
-        text_config={**_SIZES, "vocab_size": len(vocabulary), "max_position_embeddings": 64},
-        vision_config={**_SIZES, "image_size": 32, "patch_size": 8},
-    )
-    _spread(SiglipModel(config)).save_pretrained(folder)
-    tokenizer.save_pretrained(folder)
-    SiglipImageProcessorPil(size={"height": 32, "width": 32}).save_pretrained(folder)
-    return folder
+    vision = {"image_size": 32, "patch_size": 8}
+    processor = SiglipImageProcessorPil(size={"height": 32, "width": 32})
+    return _siglip(folder, seed, (SiglipModel, SiglipConfig, GemmaTokenizer), vision, processor)
 
 
 def make_tiny_siglip2_naflex(folder: Path, seed: int = 0) -> Path:
     """SigLIP 2 that keeps the image's shape."""
-    import torch
     from transformers import Siglip2Config, Siglip2ImageProcessorPil, Siglip2Model, Siglip2Tokenizer
 
+    vision = {"patch_size": 8, "num_patches": 16}
+    processor = Siglip2ImageProcessorPil(patch_size=8, max_num_patches=16)
+    return _siglip(folder, seed, (Siglip2Model, Siglip2Config, Siglip2Tokenizer), vision, processor)
+
+
+def _siglip(folder: Path, seed: int, classes: tuple[Any, Any, Any], vision: dict[str, int], processor: Any) -> Path:
+    """Of the classes (model, configuration, tokenizer)."""
+    import torch
+
+    model, configuration, tokenizer = classes
     vocabulary = _gemma_vocabulary()
-    tokenizer = Siglip2Tokenizer(vocabulary, [], padding_side="right", add_bos_token=False, add_eos_token=True)
     torch.manual_seed(seed)
-    config = Siglip2Config(
+    config = configuration(
         text_config={**_SIZES, "vocab_size": len(vocabulary), "max_position_embeddings": 64},
-        vision_config={**_SIZES, "patch_size": 8, "num_patches": 16},
+        vision_config={**_SIZES, **vision},
     )
-    _spread(Siglip2Model(config)).save_pretrained(folder)
-    tokenizer.save_pretrained(folder)
-    Siglip2ImageProcessorPil(patch_size=8, max_num_patches=16).save_pretrained(folder)
+    _spread(model(config)).save_pretrained(folder)
+    tokenizer(vocabulary, [], padding_side="right", add_bos_token=False, add_eos_token=True).save_pretrained(folder)
+    processor.save_pretrained(folder)
     return folder
 
 

@@ -1,5 +1,7 @@
 """The command for keys, as people run it."""
 
+import os
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -10,9 +12,20 @@ from deployments.principals.table import PrincipalTable
 
 
 @pytest.fixture
-def table(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> PrincipalTable:
+def table(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[PrincipalTable]:
     monkeypatch.setenv("SENSORIUM_DATA_DIR", str(tmp_path))
-    return PrincipalTable(f"sqlite:///{tmp_path / 'jobs.sqlite'}")
+    umask = os.umask(0o022)  # the command sets its own
+    yield PrincipalTable(f"sqlite:///{tmp_path / 'jobs.sqlite'}")
+    os.umask(umask)
+
+
+@pytest.mark.usefixtures("table")
+def test_its_files_are_their_owners_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    data = tmp_path / "fresh"
+    monkeypatch.setenv("SENSORIUM_DATA_DIR", str(data))
+    assert keys.main(["add", "alice"]) == 0
+    assert [path.stat().st_mode & 0o077 for path in (data, *data.rglob("*"))] == [0] * (1 + len(list(data.rglob("*"))))
+    assert list(data.glob("*.sqlite"))
 
 
 def test_add_prints_the_key_alone(table: PrincipalTable, capsys: pytest.CaptureFixture[str]) -> None:

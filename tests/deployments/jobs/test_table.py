@@ -13,22 +13,15 @@ import pytest
 
 from deployments.jobs.table import Job, JobTable, TooManyJobs
 from pipelines.contracts.errors import InvalidInput, NotFound, Overloaded
-from tests.postgres import postgres_in_tmp
 
 ALL = ["track", "enhance"]
-
-
-@pytest.fixture(scope="module")
-def server() -> Iterator[str]:
-    with postgres_in_tmp() as url:
-        yield url
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])
 def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
     if request.param == "sqlite":
         return f"sqlite:///{tmp_path / 'deep' / 'jobs.sqlite'}"
-    server: str = request.getfixturevalue("server")
+    server: str = request.getfixturevalue("postgres")
     with closing(JobTable(server)) as table, table._transaction() as connection:
         connection.exec_driver_sql("TRUNCATE jobs RESTART IDENTITY")
     return server

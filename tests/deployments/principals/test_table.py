@@ -12,20 +12,13 @@ from deployments.principals.principal import CAPABILITIES, EVERY_SCOPE, Limits, 
 from deployments.principals.table import PrincipalTable
 from deployments.principals.usage import Usage, Used
 from pipelines.contracts.errors import InvalidInput, NotFound, Overloaded
-from tests.postgres import postgres_in_tmp
-
-
-@pytest.fixture(scope="module")
-def server() -> Iterator[str]:
-    with postgres_in_tmp() as url:
-        yield url
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])
 def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
     if request.param == "sqlite":
         return f"sqlite:///{tmp_path / 'deep' / 'jobs.sqlite'}"
-    server: str = request.getfixturevalue("server")
+    server: str = request.getfixturevalue("postgres")
     with closing(PrincipalTable(server)) as table, table._transaction() as connection:
         connection.exec_driver_sql("TRUNCATE principals, results, usage, shares")
     return server

@@ -1,13 +1,8 @@
 """Video in and out, on clips that the tests encode."""
 
-import contextlib
-import ctypes
 import io
 import itertools
 import math
-import os
-import socket
-import struct
 import subprocess
 import sys
 import tempfile
@@ -24,7 +19,7 @@ from av.video.reformatter import Colorspace
 
 from pipelines.contracts.errors import TooLong, TooManyPixels, UnsupportedMedia, UnusableMedia
 from pipelines.media.video import CONTAINERS, VideoReader, VideoWriter, count_frames
-from tests.media import BT2020, HLG, PQ, disc, hdr_frame, hdr_signal, joined, shape_of_disc
+from tests.media import disc, joined, shape_of_disc
 
 LIMIT = 4_000_000
 COLORS = [
@@ -638,166 +633,6 @@ def test_a_circle_stays_a_circle_when_the_size_or_the_pixels_change(parts):
     for frame in frames:
         wide, high = shape_of_disc(frame)
         assert wide / high == pytest.approx(1, abs=0.06)
-
-
-def hdr_video(levels, transfer, *, codec="libx265", form="mov", primaries=BT2020):
-    """Patches of gray light, 32 px wide."""
-    file = io.BytesIO()
-    with av.open(file, "w", format=form) as out:
-        video = out.add_stream(codec, rate=25, options={"x265-params": "log-level=none:crf=4", "crf": "4"})
-        video.width, video.height, video.pix_fmt = 32 * len(levels), 64, "yuv420p10le"
-        context = video.codec_context
-        context.colorspace, context.color_primaries, context.color_trc = BT2020, primaries, transfer
-        context.color_range = LIMITED
-        for i in range(3):
-            frame = hdr_frame(np.tile(np.repeat(levels, 32), (64, 1)), transfer, primaries)
-            frame.pts = i
-            out.mux(video.encode(frame))
-        out.mux(video.encode(None))
-    file.seek(0)
-    return file
-
-
-@pytest.mark.parametrize(
-    ("transfer", "more"),
-    [
-        (PQ, {}),
-        (HLG, {}),
-        (HLG, {"form": "mpegts"}),
-        (PQ, {"codec": "libsvtav1", "form": "matroska"}),
-        (PQ, {"primaries": 12}),  # Display P3
-    ],
-)
-def test_hdr_keeps_diffuse_white_bright_and_rolls_highlights_off(transfer, more):
-    levels = [0, 20, 101.5, 203, 400, 1000]
-    form = more.get("form", "mov")
-    _, frames = read(hdr_video(levels, transfer, **more), form)
-    black, dark, half, white, bright, peak = frames[-1][32, 16::32].astype(int)
-    assert np.ptp([black, dark, half, white, bright, peak], axis=1).max() <= 3  # gray stays gray
-    assert black.max() <= 2
-    assert dark == pytest.approx(255 * (1.055 * (20 / 203) ** (1 / 2.4) - 0.055), abs=4)
-    assert half == pytest.approx(188, abs=4)
-    assert white.min() >= 235
-    assert white.max() + 4 < bright.min() < peak.min() - 1
-    assert peak.min() >= 252
-
-
-def test_hdr_colors_are_those_of_bt709():
-    """Red, green and blue of BT.709 with half the light of diffuse white, as BT.2020 has them (ITU-R BT.2087)."""
-    light = 101.5 * np.array([(0.6274, 0.0691, 0.0164), (0.3293, 0.9195, 0.0880), (0.0433, 0.0114, 0.8956)])
-    frame = np.zeros((64, 96, 3), np.float32)
-    frame[:] = np.repeat([[hdr_signal(nits, PQ) for nits in color] for color in light], 32, 0)
-    file = io.BytesIO()
-    with av.open(file, "w", format="mov") as out:
-        video = out.add_stream("libx265", rate=25, options={"x265-params": "log-level=none:lossless=1"})
-        video.width, video.height, video.pix_fmt = 96, 64, "gbrp10le"
-        video.codec_context.color_trc, video.codec_context.color_primaries = PQ, BT2020
-        video.codec_context.colorspace = 0  # RGB
-        image = av.VideoFrame.from_ndarray(np.round(frame * 1023).astype(np.uint16), format="gbrp10le")
-        out.mux(video.encode(image))
-        out.mux(video.encode(None))
-    file.seek(0)
-    _, frames = read(file)
-    assert np.abs(frames[0][32, 16::32].astype(int) - 188 * np.eye(3)).max() <= 25
-
-
-def _alias(path: Path) -> bytes:
-    """A Macintosh alias record, as far as FFmpeg reads one, whose absolute path is `path`."""
-    text = str(path).encode()
-    text += b"\0" * (len(text) % 2)
-    fixed = bytes(10) + bytes(28) + bytes(12) + bytes(64) + bytes(16) + bytes(4) + bytes(16)
-    return fixed + struct.pack(">HH", 2, len(text)) + text + struct.pack(">HH", 0xFFFF, 0)
-
-
-def _mov_with_external_data(path: Path) -> bytes:
-    """A film whose video track says that its data lie in another file."""
-    data = bytearray(encode([noise(i) for i in range(5)], form="mov").getvalue())
-    video = data.index(b"vmhd")
-    at = data.index(b"dref", video) - 4
-    (old_size,) = struct.unpack(">I", data[at : at + 4])
-    alias = _alias(path)
-    entry = struct.pack(">I4sI", 12 + len(alias), b"alis", 0) + alias
-    dref = struct.pack(">I4sII", 16 + len(entry), b"dref", 0, 1) + entry
-    data[at : at + old_size] = dref
-    for name in (b"dinf", b"minf", b"mdia", b"trak", b"moov"):
-        box = data.rindex(name, 0, at) - 4
-        (size,) = struct.unpack(">I", data[box : box + 4])
-        data[box : box + 4] = struct.pack(">I", size + len(dref) - old_size)
-    return bytes(data)
-
-
-class Opened:
-    """Reports whether a file was opened, by anyone in any way (inotify)."""
-
-    def __init__(self, path: Path):
-        self._libc = ctypes.CDLL(None, use_errno=True)
-        self._fd = self._libc.inotify_init1(os.O_NONBLOCK)
-        assert self._libc.inotify_add_watch(self._fd, os.fsencode(path), 0x20) >= 0  # IN_OPEN
-
-    def __call__(self) -> bool:
-        try:
-            return bool(os.read(self._fd, 4096))
-        except BlockingIOError:
-            return False
-
-    def __del__(self):
-        os.close(self._fd)
-
-
-@pytest.fixture
-def secret(tmp_path):
-    path = tmp_path / "secret.mp4"
-    path.write_bytes(encode([noise(i) for i in range(5)]).getvalue())
-    return path
-
-
-def read_whatever(data: bytes):
-    for container in sorted(CONTAINERS):
-        with contextlib.suppress(UnusableMedia):
-            read(io.BytesIO(data), container)
-
-
-@pytest.mark.skipif(sys.platform != "linux", reason="inotify")
-def test_no_other_file_is_opened(tmp_path, secret):
-    """Playlists, scripts and references that FFmpeg does follow when it is let."""
-    concat = f"ffconcat version 1.0\nfile '{secret}'\n".encode()
-    reference = _mov_with_external_data(secret)
-    playlist = f"#EXTM3U\n#EXT-X-TARGETDURATION:1\n#EXTINF:1,\nfile://{secret}\n#EXT-X-ENDLIST\n".encode()
-    opened = Opened(secret)
-    hostile = tmp_path / "hostile"
-    for data, options in ((concat, {"safe": "0"}), (reference, {"enable_drefs": "1", "use_absolute_path": "1"})):
-        hostile.write_bytes(data)
-        with av.open(str(hostile), options=options) as let:
-            list(let.demux())
-        assert opened()
-    for data in (concat, reference, playlist):
-        read_whatever(data)
-        assert not opened()
-
-
-def test_no_address_is_opened():
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        server.setblocking(False)
-        url = f"http://127.0.0.1:{server.getsockname()[1]}/x.ts"
-        read_whatever(f"#EXTM3U\n#EXT-X-TARGETDURATION:1\n#EXTINF:1,\n{url}\n#EXT-X-ENDLIST\n".encode())
-        read_whatever(f"ffconcat version 1.0\nfile {url}\n".encode())
-        with pytest.raises(BlockingIOError):
-            server.accept()
-
-
-def test_attachments_of_matroska_are_left_alone():
-    file = io.BytesIO()
-    with av.open(file, "w", format="matroska") as out:
-        video = out.add_stream("libx264", rate=25)
-        video.width, video.height, video.pix_fmt = 96, 64, "yuv420p"
-        out.add_attachment("../../evil.png", "image/png", b"\x89PNG\r\n\x1a\n" + bytes(200))
-        image = av.VideoFrame.from_ndarray(noise(1)).reformat(format="yuv420p")
-        image.pts = 0
-        out.mux(video.encode(image))
-        out.mux(video.encode(None))
-    file.seek(0)
-    _, frames = read(file, "matroska")
-    assert len(frames) == 1
 
 
 def fail_after_twenty(reader, writer):
